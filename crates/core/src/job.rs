@@ -1,0 +1,227 @@
+//! Jobs and attempts as their users see them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, JobId, Outcome, Residue, Timestamp, ValidSpec, WorkerId};
+
+/// Where a job stands. Moves forward only; `Queued` comes again when another attempt is due.
+///
+/// ```text
+/// Blocked -> Queued -> Assigned -> Running -> Finished(outcome)
+///              ^           |          |  \-> Stopping -> Finished
+///              \-----------+----------/   another attempt
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobState {
+    /// Waits for other jobs.
+    Blocked,
+    /// Waits for a worker.
+    Queued,
+    /// Sent to a worker that has not said yet that it runs.
+    Assigned,
+    /// Runs.
+    Running,
+    /// Told to stop; not yet known to be gone.
+    Stopping,
+    /// Over. Its outcome never changes.
+    Finished,
+}
+
+impl JobState {
+    /// Whether nothing more will happen.
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Self::Finished)
+    }
+
+    /// As JSON and listings name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Queued => "queued",
+            Self::Assigned => "assigned",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// The state of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Blocked,
+            Self::Queued,
+            Self::Assigned,
+            Self::Running,
+            Self::Stopping,
+            Self::Finished,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == name)
+    }
+}
+
+/// One job, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it asks for.
+    pub spec: ValidSpec,
+    /// Where it stands.
+    pub state: JobState,
+    /// What became of it, once it is finished.
+    pub outcome: Option<Outcome>,
+    /// Its place in the order of submission, from 1.
+    pub sequence: u64,
+    /// When it was accepted.
+    pub submitted_at: Timestamp,
+    /// Who submitted it.
+    pub submitted_by: String,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Job {
+    /// A job that was just accepted.
+    pub fn new(id: JobId, spec: ValidSpec, sequence: u64, at: Timestamp, by: String) -> Self {
+        Self {
+            id,
+            spec,
+            state: JobState::Queued,
+            outcome: None,
+            sequence,
+            submitted_at: at,
+            submitted_by: by,
+            finished_at: None,
+            attempts: Vec::new(),
+        }
+    }
+}
+
+/// One execution of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Of which job, and which of its executions.
+    pub id: AttemptId,
+    /// Where it was sent.
+    pub worker: WorkerId,
+    /// What that worker was called then.
+    pub worker_name: String,
+    /// The process, where the executor has one.
+    pub pid: Option<u32>,
+    /// When it was sent.
+    pub assigned_at: Timestamp,
+    /// When the worker says that it started, by the worker's clock.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, by the clock of whoever ended it.
+    pub finished_at: Option<Timestamp>,
+    /// What became of it.
+    pub outcome: Option<Outcome>,
+    /// How much of its output the master holds, in bytes.
+    pub log_bytes: u64,
+    /// Whether all of its output has arrived.
+    pub log: LogState,
+    /// Bytes of output that were dropped because of the log limit.
+    pub log_dropped: u64,
+    /// What it left behind and what was done about that. `None` while unknown.
+    pub residue: Option<Residue>,
+}
+
+impl Attempt {
+    /// An attempt that was just sent.
+    pub fn new(id: AttemptId, worker: WorkerId, worker_name: String, at: Timestamp) -> Self {
+        Self {
+            id,
+            worker,
+            worker_name,
+            pid: None,
+            assigned_at: at,
+            started_at: None,
+            finished_at: None,
+            outcome: None,
+            log_bytes: 0,
+            log: LogState::Uploading,
+            log_dropped: 0,
+            residue: None,
+        }
+    }
+}
+
+/// Whether the output of an attempt has arrived at the master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogState {
+    /// More may come.
+    Uploading,
+    /// Every byte is there.
+    Complete,
+    /// What stood from this offset on will never arrive.
+    LostFrom(u64),
+}
+
+/// Where an attempt's output ends, as its worker knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogEnd {
+    /// How many bytes there are to have.
+    pub bytes: u64,
+    /// How many more there were, dropped because of the log limit.
+    pub dropped: u64,
+}
+
+/// What a worker reports when an attempt is over and its process tree is known to be empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AttemptReport {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When it started, if it did; the worker's clock.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; the worker's clock.
+    pub finished_at: Timestamp,
+    /// Where its output ends.
+    pub log: LogEnd,
+    /// What it left behind.
+    pub residue: Residue,
+}
+
+impl AttemptReport {
+    /// A report of an attempt that left nothing behind.
+    pub fn new(attempt: AttemptId, outcome: Outcome, finished_at: Timestamp) -> Self {
+        Self {
+            attempt,
+            outcome,
+            started_at: None,
+            finished_at,
+            log: LogEnd::default(),
+            residue: Residue::default(),
+        }
+    }
+}
+
+/// How to stop a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StopOptions {
+    /// How long it may take to end before it is killed; `None`: as its spec says.
+    pub grace: Option<Duration>,
+    /// End it in the books at once, whatever its worker says. What it left behind is then unknown.
+    pub force: bool,
+}
+
+impl StopOptions {
+    /// With this grace, and with or without force.
+    pub const fn new(grace: Option<Duration>, force: bool) -> Self {
+        Self { grace, force }
+    }
+}

@@ -1,0 +1,337 @@
+//! The contract of stores: what the master remembers.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::Epoch;
+
+/// How many changes one batch holds at most: large against the cost of an fsync, small against memory.
+pub const MAX_BATCH_CHANGES: usize = 16_384;
+
+/// How many records one page holds at most.
+pub const MAX_PAGE: usize = 1_000;
+
+/// Remembers records durably for one leader at a time.
+///
+/// A record has a kind, a key, a version, a body that the store does not look into, and the few fields by which
+/// people search. Typed helpers above this trait make them, so that a new kind of thing never breaks a store.
+///
+/// # Contract
+///
+/// * **Leadership.** Epochs grow strictly, above `at_least`. A commit, load or prune under an older epoch fails with
+///   `Fenced`, always; this and not the leader's own belief is what keeps two masters apart.
+/// * **Commit** is all or nothing and durable on return. Commits are seen in order. Within an epoch, batches are
+///   numbered from 1 without holes; a batch whose number was committed already is answered with success and has no
+///   second effect, so a batch may be repeated after a lost answer.
+/// * **Reads** see every commit that has returned before the read was asked for.
+/// * **Cancel-safety.** A dropped commit may or may not have happened; repeat it with the same number.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Becomes the leader, or says who is. `at_least` is the highest epoch that is known to have been used anywhere.
+    /// A store that only one process can open ignores `ttl`.
+    async fn lead(
+        &self,
+        holder: &str,
+        ttl: Duration,
+        at_least: Epoch,
+    ) -> Result<Leadership, LeadError>;
+
+    /// Stays the leader for another `ttl`.
+    async fn renew(&self, epoch: Epoch, ttl: Duration) -> Result<(), LeadError>;
+
+    /// Steps down, so that another may lead at once.
+    async fn resign(&self, epoch: Epoch) -> Result<(), LeadError>;
+
+    /// Every record that is marked as live, by kind in the order of `kinds`, within a kind by the order field.
+    /// Streamed: [`Snapshot::next`] gives the next portion, so that a million records need no second copy.
+    async fn load(
+        &self,
+        epoch: Epoch,
+        kinds: &[RecordKind],
+    ) -> Result<Box<dyn Snapshot>, LoadError>;
+
+    /// Makes a batch durable.
+    async fn commit(&self, epoch: Epoch, batch: Batch) -> Result<(), CommitError>;
+
+    /// One record.
+    async fn get(&self, kind: RecordKind, key: &str) -> Result<Option<Record>, LoadError>;
+
+    /// A page of records of one kind, by the order field, newest first unless the query says otherwise. Stable under
+    /// inserts: a cursor names a place in the order, not a count.
+    async fn list(&self, query: RecordQuery) -> Result<RecordPage, LoadError>;
+
+    /// Removes records of one kind that are not live and whose order field lies below `before`, at most `limit` of
+    /// them, and says how many those were. Bounded work per call.
+    async fn prune(
+        &self,
+        epoch: Epoch,
+        kind: RecordKind,
+        before: u64,
+        limit: usize,
+    ) -> Result<usize, CommitError>;
+}
+
+/// Records of a load, portion by portion.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// The next portion; empty at the end.
+    async fn next(&mut self) -> Result<Vec<Record>, LoadError>;
+}
+
+/// A term that was won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leadership {
+    /// The term.
+    pub epoch: Epoch,
+}
+
+impl Leadership {
+    /// Of this term.
+    pub const fn new(epoch: Epoch) -> Self {
+        Self { epoch }
+    }
+}
+
+/// What kind of thing a record describes: a short lower-case word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordKind(pub &'static str);
+
+impl fmt::Display for RecordKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// One thing that is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// What it is.
+    pub kind: RecordKind,
+    /// Which one; unique within its kind.
+    pub key: String,
+    /// The version of the body's form, from 1.
+    pub version: u32,
+    /// JSON, for whoever made it.
+    pub body: Bytes,
+    /// What people search by.
+    pub fields: Fields,
+}
+
+impl Record {
+    /// A live record in form 1 without searchable fields.
+    pub fn new(kind: RecordKind, key: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            kind,
+            key: key.into(),
+            version: 1,
+            body: body.into(),
+            fields: Fields::default(),
+        }
+    }
+}
+
+/// What people search by. All of it is repeated in the body, or derived from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fields {
+    /// Whether it is needed to resume after a restart.
+    pub live: bool,
+    /// Its place among its kind; grows with each new record.
+    pub order: u64,
+    /// Where it stands.
+    pub state: Option<Cow<'static, str>>,
+    /// What it is called.
+    pub name: Option<String>,
+    /// The group it belongs to, a queue for example.
+    pub group: Option<String>,
+    /// Free metadata, sorted by key.
+    pub labels: Vec<(String, String)>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self {
+            live: true,
+            order: 0,
+            state: None,
+            name: None,
+            group: None,
+            labels: Vec::new(),
+        }
+    }
+}
+
+/// One change to what is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Writes a record, in place of an older one with the same kind and key.
+    Put(Record),
+    /// Removes a record. Repeating it is no error.
+    Remove {
+        /// What it was.
+        kind: RecordKind,
+        /// Which one.
+        key: String,
+    },
+}
+
+/// Changes that happen together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number within its epoch, from 1.
+    pub number: u64,
+    /// The changes, in order; at most [`MAX_BATCH_CHANGES`].
+    pub changes: Vec<Change>,
+}
+
+/// Which records to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordQuery {
+    /// Of which kind.
+    pub kind: RecordKind,
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only of this name.
+    pub name: Option<String>,
+    /// Only of this group.
+    pub group: Option<String>,
+    /// Only with all of these labels.
+    pub labels: Vec<(String, String)>,
+    /// Oldest first instead of newest first.
+    pub ascending: bool,
+    /// Only beyond this place in the order (see [`RecordPage::next`]).
+    pub after: Option<u64>,
+    /// At most this many; 1 to [`MAX_PAGE`].
+    pub limit: usize,
+}
+
+impl RecordQuery {
+    /// The newest records of a kind.
+    pub const fn new(kind: RecordKind, limit: usize) -> Self {
+        Self {
+            kind,
+            state: None,
+            name: None,
+            group: None,
+            labels: Vec::new(),
+            ascending: false,
+            after: None,
+            limit,
+        }
+    }
+}
+
+/// A page of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordPage {
+    /// The records.
+    pub records: Vec<Record>,
+    /// What to ask for next as `after`; `None` at the end.
+    pub next: Option<u64>,
+}
+
+impl RecordPage {
+    /// These records, and where the next page begins.
+    pub const fn new(records: Vec<Record>, next: Option<u64>) -> Self {
+        Self { records, next }
+    }
+}
+
+/// Why somebody does not lead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeadError {
+    /// Another leads. Try again when its term may have ended.
+    #[error("{holder} leads already")]
+    Held {
+        /// Who.
+        holder: String,
+    },
+    /// The term is over. Give up, and load anew before leading again.
+    #[error("this term is over: {current} is the newest")]
+    Fenced {
+        /// The newest term.
+        current: Epoch,
+    },
+    /// The store is out of order. Try again later.
+    #[error("the store failed: {problem}")]
+    Storage {
+        /// What it said.
+        problem: String,
+    },
+}
+
+/// Why nothing was read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The term is over. Give up.
+    #[error("this term is over: {current} is the newest")]
+    Fenced {
+        /// The newest term.
+        current: Epoch,
+    },
+    /// What is there is not what was written. An operator has to look at it; not worth repeating.
+    #[error("the record {kind} {key} is damaged: {problem}")]
+    Damaged {
+        /// What it is.
+        kind: RecordKind,
+        /// Which one.
+        key: String,
+        /// What was found.
+        problem: String,
+    },
+    /// The question cannot be answered in this form. The caller's fault.
+    #[error("the query is not possible: {problem}")]
+    BadQuery {
+        /// Why.
+        problem: &'static str,
+    },
+    /// The store is out of order. Try again later.
+    #[error("the store failed: {problem}")]
+    Storage {
+        /// What it said.
+        problem: String,
+    },
+}
+
+/// Why nothing was committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The term is over. Give up: another leads.
+    #[error("this term is over: {current} is the newest")]
+    Fenced {
+        /// The newest term.
+        current: Epoch,
+    },
+    /// Batches were lost on the way, or the batch is larger than allowed. A bug of the caller: end the term.
+    #[error("batch {number} cannot follow: {problem}")]
+    Refused {
+        /// The batch.
+        number: u64,
+        /// Why.
+        problem: &'static str,
+    },
+    /// No room. End the term; load anew when there is room.
+    #[error("the store is full: {problem}")]
+    Full {
+        /// What it said.
+        problem: String,
+    },
+    /// The store is out of order. End the term and load anew: whether the batch is in the store is not known.
+    #[error("the store failed: {problem}")]
+    Storage {
+        /// What it said.
+        problem: String,
+    },
+}

@@ -1,0 +1,176 @@
+//! Workers as their users see them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AttemptId, TagSet, Timestamp, WorkerId};
+
+/// How many slots one worker may offer.
+pub const MAX_WORKER_SLOTS: u32 = 4096;
+
+/// What a worker says of itself: facts of the machine and of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct WorkerFacts {
+    /// Host name.
+    pub host: String,
+    /// Operating system, as in the tag `os`.
+    pub os: String,
+    /// Processor architecture, as in the tag `arch`.
+    pub arch: String,
+    /// Version of the worker program.
+    pub version: String,
+    /// Processors that it may use.
+    pub cores: u32,
+    /// Memory of the machine in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What an administrator has decided about a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AdminState {
+    /// Gets jobs.
+    #[default]
+    Active,
+    /// Keeps its jobs, gets none.
+    Suspended,
+    /// Finishes its jobs, gets none.
+    Draining,
+    /// Gone for good; its certificate is refused.
+    Removed,
+}
+
+/// Whether the master hears from a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contact {
+    /// It has a live session.
+    Connected,
+    /// It has none.
+    #[default]
+    Silent,
+}
+
+/// The one state that is shown, derived from the two axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// Connected, gets jobs.
+    Active,
+    /// Connected, gets none.
+    Suspended,
+    /// Finishes what it has.
+    Draining,
+    /// Silent.
+    Inactive,
+    /// Gone for good.
+    Removed,
+}
+
+impl WorkerState {
+    /// What is shown, strongest first: removed, inactive, draining, suspended, active.
+    pub const fn derive(admin: AdminState, contact: Contact) -> Self {
+        match (admin, contact) {
+            (AdminState::Removed, _) => Self::Removed,
+            (_, Contact::Silent) => Self::Inactive,
+            (AdminState::Draining, Contact::Connected) => Self::Draining,
+            (AdminState::Suspended, Contact::Connected) => Self::Suspended,
+            (AdminState::Active, Contact::Connected) => Self::Active,
+        }
+    }
+
+    /// As JSON and listings name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Draining => "draining",
+            Self::Inactive => "inactive",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// One enrolled machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Worker {
+    /// Its id.
+    pub id: WorkerId,
+    /// Its name, unique among workers that are not removed.
+    pub name: String,
+    /// What an administrator has decided.
+    pub admin: AdminState,
+    /// Whether it is heard.
+    pub contact: Contact,
+    /// What it says of itself.
+    pub facts: WorkerFacts,
+    /// Where its session comes from, as the master sees it; empty before the first.
+    pub address: String,
+    /// What it offers: its own tags and those of the token with which it joined.
+    pub tags: TagSet,
+    /// How many slots it offers.
+    pub slots: u32,
+    /// How many of them are taken.
+    pub slots_used: u32,
+    /// The attempts that it holds.
+    pub attempts: Vec<AttemptId>,
+    /// What each of its jobs finds in its environment.
+    pub env: BTreeMap<String, String>,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard, if ever.
+    pub last_contact: Option<Timestamp>,
+}
+
+impl Worker {
+    /// A worker that has just enrolled and has not connected yet.
+    pub fn new(id: WorkerId, name: String, enrolled_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            admin: AdminState::Active,
+            contact: Contact::Silent,
+            facts: WorkerFacts::default(),
+            address: String::new(),
+            tags: TagSet::new(),
+            slots: 0,
+            slots_used: 0,
+            attempts: Vec::new(),
+            env: BTreeMap::new(),
+            enrolled_at,
+            last_contact: None,
+        }
+    }
+
+    /// The state that is shown.
+    pub const fn state(&self) -> WorkerState {
+        WorkerState::derive(self.admin, self.contact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_shown_before_what_an_administrator_decided() {
+        assert_eq!(
+            WorkerState::derive(AdminState::Suspended, Contact::Silent),
+            WorkerState::Inactive
+        );
+        assert_eq!(
+            WorkerState::derive(AdminState::Removed, Contact::Silent),
+            WorkerState::Removed
+        );
+        assert_eq!(
+            WorkerState::derive(AdminState::Suspended, Contact::Connected),
+            WorkerState::Suspended
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask`: the chores of this workspace. `cargo xtask help` lists them.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::codegen;
+use xtask::floors;
+use xtask::steps::{self, Selection};
+use xtask::workspace::{Metadata, Workspace};
+
+/// The chores of the Jobyard workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+/// One chore.
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Run everything that CI runs, in its order, and stop at the first failure.
+    Test(Selection),
+    /// Generate the Rust code of the wire protocol from its .proto files.
+    Codegen {
+        /// Write nothing; fail when the checked-in code differs from what would be generated.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check that the crates of the workspace depend downwards only.
+    Floors,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<()> {
+    let workspace = Workspace::locate()?;
+    match chore {
+        Chore::Test(selection) => steps::run(&workspace, &selection),
+        Chore::Codegen { check: true } => codegen::check(&workspace),
+        Chore::Codegen { check: false } => codegen::write(&workspace),
+        Chore::Floors => floors::require(&Metadata::of_members(&workspace)?),
+    }
+}

@@ -1,0 +1,29 @@
+//! The rules of the house that need no compilation, held against the workspace itself.
+
+use xtask::floors;
+use xtask::gates::dependencies;
+use xtask::workspace::{Metadata, Workspace};
+
+fn members() -> Metadata {
+    Metadata::of_members(&Workspace::locate().unwrap()).unwrap()
+}
+
+#[test]
+fn dependencies_point_down_only() {
+    let violations = floors::violations(&members());
+    assert!(violations.is_empty(), "{violations:#?}");
+}
+
+#[test]
+fn core_uses_only_what_it_may() {
+    let findings = dependencies::findings_of_core(&members());
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+#[test]
+fn every_library_can_be_published_and_no_chore_is() {
+    for member in members().members() {
+        let expected = !["xtask", "jobyard-examples", "jobyard-benches"].contains(&&*member.name);
+        assert_eq!(member.is_publishable(), expected, "{}", member.name);
+    }
+}
