@@ -5,7 +5,8 @@ use xtask::gates::dependencies;
 use xtask::workspace::{Metadata, Workspace};
 
 fn members() -> Metadata {
-    Metadata::of_members(&Workspace::locate().unwrap()).unwrap()
+    let workspace = Workspace::locate().expect("the checkout is where it was built");
+    Metadata::of_members(&workspace).expect("the manifests can be read")
 }
 
 #[test]
