@@ -1,6 +1,6 @@
 //! The certificate authority: who is who, and the contract of the part that says so.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -93,12 +93,12 @@ impl CertSerial {
             .iter()
             .position(|byte| *byte != 0)
             .unwrap_or(bytes.len());
-        Self(
-            bytes[start..]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let mut text = String::with_capacity(2 * (bytes.len() - start));
+        for byte in &bytes[start..] {
+            // Writing into a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
     }
 
     /// The hexadecimal text.
