@@ -57,7 +57,7 @@ impl Step {
             Self::Codegen => "the generated code is fresh",
             Self::Package => "every crate can be published",
             Self::Floors => "dependencies point down only",
-            Self::Dependencies => "dependencies: licences, versions, refusals, weight",
+            Self::Dependencies => "licences, versions, refusals and weight are in order",
         }
     }
 
