@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -101,7 +102,8 @@ pub fn require(workspace: &Workspace) -> Result<()> {
         toml::from_str(&text).with_context(|| format!("{LIST} is broken"))?;
     let mut list = cargo(workspace);
     list.args(["nextest", "list", "--workspace", "--all-features"])
-        .args(["--run-ignored", "ignored-only", "--message-format", "json"]);
+        .args(["--run-ignored", "ignored-only", "--message-format", "json"])
+        .stderr(Stdio::inherit());
     command::announce(&list);
     let ignored = ignored_tests(&command::output(&mut list)?)?;
     let findings = compare(&expected, &ignored);

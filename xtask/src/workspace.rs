@@ -164,6 +164,9 @@ pub struct Target {
     pub name: String,
     /// What it is: `lib`, `bin`, `example`, ...
     pub kind: Vec<String>,
+    /// Whether `cargo doc` makes a page for it.
+    #[serde(default)]
+    pub doc: bool,
 }
 
 /// The platform that the compiler builds for by default, such as `x86_64-unknown-linux-gnu`.

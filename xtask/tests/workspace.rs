@@ -1,5 +1,7 @@
 //! The rules of the house that need no compilation, held against the workspace itself.
 
+use std::collections::BTreeMap;
+
 use xtask::floors;
 use xtask::gates::dependencies;
 use xtask::workspace::{Metadata, Workspace};
@@ -26,5 +28,19 @@ fn every_library_can_be_published_and_no_chore_is() {
     for member in members().members() {
         let expected = !["xtask", "jobyard-examples", "jobyard-benches"].contains(&&*member.name);
         assert_eq!(member.is_publishable(), expected, "{}", member.name);
+    }
+}
+
+#[test]
+fn no_page_of_the_documentation_overwrites_another() {
+    let metadata = members();
+    let mut pages: BTreeMap<String, &str> = BTreeMap::new();
+    for member in metadata.members() {
+        for target in member.targets.iter().filter(|target| target.doc) {
+            let page = target.name.replace('-', "_");
+            if let Some(other) = pages.insert(page, &member.name) {
+                assert_eq!(other, member.name, "both have a page `{}`", target.name);
+            }
+        }
     }
 }
