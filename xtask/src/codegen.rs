@@ -64,7 +64,7 @@ pub fn write(workspace: &Workspace) -> Result<()> {
 ///
 /// # Errors
 ///
-/// They differ: the message names the files and the command to run. Or as [`write`].
+/// They differ: the message names the files and the command to run. Or as [`write()`].
 pub fn check(workspace: &Workspace) -> Result<()> {
     let made = generate_for(workspace)?;
     let stale = difference(&made, &checked_in(&workspace.path(GENERATED))?);
