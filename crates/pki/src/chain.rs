@@ -5,8 +5,10 @@ use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnch
 use webpki::{EndEntityCert, KeyUsage};
 
 /// The only algorithms that certificates of a cluster are signed with, and that its keys sign with.
-pub(crate) static SIGNATURE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] =
-    &[webpki::aws_lc_rs::ECDSA_P256_SHA256, webpki::aws_lc_rs::ED25519];
+pub(crate) static SIGNATURE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    webpki::aws_lc_rs::ECDSA_P256_SHA256,
+    webpki::aws_lc_rs::ED25519,
+];
 
 /// What the leaf is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,15 @@ pub(crate) fn verify(
         Purpose::Client => KeyUsage::client_auth(),
     };
     EndEntityCert::try_from(leaf)?
-        .verify_for_usage(SIGNATURE_ALGORITHMS, anchors, intermediates, now, usage, None, None)
+        .verify_for_usage(
+            SIGNATURE_ALGORITHMS,
+            anchors,
+            intermediates,
+            now,
+            usage,
+            None,
+            None,
+        )
         .map(drop)
 }
 

@@ -1,23 +1,12 @@
 //! Who may join: a pure decision over a token's record.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use jobyard_core::{TagSet, Timestamp, WorkerId};
+use jobyard_core::{MAX_TOKEN_TTL, MAX_TOKEN_USES, NewToken, Tag, Timestamp, TokenInfo, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::SpkiHash;
 use crate::token::{JoinSecret, JoinToken, SecretHash, TokenId};
-
-/// How long a token lives unless its maker says otherwise: long enough to carry it to a machine by hand.
-pub const DEFAULT_TOKEN_TTL: Duration = Duration::from_secs(30 * 60);
-
-/// How many workers a token admits unless its maker says otherwise.
-pub const DEFAULT_TOKEN_USES: u32 = 1;
-
-/// The most workers that one token admits. Every admission is kept in the record, and the record is written whole
-/// with each of them, so this bounds what one admission costs. A larger fleet joins with several tokens.
-pub const MAX_TOKEN_USES: u32 = 1_000;
 
 /// The most tags that a token gives to its workers.
 pub const MAX_TOKEN_TAGS: usize = 64;
@@ -39,46 +28,46 @@ pub struct TokenRecord {
     /// Whether an operator has withdrawn it.
     pub revoked: bool,
     /// Given to every worker that joins with it.
-    pub tags: TagSet,
-    /// Whom it admitted, by key. Never more than [`MAX_TOKEN_USES`].
+    pub tags: Vec<Tag>,
+    /// Whom it admitted, by key: one for each use, so never more than [`MAX_TOKEN_USES`]. Some 110 bytes each as
+    /// JSON, and written again with every admission: a fleet of many thousands joins faster with several tokens.
     pub admitted: BTreeMap<SpkiHash, WorkerId>,
 }
 
-/// What the maker of a token decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenTerms {
-    /// Now.
-    pub created_at: Timestamp,
-    /// When it ends; later than `created_at`. Usually [`DEFAULT_TOKEN_TTL`] later.
-    pub expires_at: Timestamp,
-    /// How many workers it admits: 1 to [`MAX_TOKEN_USES`].
-    pub uses: u32,
-    /// Given to every worker that joins with it: at most [`MAX_TOKEN_TAGS`].
-    pub tags: TagSet,
-}
-
 impl TokenRecord {
-    /// The record of a token that was just made.
-    pub fn new(token: &JoinToken, terms: TokenTerms) -> Result<Self, InvalidTerms> {
+    /// The record of a token that was just made, on the terms that its maker wants.
+    pub fn new(token: &JoinToken, terms: &NewToken, now: Timestamp) -> Result<Self, InvalidTerms> {
         if !(1..=MAX_TOKEN_USES).contains(&terms.uses) {
             return Err(InvalidTerms::Uses { uses: terms.uses });
         }
-        if terms.expires_at <= terms.created_at {
-            return Err(InvalidTerms::AlreadyExpired);
+        if terms.ttl.is_zero() || terms.ttl > MAX_TOKEN_TTL {
+            return Err(InvalidTerms::Ttl);
         }
         if terms.tags.len() > MAX_TOKEN_TAGS {
-            return Err(InvalidTerms::TooManyTags { tags: terms.tags.len() });
+            return Err(InvalidTerms::TooManyTags {
+                tags: terms.tags.len(),
+            });
         }
+        let ttl = i64::try_from(terms.ttl.as_micros()).map_err(|_| InvalidTerms::Ttl)?;
         Ok(Self {
             id: token.id().clone(),
             secret_hash: token.secret().hash(),
-            created_at: terms.created_at,
-            expires_at: terms.expires_at,
+            created_at: now,
+            expires_at: Timestamp::from_micros(now.as_micros().saturating_add(ttl)),
             uses_left: terms.uses,
             revoked: false,
-            tags: terms.tags,
+            tags: terms.tags.clone(),
             admitted: BTreeMap::new(),
         })
+    }
+
+    /// What people may know of it.
+    pub fn info(&self) -> TokenInfo {
+        let id = self.id.as_str().to_owned();
+        let mut info = TokenInfo::new(id, self.created_at, self.expires_at, self.uses_left);
+        info.revoked = self.revoked;
+        info.tags.clone_from(&self.tags);
+        info
     }
 
     /// Decides whether the holder of `key`, who presented `secret`, joins. `key` must come from a
@@ -115,7 +104,10 @@ impl TokenRecord {
         let mut record = record.clone();
         record.uses_left = uses_left;
         record.admitted.insert(key, fresh);
-        Ok(Admission::Admit { worker: fresh, record })
+        Ok(Admission::Admit {
+            worker: fresh,
+            record,
+        })
     }
 }
 
@@ -175,9 +167,9 @@ pub enum InvalidTerms {
         /// How many were asked for.
         uses: u32,
     },
-    /// It would end before it begins.
-    #[error("a join token must expire later than now")]
-    AlreadyExpired,
+    /// It would end at once, or live too long.
+    #[error("a join token lives longer than no time and at most {} days", MAX_TOKEN_TTL.as_secs() / 86_400)]
+    Ttl,
     /// More tags than one token gives.
     #[error("a join token gives at most {MAX_TOKEN_TAGS} tags, not {tags}")]
     TooManyTags {
@@ -188,6 +180,8 @@ pub enum InvalidTerms {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use uuid::Uuid;
 
     use super::*;
@@ -200,18 +194,24 @@ mod tests {
     const OTHER_KEY: SpkiHash = SpkiHash::from_bytes([2; 32]);
 
     fn token() -> JoinToken {
-        JoinToken::from_entropy(vec![RootPin::from_bytes([3; 32])], &[9; TOKEN_ENTROPY_BYTES])
-            .unwrap()
+        JoinToken::from_entropy(
+            vec![RootPin::from_bytes([3; 32])],
+            &[9; TOKEN_ENTROPY_BYTES],
+        )
+        .unwrap()
+    }
+
+    fn terms(uses: u32, ttl: Duration) -> NewToken {
+        let mut terms = NewToken::default();
+        terms.uses = uses;
+        terms.ttl = ttl;
+        terms.tags = vec!["lab=1".parse().unwrap()];
+        terms
     }
 
     fn record(uses: u32) -> TokenRecord {
-        let terms = TokenTerms {
-            created_at: Timestamp::from_micros(0),
-            expires_at: Timestamp::from_micros(END),
-            uses,
-            tags: TagSet::new(),
-        };
-        TokenRecord::new(&token(), terms).unwrap()
+        let terms = terms(uses, Duration::from_micros(END.unsigned_abs()));
+        TokenRecord::new(&token(), &terms, Timestamp::from_micros(0)).unwrap()
     }
 
     fn used(uses: u32) -> TokenRecord {
@@ -227,7 +227,13 @@ mod tests {
         now: i64,
         fresh: WorkerId,
     ) -> Result<Admission, Denial> {
-        TokenRecord::admit(record, token().secret(), key, Timestamp::from_micros(now), fresh)
+        TokenRecord::admit(
+            record,
+            token().secret(),
+            key,
+            Timestamp::from_micros(now),
+            fresh,
+        )
     }
 
     #[test]
@@ -235,7 +241,14 @@ mod tests {
         let after = used(2);
         assert_eq!(after.uses_left, 1);
         assert_eq!(after.admitted, BTreeMap::from([(KEY, FIRST)]));
-        assert_eq!(TokenRecord { uses_left: 2, admitted: BTreeMap::new(), ..after }, record(2));
+        assert_eq!(
+            TokenRecord {
+                uses_left: 2,
+                admitted: BTreeMap::new(),
+                ..after
+            },
+            record(2)
+        );
     }
 
     #[test]
@@ -243,17 +256,26 @@ mod tests {
         let again = Ok(Admission::Again { worker: FIRST });
         assert_eq!(admit(Some(&used(1)), KEY, END - 1, SECOND), again);
         assert_eq!(admit(Some(&used(2)), KEY, 2, SECOND), again);
-        assert_eq!(admit(Some(&used(1)), KEY, END, SECOND), Err(Denial::Expired));
+        assert_eq!(
+            admit(Some(&used(1)), KEY, END, SECOND),
+            Err(Denial::Expired)
+        );
     }
 
     #[test]
     fn xe8_other_key_is_refused_once_used_up() {
-        assert_eq!(admit(Some(&used(1)), OTHER_KEY, 2, SECOND), Err(Denial::UsedUp));
+        assert_eq!(
+            admit(Some(&used(1)), OTHER_KEY, 2, SECOND),
+            Err(Denial::UsedUp)
+        );
         let Ok(Admission::Admit { worker, record }) = admit(Some(&used(2)), OTHER_KEY, 2, SECOND)
         else {
             panic!("one use is left");
         };
-        assert_eq!((worker, record.uses_left, record.admitted.len()), (SECOND, 0, 2));
+        assert_eq!(
+            (worker, record.uses_left, record.admitted.len()),
+            (SECOND, 0, 2)
+        );
     }
 
     #[test]
@@ -264,12 +286,29 @@ mod tests {
             |record: Option<&TokenRecord>| TokenRecord::admit(record, &wrong, KEY, now, FIRST);
         assert_eq!(with_wrong(None), Err(Denial::Unknown));
         assert_eq!(with_wrong(Some(&record(1))), Err(Denial::WrongSecret));
-        assert_eq!(with_wrong(Some(&used(1))), Err(Denial::WrongSecret), "even for a known key");
+        assert_eq!(
+            with_wrong(Some(&used(1))),
+            Err(Denial::WrongSecret),
+            "even for a known key"
+        );
         assert_eq!(admit(None, KEY, 1, FIRST), Err(Denial::Unknown));
-        assert_eq!(admit(Some(&record(1)), KEY, END, FIRST), Err(Denial::Expired));
-        let revoked = TokenRecord { revoked: true, ..used(2) };
-        assert_eq!(admit(Some(&revoked), KEY, 1, FIRST), Err(Denial::Revoked), "repeats included");
-        assert_eq!(admit(Some(&revoked), OTHER_KEY, 1, FIRST), Err(Denial::Revoked));
+        assert_eq!(
+            admit(Some(&record(1)), KEY, END, FIRST),
+            Err(Denial::Expired)
+        );
+        let revoked = TokenRecord {
+            revoked: true,
+            ..used(2)
+        };
+        assert_eq!(
+            admit(Some(&revoked), KEY, 1, FIRST),
+            Err(Denial::Revoked),
+            "repeats included"
+        );
+        assert_eq!(
+            admit(Some(&revoked), OTHER_KEY, 1, FIRST),
+            Err(Denial::Revoked)
+        );
         for word in ["unknown", "expired", "used", "revoked", "wrong"] {
             assert!(!Denial::PUBLIC_TEXT.contains(word));
         }
@@ -277,18 +316,28 @@ mod tests {
 
     #[test]
     fn refuse_terms_out_of_bounds() {
-        let terms = |uses, expires_at| TokenTerms {
-            created_at: Timestamp::from_micros(5),
-            expires_at: Timestamp::from_micros(expires_at),
-            uses,
-            tags: TagSet::new(),
+        let new = |uses, ttl| {
+            TokenRecord::new(&token(), &terms(uses, ttl), Timestamp::from_micros(5)).map(drop)
         };
-        let new = |terms| TokenRecord::new(&token(), terms).map(drop);
-        assert_eq!(new(terms(0, 6)), Err(InvalidTerms::Uses { uses: 0 }));
+        let tick = Duration::from_micros(1);
+        assert_eq!(new(0, tick), Err(InvalidTerms::Uses { uses: 0 }));
         let too_many = MAX_TOKEN_USES + 1;
-        assert_eq!(new(terms(too_many, 6)), Err(InvalidTerms::Uses { uses: too_many }));
-        assert_eq!(new(terms(1, 5)), Err(InvalidTerms::AlreadyExpired));
-        assert_eq!(new(terms(MAX_TOKEN_USES, 6)), Ok(()));
+        assert_eq!(
+            new(too_many, tick),
+            Err(InvalidTerms::Uses { uses: too_many })
+        );
+        assert_eq!(new(1, Duration::ZERO), Err(InvalidTerms::Ttl));
+        assert_eq!(new(1, MAX_TOKEN_TTL + tick), Err(InvalidTerms::Ttl));
+        assert_eq!(new(MAX_TOKEN_USES, MAX_TOKEN_TTL), Ok(()));
+        let mut tagged = terms(1, tick);
+        tagged.tags = vec!["x".parse().unwrap(); MAX_TOKEN_TAGS + 1];
+        let refused = TokenRecord::new(&token(), &tagged, Timestamp::from_micros(5));
+        assert_eq!(
+            refused,
+            Err(InvalidTerms::TooManyTags {
+                tags: MAX_TOKEN_TAGS + 1
+            })
+        );
     }
 
     #[test]
@@ -298,5 +347,7 @@ mod tests {
         assert!(json.contains(&KEY.to_string()), "{json}");
         let secret = data_encoding::HEXLOWER.encode(token().secret().expose());
         assert!(!json.contains(&secret));
+        assert_eq!(used(2).info().uses_left, 1);
+        assert_eq!(used(2).info().tags, used(2).tags);
     }
 }

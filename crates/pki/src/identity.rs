@@ -61,10 +61,17 @@ pub(crate) fn read_leaf(der: &[u8]) -> Result<PeerIdentity, IdentityError> {
     let cluster = name.cluster;
     match (name.holder, purpose) {
         (Holder::Master, Purpose::Server) => Ok(PeerIdentity::Master { cluster }),
-        (Holder::Worker(id), Purpose::Client) => Ok(PeerIdentity::Worker { cluster, id, serial }),
-        (Holder::Client { role, name }, Purpose::Client) => {
-            Ok(PeerIdentity::Client { cluster, name, role, serial })
-        }
+        (Holder::Worker(id), Purpose::Client) => Ok(PeerIdentity::Worker {
+            cluster,
+            id,
+            serial,
+        }),
+        (Holder::Client { role, name }, Purpose::Client) => Ok(PeerIdentity::Client {
+            cluster,
+            name,
+            role,
+            serial,
+        }),
         _ => Err(unacceptable("its purpose does not fit its name")),
     }
 }
@@ -92,7 +99,10 @@ fn check_form(leaf: &X509Certificate<'_>) -> Result<(), IdentityError> {
         OID_X509_EXT_SUBJECT_ALT_NAME,
         OID_X509_EXT_SUBJECT_KEY_IDENTIFIER,
     ];
-    if leaf.iter_extensions().any(|extension| !known.contains(&extension.oid)) {
+    if leaf
+        .iter_extensions()
+        .any(|extension| !known.contains(&extension.oid))
+    {
         return Err(unacceptable("it has an extension that is not ours"));
     }
     let constraints = leaf.basic_constraints().ok().flatten();

@@ -73,16 +73,12 @@ pub use authority::{
 pub use credentials::{Credentials, CredentialsError, LoadCredentialsError};
 pub use csr::{CsrError, CsrKey};
 pub use digest::SpkiHash;
-pub use enrolment::{
-    Admission, DEFAULT_TOKEN_TTL, DEFAULT_TOKEN_USES, Denial, InvalidTerms, MAX_TOKEN_TAGS,
-    MAX_TOKEN_USES, TokenRecord, TokenTerms,
-};
+pub use enrolment::{Admission, Denial, InvalidTerms, MAX_TOKEN_TAGS, TokenRecord};
 pub use identity::ClusterAuthenticator;
 pub use issue::{IssueCredentialsError, issue_credentials};
 pub use key_request::{KeyRequest, KeyRequestError};
 pub use private_file::PrivateFileError;
 pub use random::NoRandomness;
-pub use spiffe::{MAX_CLIENT_NAME_CHARS, valid_client_name};
 pub use tls::{
     ALPN_ENROLL, ALPN_H2, Door, ServerTls, TlsConfigError, client_config, enrolment_client_config,
     master_of_chain, server_name,

@@ -58,7 +58,9 @@ impl JoinToken {
         let body = text.strip_prefix(PREFIX).ok_or(TokenError::Version)?;
         let fields: Vec<&str> = body.split('.').collect();
         let [id, pins, secret, _] = fields[..] else {
-            return Err(TokenError::Fields { found: fields.len() });
+            return Err(TokenError::Fields {
+                found: fields.len(),
+            });
         };
         check_checksum(text)?;
         Ok(Self {
@@ -125,7 +127,9 @@ pub enum TokenError {
     #[error("not a join token of a known version: it must begin with \"jyt1.\"")]
     Version,
     /// A part is missing or there is one too many: probably cut while it was copied.
-    #[error("a join token has 4 parts after its prefix, this one has {found}: was it copied whole?")]
+    #[error(
+        "a join token has 4 parts after its prefix, this one has {found}: was it copied whole?"
+    )]
     Fields {
         /// How many there are.
         found: usize,
@@ -157,8 +161,11 @@ fn parse_pins(text: &str) -> Result<Vec<RootPin>, TokenError> {
     if text.is_empty() {
         return Err(TokenError::NoPin);
     }
-    let pins: Vec<RootPin> =
-        text.split('-').map(RootPin::parse).collect::<Option<_>>().ok_or(TokenError::Pin)?;
+    let pins: Vec<RootPin> = text
+        .split('-')
+        .map(RootPin::parse)
+        .collect::<Option<_>>()
+        .ok_or(TokenError::Pin)?;
     check_pin_count(pins.len())?;
     Ok(pins)
 }
@@ -173,7 +180,11 @@ const fn check_pin_count(count: usize) -> Result<(), TokenError> {
 
 fn check_checksum(word: &str) -> Result<(), TokenError> {
     let (rest, found) = word.rsplit_once('.').ok_or(TokenError::Checksum)?;
-    if checksum(rest) == found { Ok(()) } else { Err(TokenError::Checksum) }
+    if checksum(rest) == found {
+        Ok(())
+    } else {
+        Err(TokenError::Checksum)
+    }
 }
 
 /// Over everything before the last dot. It finds mistakes, not attacks: whoever can change the word can change it.
@@ -227,7 +238,10 @@ mod tests {
 
     #[test]
     fn two_tokens_share_nothing() {
-        let (one, two) = (JoinToken::mint(vec![PIN]).unwrap(), JoinToken::mint(vec![PIN]).unwrap());
+        let (one, two) = (
+            JoinToken::mint(vec![PIN]).unwrap(),
+            JoinToken::mint(vec![PIN]).unwrap(),
+        );
         assert_ne!(one.id(), two.id());
         assert_ne!(one.secret().hash(), two.secret().hash());
     }
@@ -238,17 +252,44 @@ mod tests {
         let pin = PIN.to_string();
         let parse = |rest: String| JoinToken::parse(&word(&rest)).map(drop);
         assert_eq!(parse(format!("jyt1.id..{secret}")), Err(TokenError::NoPin));
-        assert_eq!(parse(format!("jyt1.id.{}.{secret}", &pin[1..])), Err(TokenError::Pin));
-        assert_eq!(parse(format!("jyt1.id.{pin}a.{secret}")), Err(TokenError::Pin));
-        assert_eq!(parse(format!("jyt1.id.{pin}-.{secret}")), Err(TokenError::Pin));
+        assert_eq!(
+            parse(format!("jyt1.id.{}.{secret}", &pin[1..])),
+            Err(TokenError::Pin)
+        );
+        assert_eq!(
+            parse(format!("jyt1.id.{pin}a.{secret}")),
+            Err(TokenError::Pin)
+        );
+        assert_eq!(
+            parse(format!("jyt1.id.{pin}-.{secret}")),
+            Err(TokenError::Pin)
+        );
         let pins = [pin.as_str(); MAX_PINS + 1].join("-");
-        assert_eq!(parse(format!("jyt1.id.{pins}.{secret}")), Err(TokenError::TooManyPins));
-        assert_eq!(parse(format!("jyt1.id.{pin}.{}", &secret[1..])), Err(TokenError::Secret));
-        assert_eq!(parse(format!("jyt1.ID.{pin}.{secret}")), Err(TokenError::Id));
-        assert_eq!(parse(format!("jyt1.id.{pin}.{secret}.x")), Err(TokenError::Fields { found: 5 }));
-        assert_eq!(parse(format!("jyt2.id.{pin}.{secret}")), Err(TokenError::Version));
+        assert_eq!(
+            parse(format!("jyt1.id.{pins}.{secret}")),
+            Err(TokenError::TooManyPins)
+        );
+        assert_eq!(
+            parse(format!("jyt1.id.{pin}.{}", &secret[1..])),
+            Err(TokenError::Secret)
+        );
+        assert_eq!(
+            parse(format!("jyt1.ID.{pin}.{secret}")),
+            Err(TokenError::Id)
+        );
+        assert_eq!(
+            parse(format!("jyt1.id.{pin}.{secret}.x")),
+            Err(TokenError::Fields { found: 5 })
+        );
+        assert_eq!(
+            parse(format!("jyt2.id.{pin}.{secret}")),
+            Err(TokenError::Version)
+        );
         assert_eq!(parse(format!("jyt1.id.{pin}.{secret}")), Ok(()));
-        assert!(matches!(JoinToken::mint(Vec::new()), Err(TokenError::NoPin)));
+        assert!(matches!(
+            JoinToken::mint(Vec::new()),
+            Err(TokenError::NoPin)
+        ));
     }
 
     #[test]
@@ -256,21 +297,38 @@ mod tests {
         let word = token().expose();
         let cut = &word[..word.len() - 1];
         assert!(matches!(JoinToken::parse(cut), Err(TokenError::Checksum)));
-        assert!(matches!(JoinToken::parse(&"x".repeat(1000)), Err(TokenError::TooLong)));
+        assert!(matches!(
+            JoinToken::parse(&"x".repeat(1000)),
+            Err(TokenError::TooLong)
+        ));
     }
 
     #[test]
     fn xe20_debug_and_display_hide_the_secret() {
         let token = token();
         let secret = base32::encode(token.secret().expose());
-        let shown = format!("{token:?} {token} {:#?} {:?}", token.secret(), token.secret().hash());
-        assert!(shown.starts_with(&format!("jyt1.{}.*** ", token.id())), "{shown}");
-        assert!(!shown.contains(&secret) && !shown.contains("9, 9"), "{shown}");
+        let shown = format!(
+            "{token:?} {token} {:#?} {:?}",
+            token.secret(),
+            token.secret().hash()
+        );
+        assert!(
+            shown.starts_with(&format!("jyt1.{}.*** ", token.id())),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains(&secret) && !shown.contains("9, 9"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn errors_repeat_nothing_of_the_text() {
-        for text in ["jyt1.SECRETSECRET", "SECRETSECRET", "jyt1.a.b.SECRETSECRET.c"] {
+        for text in [
+            "jyt1.SECRETSECRET",
+            "SECRETSECRET",
+            "jyt1.a.b.SECRETSECRET.c",
+        ] {
             let error = JoinToken::parse(text).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("SECRET"));
         }

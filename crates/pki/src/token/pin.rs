@@ -23,7 +23,8 @@ impl RootPin {
     /// Of the key in a DER certificate; `None` if it is not one.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let (rest, certificate) = X509Certificate::from_der(der).ok()?;
-        rest.is_empty().then(|| Self(sha256(certificate.public_key().raw)))
+        rest.is_empty()
+            .then(|| Self(sha256(certificate.public_key().raw)))
     }
 
     /// The hash.

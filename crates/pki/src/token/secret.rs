@@ -16,7 +16,10 @@ pub struct JoinSecret(Zeroizing<[u8; 32]>);
 impl JoinSecret {
     /// Takes a secret off the wire; `None` unless it has 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
+        bytes
+            .try_into()
+            .ok()
+            .map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
     /// The secret, for the one message that carries it.
