@@ -90,7 +90,7 @@ pub async fn sleep_until(clock: &dyn Clock, deadline: Option<Steady>) {
 
 /// The timer does not count through suspend, so a long wait looks at the clock now and then. This bounds how late a
 /// deadline is noticed after a suspend; it decides nothing else.
-const LONGEST_NAP: Duration = Duration::from_secs(60);
+const LONGEST_NAP: Duration = Duration::from_mins(1);
 
 fn wall() -> Timestamp {
     let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
