@@ -60,6 +60,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// One record.
     async fn get(&self, kind: RecordKind, key: &str) -> Result<Option<Record>, LoadError>;
 
+    /// Several records of one kind, in the order of the keys. A store that can do better than one by one should.
+    async fn get_many(
+        &self,
+        kind: RecordKind,
+        keys: &[String],
+    ) -> Result<Vec<Option<Record>>, LoadError> {
+        let mut records = Vec::with_capacity(keys.len());
+        for key in keys {
+            records.push(self.get(kind, key).await?);
+        }
+        Ok(records)
+    }
+
     /// A page of records of one kind, by the order field, newest first unless the query says otherwise. Stable under
     /// inserts: a cursor names a place in the order, not a count.
     async fn list(&self, query: RecordQuery) -> Result<RecordPage, LoadError>;
