@@ -117,7 +117,7 @@ fn check_form(leaf: &X509Certificate<'_>) -> Result<(), IdentityError> {
 }
 
 /// The one extended key usage.
-fn purpose(leaf: &X509Certificate<'_>) -> Result<Purpose, IdentityError> {
+pub(crate) fn purpose(leaf: &X509Certificate<'_>) -> Result<Purpose, IdentityError> {
     let usage = leaf
         .extended_key_usage()
         .ok()

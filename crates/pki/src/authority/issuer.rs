@@ -14,8 +14,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::lifetime::{AUTHORITY_LIFETIME, ROOT_LIFETIME, Validity};
 use crate::chain::Purpose;
 use crate::csr::{CsrKey, Subject};
-use crate::random;
-use crate::{pem, spiffe};
+use crate::{identity, pem, random, spiffe};
 
 /// An authority that can sign.
 pub(super) struct CaIssuer {
@@ -110,6 +109,15 @@ impl CaIssuer {
             .signed_by(&Subject(key), &self.issuer)
             .map_err(|_| "signing failed")?;
         Ok(certificate.into())
+    }
+
+    /// Whether it signs leaves of this purpose and can do nothing else.
+    pub(super) fn is_bound_to(&self, wanted: Purpose) -> bool {
+        X509Certificate::from_der(&self.certificate).is_ok_and(|(_, certificate)| {
+            let constraints = certificate.basic_constraints().ok().flatten();
+            constraints.is_some_and(|found| found.value.path_len_constraint == Some(0))
+                && identity::purpose(&certificate) == Ok(wanted)
+        })
     }
 
     pub(super) const fn certificate(&self) -> &CertificateDer<'static> {

@@ -103,6 +103,9 @@ impl LocalAuthority {
     /// life is no damage.
     fn prove(&self, purpose: Purpose) -> Result<(), Problem> {
         let issuer = self.issuer(purpose);
+        if !issuer.is_bound_to(purpose) {
+            return Err("it is not the intermediate that belongs there");
+        }
         let seconds = issuer.not_after().unix_timestamp().saturating_sub(1);
         let then = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
         let request = KeyRequest::generate().map_err(|_| "no key could be made to check it")?;
