@@ -1,1 +1,6 @@
-//! Placeholder.
+//! The Jobyard master.
+
+#![forbid(unsafe_code)]
+
+pub mod engine;
+pub mod records;

@@ -1,0 +1,157 @@
+//! What the engine is told.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jobyard_core::{
+    AttemptId, Hello, JobId, LogStatus, NewToken, SessionId, StopOptions, WorkerCommand,
+    WorkerFacts, WorkerId, WorkerMessage,
+};
+use jobyard_pki::{JoinSecret, SpkiHash, TokenRecord};
+
+use crate::records::{Demand, SpecDigest};
+
+/// An event that the engine decides upon. Plain data: whoever waits for an answer is a [`ReplyTo`].
+#[derive(Debug)]
+pub enum Input {
+    /// Accept jobs, all or none.
+    Submit {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// The jobs.
+        jobs: Vec<Submission>,
+    },
+    /// Stop a job.
+    Stop {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// Which job.
+        job: JobId,
+        /// How.
+        options: StopOptions,
+    },
+    /// A verified worker has opened a session.
+    SessionOpened {
+        /// Who it is.
+        worker: WorkerId,
+        /// The session, minted by the shell.
+        session: SessionId,
+        /// Where it comes from.
+        address: String,
+        /// What it says.
+        hello: Box<Hello>,
+    },
+    /// A session brought messages.
+    Said {
+        /// Which session.
+        session: SessionId,
+        /// Its messages, in order.
+        messages: Vec<WorkerMessage>,
+    },
+    /// A session is over.
+    SessionEnded {
+        /// Which.
+        session: SessionId,
+    },
+    /// The log of an attempt will not change any more.
+    LogSettled {
+        /// Whose.
+        attempt: AttemptId,
+        /// What is held of it.
+        status: LogStatus,
+    },
+    /// Suspend, resume or remove a worker.
+    SetWorker {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// Its name or id.
+        worker: String,
+        /// What to do.
+        to: WorkerCommand,
+    },
+    /// Keep a join token that was just minted.
+    CreateToken {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// What is kept of it.
+        record: Box<TokenRecord>,
+        /// On which terms.
+        terms: NewToken,
+    },
+    /// Make a join token useless.
+    RevokeToken {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// Its public id.
+        token: String,
+    },
+    /// A machine wants to join.
+    Enrol(Box<Joining>),
+    /// Something was refused before it reached the engine, and belongs into the audit trail.
+    Refused {
+        /// Who.
+        who: String,
+        /// What, as a short word.
+        action: String,
+        /// On what.
+        subject: String,
+        /// Why.
+        cause: String,
+    },
+    /// The deadline that [`Engine::next_deadline`](super::Engine::next_deadline) gave has come.
+    DeadlineReached,
+}
+
+/// Who waits for an answer: a number that means something to the shell alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// A job to accept.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Its id, minted by the client.
+    pub id: JobId,
+    /// What it asks for.
+    pub demand: Demand,
+    /// For listings.
+    pub name: Option<String>,
+    /// For search.
+    pub labels: BTreeMap<String, String>,
+    /// Of the spec.
+    pub digest: SpecDigest,
+    /// The spec as JSON, to be kept.
+    pub spec_json: Bytes,
+    /// The digest of a finished job with this id, if the store has one.
+    pub known: Option<SpecDigest>,
+}
+
+/// A machine that wants to join, after its request's own signature was checked.
+#[derive(Debug)]
+pub struct Joining {
+    /// Who waits.
+    pub reply: ReplyTo,
+    /// Where it comes from.
+    pub address: String,
+    /// The public id of the token that it holds.
+    pub token: String,
+    /// The secret that it presents.
+    pub secret: JoinSecret,
+    /// Of the key whose possession it proved.
+    pub key: SpkiHash,
+    /// The name that it would like to have.
+    pub name: String,
+    /// What it says of itself.
+    pub facts: WorkerFacts,
+    /// The id that it gets if it is new; minted by the shell.
+    pub fresh: WorkerId,
+}

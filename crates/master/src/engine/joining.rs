@@ -1,0 +1,201 @@
+//! Join tokens, and machines that join with them.
+
+use jobyard_core::{
+    AdminState, AuditEntry, Change, ControlError, NewToken, Now, Refusal, RefusalReason, TagSet,
+    WorkerId, check_name,
+};
+use jobyard_pki::{Admission, Denial, TokenRecord};
+use jobyard_scheduler::Event;
+
+use super::Engine;
+use super::input::{Joining, ReplyTo};
+use super::output::{Answer, Effect};
+use super::tables::WorkerEntry;
+use crate::records::{WorkerRecord, token_record};
+
+/// How many tokens are kept, spent and revoked ones included. At the limit the oldest useless one makes room; if all are
+/// still good, no more are made.
+const MAX_TOKENS: usize = 10_000;
+
+impl Engine {
+    /// Keeps a token that the shell has minted.
+    pub(super) fn on_create_token(
+        &mut self,
+        now: Now,
+        reply: ReplyTo,
+        by: String,
+        record: TokenRecord,
+        terms: &NewToken,
+    ) {
+        if self.tables.tokens.len() >= MAX_TOKENS && !self.drop_useless_token(now) {
+            let problem = format!("there are {MAX_TOKENS} join tokens: revoke some");
+            return self.reply(reply, Answer::Refused(ControlError::Exhausted { problem }));
+        }
+        let id = record.id.as_str().to_owned();
+        self.outbox.changes.push(Change::Put(token_record(&record)));
+        self.tables.tokens.insert(id.clone(), record);
+        let result = format!("ok: {} uses, {} s", terms.uses, terms.ttl.as_secs());
+        self.audit(AuditEntry::new(now.wall, by, "token.create", id, result));
+        self.reply(reply, Answer::Done);
+    }
+
+    fn drop_useless_token(&mut self, now: Now) -> bool {
+        let useless = |token: &&TokenRecord| {
+            token.revoked || token.uses_left == 0 || token.expires_at <= now.wall
+        };
+        let oldest = self
+            .tables
+            .tokens
+            .values()
+            .filter(useless)
+            .min_by_key(|token| token.created_at);
+        let Some(id) = oldest.map(|token| token.id.as_str().to_owned()) else {
+            return false;
+        };
+        self.tables.tokens.remove(&id);
+        self.outbox.changes.push(Change::Remove {
+            kind: crate::records::TOKEN,
+            key: id,
+        });
+        true
+    }
+
+    /// Makes a token useless; workers that joined with it stay.
+    pub(super) fn on_revoke_token(&mut self, now: Now, reply: ReplyTo, by: String, token: &str) {
+        let Some(record) = self.tables.tokens.get_mut(token) else {
+            let error = ControlError::NotFound {
+                what: "token",
+                id: token.to_owned(),
+            };
+            return self.reply(reply, Answer::Refused(error));
+        };
+        if !record.revoked {
+            record.revoked = true;
+            self.outbox.changes.push(Change::Put(token_record(record)));
+            self.audit(AuditEntry::new(now.wall, by, "token.revoke", token, "ok"));
+        }
+        self.reply(reply, Answer::Done);
+    }
+
+    /// Use of the token and worker go into one batch; the certificate is signed after it.
+    pub(super) fn on_enrol(&mut self, now: Now, joining: Joining) {
+        let stored = self.tables.tokens.get(&joining.token);
+        let admission = TokenRecord::admit(
+            stored,
+            &joining.secret,
+            joining.key,
+            now.wall,
+            joining.fresh,
+        );
+        let (reply, result) = (joining.reply, self.admit(now, &joining, admission));
+        let (answer, cause) = match result {
+            Ok((worker, name)) => (Answer::Enrolled { worker, name }, "ok".to_owned()),
+            Err((refusal, cause)) => (Answer::Denied(refusal), cause),
+        };
+        let subject = match &answer {
+            Answer::Enrolled { worker, .. } => worker.to_string(),
+            _ => format!("token {}", printable(&joining.token)),
+        };
+        self.audit(AuditEntry::new(
+            now.wall,
+            joining.address,
+            "enrol",
+            subject,
+            cause,
+        ));
+        self.reply(reply, answer);
+    }
+
+    fn admit(
+        &mut self,
+        now: Now,
+        joining: &Joining,
+        admission: Result<Admission, Denial>,
+    ) -> Result<(WorkerId, String), (Refusal, String)> {
+        match admission {
+            Err(denial) => {
+                let refusal = Refusal::new(RefusalReason::Unauthenticated, Denial::PUBLIC_TEXT);
+                Err((refusal, denial.to_string()))
+            }
+            Ok(Admission::Again { worker }) => {
+                let entry = self.tables.workers.get(&worker);
+                match entry.filter(|entry| entry.record.admin != AdminState::Removed) {
+                    Some(entry) => Ok((worker, entry.record.name.clone())),
+                    None => Err(banned()),
+                }
+            }
+            Ok(Admission::Admit { worker, record }) => {
+                self.check_joining(joining)?;
+                self.outbox.changes.push(Change::Put(token_record(&record)));
+                let tags = TagSet::try_from(record.tags.clone()).unwrap_or_default();
+                self.tables.tokens.insert(joining.token.clone(), record);
+                Ok((worker, self.welcome(now, joining, worker, tags)))
+            }
+        }
+    }
+
+    /// Refusals that only somebody with a good token gets to see; they consume nothing.
+    fn check_joining(&self, joining: &Joining) -> Result<(), (Refusal, String)> {
+        if self.tables.keys.contains_key(&joining.key) {
+            return Err(banned());
+        }
+        if let Err(problem) = check_name(&joining.name) {
+            let message = format!("the worker's name cannot be used: {problem}");
+            return Err((Refusal::new(RefusalReason::Invalid, &message), message));
+        }
+        if self.tables.names.contains_key(&joining.name) {
+            let message = format!(
+                "a worker named `{}` exists already: choose another with --name, or remove it first",
+                joining.name
+            );
+            return Err((
+                Refusal::new(RefusalReason::AlreadyExists, &message),
+                message,
+            ));
+        }
+        Ok(())
+    }
+
+    fn welcome(
+        &mut self,
+        now: Now,
+        joining: &Joining,
+        worker: WorkerId,
+        token_tags: TagSet,
+    ) -> String {
+        let sequence = self.tables.workers.len() as u64 + 1;
+        let mut record = WorkerRecord::new(worker, sequence, joining.name.clone(), now.wall);
+        record.facts = joining.facts.clone();
+        record.token_tags = token_tags;
+        record.key = Some(joining.key);
+        self.outbox.changes.push(Change::Put(record.to_record()));
+        self.outbox.effects.push(Effect::Membership {
+            worker,
+            member: true,
+        });
+        self.tables.names.insert(record.name.clone(), worker);
+        self.tables.keys.insert(joining.key, worker);
+        let entry = WorkerEntry::new(record);
+        let (offer, name) = (entry.offer(), entry.record.name.clone());
+        self.tables.workers.insert(worker, entry);
+        self.schedule(now, Event::WorkerJoined(offer));
+        name
+    }
+}
+
+fn banned() -> (Refusal, String) {
+    let message = "this key belongs to a worker that has joined before: join with a new key";
+    (
+        Refusal::new(RefusalReason::Forbidden, message),
+        "the key is known already".to_owned(),
+    )
+}
+
+/// A token id as somebody presented it, fit for the audit trail.
+fn printable(text: &str) -> String {
+    const SHOWN_CHARS: usize = 32;
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(SHOWN_CHARS)
+        .collect()
+}

@@ -1,0 +1,233 @@
+//! The engine: what becomes of jobs, attempts, workers and tokens.
+//!
+//! Pure: no IO, no clock, no randomness, no lock. The shell feeds [`Input`]s together with the time, and takes out an
+//! [`Outbox`]: changes to commit, and effects that wait for the commit.
+//!
+//! ```text
+//!   Control, sessions, timers          the shell                       the store, the workers, the callers
+//!        |  Input                          |                                      |
+//!        +---------------> Engine::handle  |                                      |
+//!                          Engine::take_outbox --> Outbox::seal -> Batch -- commit +
+//!                                          |       HeldEffects <-- Committed -----+
+//!                                          +------ release ----------- Effects -->+
+//! ```
+//!
+//! # The life of a job in the engine
+//!
+//! | stage \ event | worker chosen | `Started` | `Finished` | worker gone | stop | log settled, drain over |
+//! |---|---|---|---|---|---|---|
+//! | `Queued` | `Sent` | stale | stale | - | finished | - |
+//! | `Sent` | - | `Running` | settled | settled | `Stopping` | noted |
+//! | `Running` | - | no-op | settled | settled | `Stopping` | noted |
+//! | `Stopping` | - | no-op | settled | settled | grace shortened | noted |
+//! | `Draining` | - | no-op | no-op | - | no-op | finished |
+//!
+//! *Settled*: the attempt has its outcome, its slots are free, and the job goes back to `Queued` if a budget pays for
+//! another attempt, or on to `Draining` until its output has arrived, and from there to finished. *Stale*: the worker
+//! is told to forget the attempt.
+//!
+//! # Methods
+//!
+//! * **Make**: [`Engine::restore`] with the records of the store.
+//! * **Tell**: [`Engine::handle`], in any order; then [`Engine::take_outbox`] at any time.
+//! * **Wait**: [`Engine::next_deadline`], and [`Input::DeadlineReached`] when it has come.
+//! * **Ask**: [`Engine::explain`], [`Engine::workers`], [`Engine::tally`], [`Engine::tokens`] and the like; they change
+//!   nothing.
+
+mod ask;
+mod input;
+mod joining;
+mod output;
+mod reconcile;
+mod restore;
+mod settle;
+mod submit;
+mod tables;
+mod timers;
+mod workers;
+
+use std::time::Duration;
+
+use jobyard_core::{AttemptId, AuditEntry, JobId, Now, Steady, WorkerId};
+use jobyard_scheduler::{Assignment, Event, Scheduler};
+
+pub use ask::Tally;
+pub use input::{Input, Joining, ReplyTo, Submission};
+pub use output::{Answer, Committed, Effect, HeldEffects, Outbox, Sealed};
+
+use crate::records::{Counters, audit_record};
+use tables::Tables;
+use timers::{Timer, Timers};
+
+/// How patient a master is. All of it is shorter in tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// How often each side of a session says something.
+    pub heartbeat: Duration,
+    /// How long each side of a session waits for the other.
+    pub lease: Duration,
+    /// How long the attempts of a silent worker are waited for.
+    pub reconcile_for: Duration,
+    /// How long a job that has ended waits for its output before it counts as finished.
+    pub log_drain: Duration,
+    /// How long after a start the fleet counts as not yet known.
+    pub fleet_grace: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            lease: Duration::from_mins(1),
+            reconcile_for: Duration::from_mins(5),
+            log_drain: Duration::from_secs(10),
+            fleet_grace: Duration::from_mins(1),
+        }
+    }
+}
+
+/// The master's brain. See the module's documentation.
+#[derive(Debug)]
+pub struct Engine {
+    timings: Timings,
+    counters: Counters,
+    scheduler: Scheduler,
+    tables: Tables,
+    timers: Timers,
+    outbox: Outbox,
+    finished: u64,
+}
+
+impl Engine {
+    /// Takes an event. What follows from it is in the outbox.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Submit { reply, by, jobs } => self.on_submit(now, reply, &by, jobs),
+            Input::Stop {
+                reply,
+                by,
+                job,
+                options,
+            } => self.on_stop(now, reply, &by, job, options),
+            Input::SessionOpened {
+                worker,
+                session,
+                address,
+                hello,
+            } => {
+                self.on_session_opened(now, worker, session, address, *hello);
+            }
+            Input::Said { session, messages } => self.on_said(now, session, messages),
+            Input::SessionEnded { session } => self.on_session_ended(now, session),
+            Input::LogSettled { attempt, status } => self.on_log_settled(now, attempt, status),
+            Input::SetWorker {
+                reply,
+                by,
+                worker,
+                to,
+            } => {
+                self.on_set_worker(now, reply, by, &worker, to);
+            }
+            Input::CreateToken {
+                reply,
+                by,
+                record,
+                terms,
+            } => {
+                self.on_create_token(now, reply, by, *record, &terms);
+            }
+            Input::RevokeToken { reply, by, token } => {
+                self.on_revoke_token(now, reply, by, &token);
+            }
+            Input::Enrol(joining) => self.on_enrol(now, *joining),
+            Input::Refused {
+                who,
+                action,
+                subject,
+                cause,
+            } => {
+                self.audit(AuditEntry::new(now.wall, who, action, subject, cause));
+            }
+            Input::DeadlineReached => self.on_deadline(now),
+        }
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Input::DeadlineReached`].
+    pub fn next_deadline(&self) -> Option<Steady> {
+        [self.timers.next(), self.scheduler.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes out all that has come together since the last call.
+    pub fn take_outbox(&mut self) -> Outbox {
+        for job in std::mem::take(&mut self.tables.dirty) {
+            let finished = self.write_job(job);
+            self.outbox.effects.push(Effect::Changed { job, finished });
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Whether there is nothing to take out.
+    pub fn is_quiet(&self) -> bool {
+        self.outbox.is_empty() && self.tables.dirty.is_empty()
+    }
+
+    /// How many changes the next outbox holds at most: to stop feeding before a batch grows too large.
+    pub fn pending_changes(&self) -> usize {
+        self.outbox.changes.len() + self.tables.dirty.len()
+    }
+
+    fn on_deadline(&mut self, now: Now) {
+        while let Some(timer) = self.timers.take_due(now.steady) {
+            match timer {
+                Timer::SessionSilent(session) => self.on_session_silent(now, session),
+                Timer::ReconcileOver(worker) => self.on_reconcile_over(now, worker),
+                Timer::LogDrain(attempt) => self.on_log_drain_over(now, attempt.job),
+                Timer::FleetKnown => self.schedule(now, Event::FleetKnown),
+            }
+        }
+    }
+
+    /// Tells the scheduler, and sends what it assigns.
+    fn schedule(&mut self, now: Now, event: Event) {
+        let mut assignments = Vec::new();
+        self.scheduler.handle(now, event, &mut assignments);
+        for Assignment { job, worker, .. } in assignments {
+            self.assign(now, job, worker);
+        }
+    }
+
+    fn reply(&mut self, to: ReplyTo, answer: Answer) {
+        self.outbox.effects.push(Effect::Reply { to, answer });
+    }
+
+    fn audit(&mut self, mut entry: AuditEntry) {
+        self.counters.audit_seq += 1;
+        entry.seq = self.counters.audit_seq;
+        self.outbox
+            .changes
+            .push(jobyard_core::Change::Put(audit_record(&entry)));
+    }
+
+    /// Writes the record of a job, and drops the job once nothing is left to wait for. Says whether it is finished.
+    fn write_job(&mut self, job: JobId) -> bool {
+        let Some(entry) = self.tables.jobs.get(&job) else {
+            return true;
+        };
+        let finished = entry.record.state.is_finished();
+        let settled = finished && entry.open_logs.is_empty();
+        self.outbox
+            .changes
+            .push(jobyard_core::Change::Put(entry.record.to_record(!settled)));
+        if settled {
+            self.tables.retire(job);
+        }
+        finished
+    }
+
+    fn grant(&mut self, attempt: AttemptId, worker: WorkerId) {
+        self.outbox.effects.push(Effect::Grant { attempt, worker });
+    }
+}

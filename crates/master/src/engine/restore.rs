@@ -1,0 +1,201 @@
+//! A term begins: the engine is made from the records of the store.
+
+use std::collections::BTreeMap;
+
+use jobyard_core::{AdminState, JobState, LogEnd, LogState, Now, Record};
+use jobyard_pki::TokenRecord;
+use jobyard_scheduler::{Event, Scheduler};
+
+use super::output::{Effect, Outbox};
+use super::submit::demand;
+use super::tables::{JobEntry, OpenLog, Stage, Tables, WorkerEntry};
+use super::timers::{Timer, Timers};
+use super::{Engine, Timings};
+use crate::records::{Counters, DamagedRecord, JOB, JobRecord, TOKEN, WORKER, WorkerRecord, read};
+
+/// An engine in the making: takes the live records in the order of
+/// [`LIVE_KINDS`](crate::records::LIVE_KINDS), then becomes an engine.
+#[derive(Debug)]
+pub struct Restore {
+    timings: Timings,
+    counters: Counters,
+    tables: Tables,
+}
+
+impl Restore {
+    /// Takes a record. Kinds that the engine does not know are left alone: a newer version may have written them.
+    pub fn add(&mut self, record: &Record) -> Result<(), DamagedRecord> {
+        if record.kind == TOKEN {
+            let token: TokenRecord = read(record)?;
+            self.tables
+                .tokens
+                .insert(token.id.as_str().to_owned(), token);
+        } else if record.kind == WORKER {
+            self.add_worker(read(record)?);
+        } else if record.kind == JOB {
+            self.add_job(read(record)?);
+        }
+        Ok(())
+    }
+
+    /// All records are in. Connections are not remembered: every worker is silent, and waited for from now on.
+    pub fn finish(self, now: Now) -> Engine {
+        let mut engine = Engine {
+            timings: self.timings,
+            counters: self.counters,
+            scheduler: Scheduler::new(),
+            tables: self.tables,
+            timers: Timers::default(),
+            outbox: Outbox::default(),
+            finished: 0,
+        };
+        engine.announce_workers(now);
+        engine.announce_jobs(now);
+        engine
+            .timers
+            .set(Timer::FleetKnown, now.steady + engine.timings.fleet_grace);
+        engine
+    }
+
+    fn add_worker(&mut self, record: WorkerRecord) {
+        if record.admin != AdminState::Removed {
+            self.tables.names.insert(record.name.clone(), record.id);
+        }
+        if let Some(key) = record.key {
+            self.tables.keys.insert(key, record.id);
+        }
+        self.tables
+            .workers
+            .insert(record.id, WorkerEntry::new(record));
+    }
+
+    fn add_job(&mut self, record: JobRecord) {
+        let stage = stage_of(&record);
+        let mut open_logs = BTreeMap::new();
+        for attempt in &record.attempts {
+            if attempt.outcome.is_some() && attempt.log == LogState::Uploading {
+                let end = LogEnd {
+                    bytes: attempt.log_bytes,
+                    dropped: attempt.log_dropped,
+                };
+                let end = (end.bytes > 0).then_some(end);
+                open_logs.insert(
+                    attempt.id.number,
+                    OpenLog {
+                        worker: attempt.worker,
+                        end,
+                    },
+                );
+                if let Some(worker) = self.tables.workers.get_mut(&attempt.worker) {
+                    worker.logs.insert(attempt.id);
+                }
+            }
+        }
+        if let Some(worker) = stage
+            .worker()
+            .and_then(|worker| self.tables.workers.get_mut(&worker))
+        {
+            worker.jobs.insert(record.id);
+        }
+        let entry = JobEntry {
+            record,
+            stage,
+            open_logs,
+            early_log: None,
+            free_retries: 0,
+        };
+        self.tables.jobs.insert(entry.record.id, entry);
+    }
+}
+
+impl Engine {
+    /// Begins to restore an engine for the term that the counters name.
+    pub fn restore(timings: Timings, counters: Counters) -> Restore {
+        Restore {
+            timings,
+            counters,
+            tables: Tables::default(),
+        }
+    }
+
+    fn announce_workers(&mut self, now: Now) {
+        let mut offers = Vec::new();
+        for (id, entry) in &self.tables.workers {
+            if entry.record.admin == AdminState::Removed {
+                continue;
+            }
+            self.outbox.effects.push(Effect::Membership {
+                worker: *id,
+                member: true,
+            });
+            offers.push(entry.offer());
+            let deadline = now.steady + self.timings.reconcile_for;
+            self.timers.set(Timer::ReconcileOver(*id), deadline);
+        }
+        for offer in offers {
+            self.schedule(now, Event::WorkerJoined(offer));
+        }
+    }
+
+    /// Placed jobs first, so that nothing is given away twice; then the queue, in the order of submission.
+    fn announce_jobs(&mut self, now: Now) {
+        let mut placed = Vec::new();
+        let mut queued = BTreeMap::new();
+        for (id, entry) in &self.tables.jobs {
+            match entry.stage {
+                Stage::Queued => drop(queued.insert(entry.record.sequence, *id)),
+                Stage::Draining => {
+                    if let Some(current) = entry.current() {
+                        let deadline = now.steady + self.timings.log_drain;
+                        self.timers.set(Timer::LogDrain(current.id), deadline);
+                    }
+                }
+                Stage::Finished => {}
+                Stage::Sent { worker } | Stage::Running { worker } | Stage::Stopping { worker } => {
+                    placed.push((demand(&entry.record), worker));
+                    if let Some(current) = entry.current() {
+                        self.outbox.effects.push(Effect::Grant {
+                            attempt: current.id,
+                            worker,
+                        });
+                    }
+                }
+            }
+            for (number, open) in &entry.open_logs {
+                let attempt = jobyard_core::AttemptId::new(*id, *number);
+                let effect = match open.end {
+                    Some(_) => Effect::Grant {
+                        attempt,
+                        worker: open.worker,
+                    },
+                    None => Effect::AbandonLog { attempt, end: None },
+                };
+                self.outbox.effects.push(effect);
+            }
+        }
+        for (demand, worker) in placed {
+            self.schedule(now, Event::JobPlaced { demand, worker });
+        }
+        for job in queued.into_values() {
+            self.enqueue(now, job);
+        }
+    }
+}
+
+/// Where a job stood, from its record.
+fn stage_of(record: &JobRecord) -> Stage {
+    let current = record.attempts.last();
+    match (record.state, current) {
+        (JobState::Finished, _) => Stage::Finished,
+        (JobState::Assigned | JobState::Running | JobState::Stopping, Some(current)) => {
+            let worker = current.worker;
+            match record.state {
+                _ if current.outcome.is_some() => Stage::Draining,
+                JobState::Assigned => Stage::Sent { worker },
+                JobState::Running => Stage::Running { worker },
+                _ => Stage::Stopping { worker },
+            }
+        }
+        _ => Stage::Queued,
+    }
+}

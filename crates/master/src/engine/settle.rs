@@ -1,0 +1,273 @@
+//! An attempt ends: its outcome, its slots, its output, and whether the job runs again.
+
+use jobyard_core::{
+    AttemptId, AttemptReport, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
+    MasterMessage, Now, Outcome, Residue, RetryBudget, Timestamp,
+};
+use jobyard_scheduler::Event;
+
+use super::Engine;
+use super::output::Effect;
+use super::tables::{JobEntry, OpenLog, Stage};
+use super::timers::Timer;
+
+/// How often an attempt may be handed out and never start at no cost, before the job is given up: far more than
+/// chance explains, few enough to end a worker that declines for ever.
+const MAX_FREE_RETRIES: u32 = 100;
+
+/// How an attempt ended, from whoever knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    outcome: Outcome,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    /// `None`: not known.
+    log: Option<LogEnd>,
+    residue: Residue,
+}
+
+impl Ending {
+    /// The worker has said so.
+    pub(super) fn reported(report: AttemptReport) -> Self {
+        Self {
+            outcome: report.outcome,
+            started_at: report.started_at,
+            finished_at: Some(report.finished_at),
+            log: Some(report.log),
+            residue: report.residue,
+        }
+    }
+
+    /// The worker says that nothing of it ran.
+    pub(super) fn nothing_ran(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            started_at: None,
+            finished_at: None,
+            log: Some(LogEnd::default()),
+            residue: Residue::default(),
+        }
+    }
+
+    /// The worker is gone; what is left of the attempt is not known.
+    pub(super) fn unconfirmed(outcome: Outcome) -> Self {
+        let mut residue = Residue::default();
+        residue.unconfirmed = true;
+        Self {
+            outcome,
+            started_at: None,
+            finished_at: None,
+            log: None,
+            residue,
+        }
+    }
+}
+
+impl Engine {
+    /// Gives the current attempt of a job its outcome, and the job its next step. An attempt that is not current is
+    /// left alone.
+    pub(super) fn settle(&mut self, now: Now, attempt: AttemptId, ending: Ending) {
+        let job = attempt.job;
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return;
+        };
+        let Some(worker) = entry.stage.worker() else {
+            return;
+        };
+        if !entry.is_current(attempt, worker) {
+            return;
+        }
+        let outcome = decide(entry, ending.outcome);
+        record_ending(entry, now, outcome, &ending);
+        let log_is_open = open_log(entry, attempt, worker, ending.log);
+        if let Some(holder) = self.tables.workers.get_mut(&worker) {
+            holder.jobs.remove(&job);
+            if log_is_open {
+                holder.logs.insert(attempt);
+            }
+        }
+        self.tables.dirty.insert(job);
+        if !log_is_open {
+            self.outbox.effects.push(Effect::Revoke { attempt });
+            self.send(worker, MasterMessage::Forget { attempt });
+        } else if ending.log.is_none() {
+            self.outbox
+                .effects
+                .push(Effect::AbandonLog { attempt, end: None });
+        }
+        self.next_step(now, job, outcome, log_is_open);
+        self.schedule(now, Event::JobReleased(job));
+        if self
+            .tables
+            .jobs
+            .get(&job)
+            .is_some_and(|entry| entry.stage == Stage::Queued)
+        {
+            self.enqueue(now, job);
+        }
+    }
+
+    /// Back to the queue, to the end, or waiting for the output.
+    fn next_step(&mut self, now: Now, job: JobId, outcome: Outcome, log_is_open: bool) {
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return;
+        };
+        if runs_again(entry, outcome) {
+            entry.stage = Stage::Queued;
+            entry.record.state = JobState::Queued;
+        } else if log_is_open {
+            entry.stage = Stage::Draining;
+            if let Some(current) = entry.current() {
+                self.timers.set(
+                    Timer::LogDrain(current.id),
+                    now.steady + self.timings.log_drain,
+                );
+            }
+        } else {
+            self.finish(now, job, outcome);
+        }
+    }
+
+    /// The job is over. Its outcome never changes again.
+    pub(super) fn finish(&mut self, now: Now, job: JobId, outcome: Outcome) {
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return;
+        };
+        if let Some(current) = entry.current() {
+            self.timers.clear(Timer::LogDrain(current.id));
+        }
+        entry.stage = Stage::Finished;
+        entry.record.state = JobState::Finished;
+        entry.record.outcome = Some(outcome);
+        entry.record.finished_at = Some(now.wall);
+        self.finished += 1;
+        self.tables.dirty.insert(job);
+    }
+
+    /// The output of an attempt is all there, or will never be.
+    pub(super) fn on_log_settled(&mut self, now: Now, attempt: AttemptId, status: LogStatus) {
+        let Some(entry) = self.tables.jobs.get_mut(&attempt.job) else {
+            return;
+        };
+        let Some(open) = entry.open_logs.remove(&attempt.number) else {
+            if entry.current().is_some_and(|current| current.id == attempt) {
+                entry.early_log = Some((attempt.number, status));
+            }
+            return;
+        };
+        record_log(entry, attempt, status);
+        let drained = entry.stage == Stage::Draining
+            && entry.current().is_some_and(|current| current.id == attempt);
+        let outcome = entry.current().and_then(|current| current.outcome);
+        if let Some(holder) = self.tables.workers.get_mut(&open.worker) {
+            holder.logs.remove(&attempt);
+        }
+        self.tables.dirty.insert(attempt.job);
+        self.outbox.effects.push(Effect::Revoke { attempt });
+        self.send(open.worker, MasterMessage::Forget { attempt });
+        if let (true, Some(outcome)) = (drained, outcome) {
+            self.finish(now, attempt.job, outcome);
+        }
+    }
+
+    /// The output did not arrive in time: the job is finished all the same.
+    pub(super) fn on_log_drain_over(&mut self, now: Now, job: JobId) {
+        let Some(entry) = self.tables.jobs.get(&job) else {
+            return;
+        };
+        let outcome = entry.current().and_then(|current| current.outcome);
+        if let (Stage::Draining, Some(outcome)) = (entry.stage, outcome) {
+            self.finish(now, job, outcome);
+        }
+    }
+}
+
+/// Once a stop is accepted the outcome is `cancelled`, with the real exit kept; only force says more.
+fn decide(entry: &JobEntry, reported: Outcome) -> Outcome {
+    let forced = matches!(
+        reported,
+        Outcome::Infra {
+            reason: InfraReason::Forced
+        }
+    );
+    if entry.record.stop_grace.is_some() && !forced {
+        Outcome::Cancelled {
+            exit: reported.exit(),
+        }
+    } else {
+        reported
+    }
+}
+
+fn record_ending(entry: &mut JobEntry, now: Now, outcome: Outcome, ending: &Ending) {
+    let Some(current) = entry.current_mut() else {
+        return;
+    };
+    current.outcome = Some(outcome);
+    current.started_at = ending.started_at.or(current.started_at);
+    current.finished_at = Some(ending.finished_at.unwrap_or(now.wall));
+    current.residue = Some(ending.residue.clone());
+}
+
+/// Notes where the output ends. Says whether some of it is still to come.
+fn open_log(
+    entry: &mut JobEntry,
+    attempt: AttemptId,
+    worker: jobyard_core::WorkerId,
+    end: Option<LogEnd>,
+) -> bool {
+    if let Some((_, status)) = entry
+        .early_log
+        .take_if(|(number, _)| *number == attempt.number)
+    {
+        record_log(entry, attempt, status);
+        return false;
+    }
+    if let Some(end) = end {
+        let mut status = LogStatus::sealed(end.bytes, end);
+        if end.bytes > 0 {
+            // Until it has arrived, the record says how much there is to come.
+            status.state = LogState::Uploading;
+        }
+        record_log(entry, attempt, status);
+        if end.bytes == 0 {
+            return false;
+        }
+    }
+    entry
+        .open_logs
+        .insert(attempt.number, OpenLog { worker, end });
+    true
+}
+
+fn record_log(entry: &mut JobEntry, attempt: AttemptId, status: LogStatus) {
+    if let Some(known) = entry
+        .record
+        .attempts
+        .iter_mut()
+        .find(|known| known.id == attempt)
+    {
+        known.log = status.state;
+        known.log_bytes = status.end;
+        known.log_dropped = status.dropped;
+    }
+}
+
+/// Whether a budget pays for another attempt; if so, it has paid.
+fn runs_again(entry: &mut JobEntry, outcome: Outcome) -> bool {
+    match outcome.rule().budget {
+        RetryBudget::Free if entry.free_retries < MAX_FREE_RETRIES => {
+            entry.free_retries += 1;
+            true
+        }
+        RetryBudget::Infra
+            if entry.record.demand.repeatable
+                && entry.record.infra_failures < entry.record.demand.infra_retries =>
+        {
+            entry.record.infra_failures += 1;
+            true
+        }
+        // Retries of the job's own failures come with their rules.
+        RetryBudget::Free | RetryBudget::Infra | RetryBudget::User | RetryBudget::Final => false,
+    }
+}

@@ -1,0 +1,239 @@
+//! Jobs come in, are sent out, and are stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jobyard_core::{
+    Attempt, AttemptId, AttemptNumber, AuditEntry, Change, ControlError, InfraReason, JobId,
+    JobState, MAX_SUBMIT_JOBS, MasterMessage, Now, Outcome, StopCause, StopOptions, Submitted,
+    WorkerId,
+};
+use jobyard_scheduler::{Event, JobDemand};
+
+use super::Engine;
+use super::input::{ReplyTo, Submission};
+use super::output::{Answer, Effect};
+use super::settle::Ending;
+use super::tables::{JobEntry, Stage};
+use crate::records::{JobRecord, spec_record};
+
+impl Engine {
+    /// All jobs are accepted or none.
+    pub(super) fn on_submit(&mut self, now: Now, reply: ReplyTo, by: &str, jobs: Vec<Submission>) {
+        if let Err(error) = self.check_submission(&jobs) {
+            return self.reply(reply, Answer::Refused(error));
+        }
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let id = job.id;
+            let created = self.tables.digest(id).is_none() && job.known.is_none();
+            if created {
+                self.accept(now, by, job);
+            }
+            answers.push(Submitted::new(id, created));
+        }
+        self.reply(reply, Answer::Submitted(answers));
+    }
+
+    fn check_submission(&self, jobs: &[Submission]) -> Result<(), ControlError> {
+        if jobs.len() > MAX_SUBMIT_JOBS {
+            let problem = format!("{} jobs at once, at most {MAX_SUBMIT_JOBS}", jobs.len());
+            return Err(ControlError::invalid("jobs", problem));
+        }
+        let mut ids = BTreeMap::new();
+        for job in jobs {
+            let known = self.tables.digest(job.id).or(job.known.as_ref());
+            let earlier = ids.insert(job.id, &job.digest);
+            if [known, earlier]
+                .into_iter()
+                .flatten()
+                .any(|digest| *digest != job.digest)
+            {
+                return Err(ControlError::AlreadyExists {
+                    what: "job",
+                    id: job.id.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, now: Now, by: &str, job: Submission) {
+        self.counters.job_sequence += 1;
+        let sequence = self.counters.job_sequence;
+        let record = JobRecord {
+            id: job.id,
+            sequence,
+            state: JobState::Queued,
+            outcome: None,
+            submitted_at: now.wall,
+            submitted_by: by.to_owned(),
+            finished_at: None,
+            demand: job.demand,
+            digest: job.digest,
+            stop_grace: None,
+            infra_failures: 0,
+            attempts: Vec::new(),
+            name: job.name,
+            labels: job.labels,
+        };
+        self.outbox
+            .changes
+            .push(Change::Put(spec_record(job.id, sequence, job.spec_json)));
+        let entry = JobEntry {
+            record,
+            stage: Stage::Queued,
+            open_logs: BTreeMap::new(),
+            early_log: None,
+            free_retries: 0,
+        };
+        self.tables.jobs.insert(job.id, entry);
+        self.tables.dirty.insert(job.id);
+        self.enqueue(now, job.id);
+    }
+
+    /// Asks the scheduler for a worker. A job that comes back keeps its place.
+    pub(super) fn enqueue(&mut self, now: Now, job: JobId) {
+        let Some(entry) = self.tables.jobs.get(&job) else {
+            return;
+        };
+        let demand = demand(&entry.record);
+        self.schedule(now, Event::JobQueued(demand));
+    }
+
+    /// Sends a job to the worker that the scheduler has chosen.
+    pub(super) fn assign(&mut self, now: Now, job: JobId, worker: WorkerId) {
+        let (Some(entry), Some(chosen)) = (
+            self.tables.jobs.get_mut(&job),
+            self.tables.workers.get_mut(&worker),
+        ) else {
+            return;
+        };
+        let number = entry
+            .current()
+            .map_or(AttemptNumber::FIRST, |last| last.id.number.next());
+        let attempt = AttemptId::new(job, number);
+        let name = chosen.record.name.clone();
+        entry
+            .record
+            .attempts
+            .push(Attempt::new(attempt, worker, name, now.wall));
+        entry.record.state = JobState::Assigned;
+        entry.stage = Stage::Sent { worker };
+        chosen.jobs.insert(job);
+        let env = chosen.record.env.clone();
+        let session = chosen.session.map(|session| session.id);
+        self.tables.dirty.insert(job);
+        self.grant(attempt, worker);
+        // The scheduler gives jobs to connected workers only; should the session be gone, reconciliation finds the
+        // attempt.
+        if let Some(session) = session {
+            self.outbox.effects.push(Effect::Assign {
+                session,
+                attempt,
+                env,
+            });
+        }
+    }
+
+    /// A stopped job that waits is over; one that was sent is told, or will be when its worker is back.
+    pub(super) fn on_stop(
+        &mut self,
+        now: Now,
+        reply: ReplyTo,
+        by: &str,
+        job: JobId,
+        options: StopOptions,
+    ) {
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return self.reply(reply, Answer::Refused(ControlError::no_job(job)));
+        };
+        let asked = options.grace.unwrap_or(entry.record.demand.grace);
+        let stage = entry.stage;
+        match stage {
+            Stage::Queued => {
+                self.schedule(now, Event::JobWithdrawn(job));
+                self.finish(now, job, Outcome::Cancelled { exit: None });
+            }
+            Stage::Draining | Stage::Finished => {}
+            Stage::Sent { worker } | Stage::Running { worker } | Stage::Stopping { worker } => {
+                let grace = entry
+                    .record
+                    .stop_grace
+                    .map_or(asked, |grace| grace.min(asked));
+                entry.record.stop_grace = Some(grace);
+                entry.record.state = JobState::Stopping;
+                entry.stage = Stage::Stopping { worker };
+                let current = entry.current().map(|attempt| attempt.id);
+                self.tables.dirty.insert(job);
+                if let Some(attempt) = current {
+                    if options.force {
+                        let reason = InfraReason::Forced;
+                        self.settle(now, attempt, Ending::unconfirmed(Outcome::Infra { reason }));
+                        self.send(worker, MasterMessage::Forget { attempt });
+                    } else {
+                        let cause = StopCause::Cancelled;
+                        self.send(
+                            worker,
+                            MasterMessage::Stop {
+                                attempt,
+                                cause,
+                                grace,
+                            },
+                        );
+                    }
+                }
+            }
+        }
+        if !matches!(stage, Stage::Draining | Stage::Finished) {
+            let result = if options.force { "forced" } else { "ok" };
+            self.audit(AuditEntry::new(
+                now.wall,
+                by,
+                "job.stop",
+                job.to_string(),
+                result,
+            ));
+        }
+        let state = self
+            .tables
+            .jobs
+            .get(&job)
+            .map_or(JobState::Finished, |job| job.record.state);
+        self.reply(reply, Answer::Stopping(state));
+    }
+
+    /// Sends a message through a worker's session, if it has one.
+    pub(super) fn send(&mut self, worker: WorkerId, message: MasterMessage) {
+        let session = self
+            .tables
+            .workers
+            .get(&worker)
+            .and_then(|worker| worker.session);
+        if let Some(session) = session {
+            let message = Box::new(message);
+            self.outbox.effects.push(Effect::Send {
+                session: session.id,
+                message,
+            });
+        }
+    }
+
+    /// The jobs that a worker has, to walk over while they change.
+    pub(super) fn jobs_of(&self, worker: WorkerId) -> BTreeSet<JobId> {
+        self.tables
+            .workers
+            .get(&worker)
+            .map(|worker| worker.jobs.clone())
+            .unwrap_or_default()
+    }
+}
+
+/// What the scheduler is asked for.
+pub(super) fn demand(record: &JobRecord) -> JobDemand {
+    let mut demand = JobDemand::new(record.id, record.sequence);
+    demand.queue = record.demand.queue.as_str().into();
+    demand.requirements.clone_from(&record.demand.requirements);
+    demand.worker.clone_from(&record.demand.worker);
+    demand.slots = record.demand.slots;
+    demand
+}

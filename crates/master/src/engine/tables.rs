@@ -1,0 +1,226 @@
+//! What the engine knows: jobs that are not over, workers, sessions and tokens.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use jobyard_core::{
+    AdminState, Attempt, AttemptId, AttemptNumber, Contact, JobId, LogEnd, LogStatus, SessionId,
+    Steady, Timestamp, Worker, WorkerId,
+};
+use jobyard_pki::{SpkiHash, TokenRecord};
+use jobyard_scheduler::{Availability, WorkerOffer};
+
+use crate::records::{JobRecord, SpecDigest, WorkerRecord};
+
+/// How many finished jobs are remembered by digest, so that a repeated submit that overtakes its own end is recognised
+/// without the store. Older ones are found there.
+const MAX_RECENT: usize = 65_536;
+
+/// Every table. Ordered maps only, so that the same inputs give the same outputs.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) jobs: BTreeMap<JobId, JobEntry>,
+    pub(super) workers: BTreeMap<WorkerId, WorkerEntry>,
+    /// Names of workers that are not removed.
+    pub(super) names: BTreeMap<String, WorkerId>,
+    pub(super) sessions: BTreeMap<SessionId, WorkerId>,
+    pub(super) tokens: BTreeMap<String, TokenRecord>,
+    /// Keys with which workers enrolled, removed ones included.
+    pub(super) keys: BTreeMap<SpkiHash, WorkerId>,
+    /// Jobs whose record has to be written with the next batch.
+    pub(super) dirty: BTreeSet<JobId>,
+    recent: BTreeMap<JobId, SpecDigest>,
+    recent_order: VecDeque<JobId>,
+}
+
+impl Tables {
+    /// The worker of this name or id that is not removed.
+    pub(super) fn find_worker(&self, name_or_id: &str) -> Option<WorkerId> {
+        if let Some(id) = self.names.get(name_or_id) {
+            return Some(*id);
+        }
+        let id = name_or_id.parse().ok()?;
+        let entry = self.workers.get(&id)?;
+        (entry.record.admin != AdminState::Removed).then_some(id)
+    }
+
+    /// Drops a job that is over, and remembers its digest for a while.
+    pub(super) fn retire(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.remove(&job) else {
+            return;
+        };
+        if self.recent.insert(job, entry.record.digest).is_none() {
+            self.recent_order.push_back(job);
+        }
+        if self.recent_order.len() > MAX_RECENT {
+            if let Some(oldest) = self.recent_order.pop_front() {
+                self.recent.remove(&oldest);
+            }
+        }
+    }
+
+    /// The digest of a job that is known here, unfinished or recently finished.
+    pub(super) fn digest(&self, job: JobId) -> Option<&SpecDigest> {
+        self.jobs
+            .get(&job)
+            .map(|entry| &entry.record.digest)
+            .or_else(|| self.recent.get(&job))
+    }
+}
+
+/// A job that is not over, or whose output is still on its way.
+#[derive(Debug)]
+pub(super) struct JobEntry {
+    pub(super) record: JobRecord,
+    pub(super) stage: Stage,
+    /// Attempts that have ended while some of their output is still to come.
+    pub(super) open_logs: BTreeMap<AttemptNumber, OpenLog>,
+    /// A log that was sealed before its attempt was reported as ended.
+    pub(super) early_log: Option<(AttemptNumber, LogStatus)>,
+    /// Attempts that never started and cost nothing.
+    pub(super) free_retries: u32,
+}
+
+/// Where a job stands; see the table in the module's documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Waits for a worker.
+    Queued,
+    /// Sent. Not known to have begun.
+    Sent {
+        /// Where to.
+        worker: WorkerId,
+    },
+    /// Begun.
+    Running {
+        /// Where.
+        worker: WorkerId,
+    },
+    /// Told to stop, or to be told when its worker comes back.
+    Stopping {
+        /// Where.
+        worker: WorkerId,
+    },
+    /// Over, waits for its output. Its outcome is that of its last attempt.
+    Draining,
+    /// Over and told so; only logs are still open.
+    Finished,
+}
+
+impl Stage {
+    /// The worker that has the current attempt.
+    pub(super) const fn worker(self) -> Option<WorkerId> {
+        match self {
+            Self::Sent { worker } | Self::Running { worker } | Self::Stopping { worker } => {
+                Some(worker)
+            }
+            Self::Queued | Self::Draining | Self::Finished => None,
+        }
+    }
+}
+
+/// Output that is still to come from an attempt that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OpenLog {
+    /// Who has it.
+    pub(super) worker: WorkerId,
+    /// Where it ends; unknown if the worker has not said so.
+    pub(super) end: Option<LogEnd>,
+}
+
+impl JobEntry {
+    /// The attempt that counts.
+    pub(super) fn current(&self) -> Option<&Attempt> {
+        self.record.attempts.last()
+    }
+
+    /// The attempt that counts, to change it.
+    pub(super) fn current_mut(&mut self) -> Option<&mut Attempt> {
+        self.record.attempts.last_mut()
+    }
+
+    /// Whether this attempt is the one that counts, and with this worker.
+    pub(super) fn is_current(&self, attempt: AttemptId, worker: WorkerId) -> bool {
+        self.stage.worker() == Some(worker)
+            && self.current().is_some_and(|current| current.id == attempt)
+    }
+}
+
+/// A worker and what is known of its contact.
+#[derive(Debug)]
+pub(super) struct WorkerEntry {
+    pub(super) record: WorkerRecord,
+    pub(super) session: Option<LiveSession>,
+    pub(super) address: String,
+    /// Jobs whose current attempt it has.
+    pub(super) jobs: BTreeSet<JobId>,
+    /// Attempts that have ended and whose output it still has.
+    pub(super) logs: BTreeSet<AttemptId>,
+}
+
+/// A worker's connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LiveSession {
+    pub(super) id: SessionId,
+    /// Whether it takes assignments.
+    pub(super) accepting: bool,
+    /// When it was last heard.
+    pub(super) heard: Steady,
+    /// The same for people.
+    pub(super) heard_wall: Timestamp,
+}
+
+impl WorkerEntry {
+    pub(super) fn new(record: WorkerRecord) -> Self {
+        Self {
+            record,
+            session: None,
+            address: String::new(),
+            jobs: BTreeSet::new(),
+            logs: BTreeSet::new(),
+        }
+    }
+
+    /// What the scheduler is told of it.
+    pub(super) fn offer(&self) -> WorkerOffer {
+        let mut offer = WorkerOffer::new(self.record.id, self.record.name.clone());
+        offer.tags = self.record.all_tags();
+        offer.slots = self.record.slots;
+        offer
+    }
+
+    /// Whether it gets jobs.
+    pub(super) fn availability(&self) -> Availability {
+        match (&self.session, self.record.admin) {
+            (None, _) => Availability::Silent,
+            (Some(session), AdminState::Active) if session.accepting => Availability::Available,
+            (Some(_), _) => Availability::Suspended,
+        }
+    }
+
+    /// As its users see it. The caller adds how many slots are used.
+    pub(super) fn shown(&self) -> Worker {
+        let record = &self.record;
+        let mut worker = Worker::new(record.id, record.name.clone(), record.enrolled_at);
+        worker.admin = record.admin;
+        worker.contact = match self.session {
+            Some(_) => Contact::Connected,
+            None => Contact::Silent,
+        };
+        // A worker that says itself that it takes nothing more is about to end.
+        if self.session.is_some_and(|session| !session.accepting)
+            && worker.admin == AdminState::Active
+        {
+            worker.admin = AdminState::Draining;
+        }
+        worker.facts = record.facts.clone();
+        worker.address.clone_from(&self.address);
+        worker.tags = record.all_tags();
+        worker.slots = record.slots;
+        worker.env.clone_from(&record.env);
+        worker.last_contact = self
+            .session
+            .map(|session| session.heard_wall)
+            .or(record.last_contact);
+        worker
+    }
+}

@@ -1,0 +1,77 @@
+//! The engine's timers: what it waits for, and the one deadline that comes out of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jobyard_core::{AttemptId, SessionId, Steady, WorkerId};
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// When to take a session for dead: a lease after its last message.
+    SessionSilent(SessionId),
+    /// When to give up the attempts of a silent worker: `reconcile_for` after its last contact or after the start of
+    /// this term, whichever is later.
+    ReconcileOver(WorkerId),
+    /// When to finish a job although its output has not arrived: `log_drain` after its end.
+    LogDrain(AttemptId),
+    /// When verdicts about the fleet become definite: a grace after the start of this term.
+    FleetKnown,
+}
+
+/// At most one deadline per timer.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    by_time: BTreeSet<(Steady, Timer)>,
+    by_timer: BTreeMap<Timer, Steady>,
+}
+
+impl Timers {
+    /// Sets a timer, in place of what it was set to.
+    pub(super) fn set(&mut self, timer: Timer, at: Steady) {
+        if let Some(old) = self.by_timer.insert(timer, at) {
+            self.by_time.remove(&(old, timer));
+        }
+        self.by_time.insert((at, timer));
+    }
+
+    /// Forgets a timer.
+    pub(super) fn clear(&mut self, timer: Timer) {
+        if let Some(old) = self.by_timer.remove(&timer) {
+            self.by_time.remove(&(old, timer));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<Steady> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// Takes a timer whose time has come, earliest first.
+    pub(super) fn take_due(&mut self, now: Steady) -> Option<Timer> {
+        let (at, timer) = *self.by_time.first()?;
+        if at > now {
+            return None;
+        }
+        self.clear(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_that_is_set_again_comes_once() {
+        let mut timers = Timers::default();
+        timers.set(Timer::FleetKnown, Steady::from_micros(5));
+        timers.set(Timer::FleetKnown, Steady::from_micros(9));
+        assert_eq!(timers.next(), Some(Steady::from_micros(9)));
+        assert_eq!(timers.take_due(Steady::from_micros(8)), None);
+        assert_eq!(
+            timers.take_due(Steady::from_micros(9)),
+            Some(Timer::FleetKnown)
+        );
+        assert_eq!(timers.next(), None);
+    }
+}

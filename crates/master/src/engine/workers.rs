@@ -1,0 +1,192 @@
+//! What workers say, and what administrators decide about them.
+
+use std::collections::BTreeSet;
+
+use jobyard_core::{
+    AdminState, AttemptId, AuditEntry, Change, ClosingReason, ControlError, DeclineReason,
+    InfraReason, MasterMessage, Now, Outcome, SessionId, WorkerCommand, WorkerId, WorkerMessage,
+};
+use jobyard_scheduler::Event;
+
+use super::Engine;
+use super::input::ReplyTo;
+use super::output::{Answer, Effect};
+use super::settle::Ending;
+
+impl Engine {
+    /// Messages of a session, in order. Those of a session that is over are nobody's.
+    pub(super) fn on_said(&mut self, now: Now, session: SessionId, messages: Vec<WorkerMessage>) {
+        let Some(worker) = self.tables.sessions.get(&session).copied() else {
+            return;
+        };
+        let entry = self.tables.workers.get_mut(&worker);
+        if let Some(live) = entry.and_then(|entry| entry.session.as_mut()) {
+            live.heard = now.steady;
+            live.heard_wall = now.wall;
+        }
+        for message in messages {
+            self.on_message(now, worker, message);
+        }
+    }
+
+    fn on_message(&mut self, now: Now, worker: WorkerId, message: WorkerMessage) {
+        match message {
+            WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
+            WorkerMessage::Started { attempt, pid, at } => {
+                if !self.on_started(worker, attempt, pid, at) {
+                    self.send(worker, MasterMessage::Forget { attempt });
+                }
+            }
+            WorkerMessage::Finished(report) => {
+                let attempt = report.attempt;
+                if self.holds(worker, attempt) {
+                    self.settle(now, attempt, Ending::reported(report));
+                } else if !self.awaits_log(attempt) {
+                    self.send(worker, MasterMessage::Forget { attempt });
+                }
+            }
+            WorkerMessage::Declined { attempt, reason } => {
+                self.on_declined(now, worker, attempt, reason);
+            }
+            WorkerMessage::Accepting(accepting) => self.set_accepting(now, worker, accepting),
+            // A message of a newer protocol that this version does not know asks for nothing.
+            _ => {}
+        }
+    }
+
+    fn awaits_log(&self, attempt: AttemptId) -> bool {
+        let entry = self.tables.jobs.get(&attempt.job);
+        entry.is_some_and(|entry| entry.open_logs.contains_key(&attempt.number))
+    }
+
+    /// Nothing of the attempt ran. The worker gets no more until it says so, or the job would come straight back.
+    fn on_declined(
+        &mut self,
+        now: Now,
+        worker: WorkerId,
+        attempt: AttemptId,
+        reason: DeclineReason,
+    ) {
+        if !self.holds(worker, attempt) {
+            return;
+        }
+        if matches!(reason, DeclineReason::Stopping | DeclineReason::Full) {
+            self.set_accepting(now, worker, false);
+        }
+        let reason = match reason {
+            DeclineReason::JournalFailed => InfraReason::NoResources,
+            DeclineReason::Stale => InfraReason::WorkerFault,
+            _ => InfraReason::NeverStarted,
+        };
+        self.settle(now, attempt, Ending::nothing_ran(Outcome::Infra { reason }));
+    }
+
+    fn set_accepting(&mut self, now: Now, worker: WorkerId, accepting: bool) {
+        let entry = self.tables.workers.get_mut(&worker);
+        if let Some(live) = entry.and_then(|entry| entry.session.as_mut()) {
+            live.accepting = accepting;
+            self.tell_availability(now, worker);
+        }
+    }
+
+    /// Suspends, resumes or removes a worker.
+    pub(super) fn on_set_worker(
+        &mut self,
+        now: Now,
+        reply: ReplyTo,
+        by: String,
+        worker: &str,
+        to: WorkerCommand,
+    ) {
+        let Some(id) = self.tables.find_worker(worker) else {
+            let id = worker.to_owned();
+            let error = ControlError::NotFound { what: "worker", id };
+            return self.reply(reply, Answer::Refused(error));
+        };
+        let action = match to {
+            WorkerCommand::Suspend => {
+                self.set_admin(now, id, AdminState::Suspended);
+                "worker.suspend"
+            }
+            WorkerCommand::Resume => {
+                self.set_admin(now, id, AdminState::Active);
+                "worker.resume"
+            }
+            WorkerCommand::Remove => {
+                self.remove_worker(now, id);
+                "worker.remove"
+            }
+            _ => {
+                let problem = "this version does not know this command".to_owned();
+                let error = ControlError::Invalid {
+                    field: "command".to_owned(),
+                    problem,
+                };
+                return self.reply(reply, Answer::Refused(error));
+            }
+        };
+        self.audit(AuditEntry::new(now.wall, by, action, id.to_string(), "ok"));
+        let answer = match self.worker(id) {
+            Some(worker) => Answer::Worker(Box::new(worker)),
+            None => Answer::Refused(ControlError::no_worker(id)),
+        };
+        self.reply(reply, answer);
+    }
+
+    fn set_admin(&mut self, now: Now, worker: WorkerId, admin: AdminState) {
+        let Some(entry) = self.tables.workers.get_mut(&worker) else {
+            return;
+        };
+        entry.record.admin = admin;
+        self.outbox
+            .changes
+            .push(Change::Put(entry.record.to_record()));
+        self.tell_availability(now, worker);
+    }
+
+    /// It is gone for good: no job goes there, its jobs run elsewhere, its certificate is refused.
+    fn remove_worker(&mut self, now: Now, worker: WorkerId) {
+        let Some(entry) = self.tables.workers.get_mut(&worker) else {
+            return;
+        };
+        entry.record.admin = AdminState::Removed;
+        self.outbox
+            .changes
+            .push(Change::Put(entry.record.to_record()));
+        let (name, session) = (entry.record.name.clone(), entry.session);
+        self.tables.names.remove(&name);
+        self.schedule(now, Event::WorkerLeft(worker));
+        self.give_up_attempts(now, worker, InfraReason::WorkerRemoved);
+        self.give_up_logs(worker);
+        self.outbox.effects.push(Effect::Membership {
+            worker,
+            member: false,
+        });
+        if let Some(session) = session {
+            self.send(worker, MasterMessage::Removed);
+            let reason = Some(ClosingReason::Replaced);
+            self.outbox.effects.push(Effect::Close {
+                session: session.id,
+                reason,
+            });
+            self.tables.sessions.remove(&session.id);
+            if let Some(entry) = self.tables.workers.get_mut(&worker) {
+                entry.session = None;
+            }
+        }
+    }
+
+    fn give_up_logs(&mut self, worker: WorkerId) {
+        let logs: BTreeSet<AttemptId> = match self.tables.workers.get(&worker) {
+            Some(entry) => entry.logs.clone(),
+            None => return,
+        };
+        for attempt in logs {
+            let job = self.tables.jobs.get(&attempt.job);
+            let end = job.and_then(|job| job.open_logs.get(&attempt.number)?.end);
+            self.outbox
+                .effects
+                .push(Effect::AbandonLog { attempt, end });
+        }
+    }
+}
