@@ -116,6 +116,25 @@ fn ties_are_broken_by_data_and_not_always_for_the_same_worker() {
 }
 
 #[test]
+fn workers_that_will_not_do_make_no_difference_to_who_is_taken() {
+    let choices = |others: u128| {
+        let mut yard = Yard::default();
+        for number in 1..=3 {
+            yard.worker(number, "gpu", 12);
+        }
+        for number in 0..others {
+            yard.worker(100 + number, "", 20);
+        }
+        let queue = |number| yard.queue(number, "gpu", 1 + u32::from(number % 3 == 0));
+        (1..=30).flat_map(queue).collect::<Vec<_>>()
+    };
+    let alone = choices(0);
+    assert!(alone.len() > 20, "{alone:?}");
+    // Few among many are found in another way than many among few.
+    assert_eq!(choices(40), alone);
+}
+
+#[test]
 fn a_named_worker_is_found_by_name_and_by_id() {
     let mut yard = Yard::default();
     yard.worker(1, "", 1);
