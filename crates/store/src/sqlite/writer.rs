@@ -1,0 +1,268 @@
+//! The thread that owns the write connection.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use jobyard_core::{Batch, CommitError, Epoch, LeadError, MAX_BATCH_CHANGES, RecordKind};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{self, Rows};
+use super::failure::Failure;
+use super::leader_lock::{LeaderLock, LockError};
+use super::term;
+
+/// Where the thread sends an answer. Nobody may be waiting for it any more: then what was done stays done.
+pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+/// What the thread is asked to do; it does one after another, in the order in which they were asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Begin a term.
+    Lead {
+        holder: String,
+        at_least: Epoch,
+        reply: Reply<Epoch, LeadError>,
+    },
+    /// Say whether the term lasts.
+    Renew {
+        epoch: Epoch,
+        reply: Reply<(), LeadError>,
+    },
+    /// End the term.
+    Resign {
+        epoch: Epoch,
+        reply: Reply<(), LeadError>,
+    },
+    /// Make a batch durable.
+    Commit {
+        epoch: Epoch,
+        batch: Batch,
+        reply: Reply<(), CommitError>,
+    },
+    /// Remove old records.
+    Prune {
+        epoch: Epoch,
+        kind: RecordKind,
+        before: u64,
+        limit: usize,
+        reply: Reply<usize, CommitError>,
+    },
+}
+
+/// When this many pages stand in the write-ahead log they are moved into the main file (4 MiB at the usual page size).
+const CHECKPOINT_PAGES: i32 = 1_000;
+
+/// The state of the thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: Connection,
+    lock_path: PathBuf,
+    /// `Some` while this process may lead.
+    lock: Option<LeaderLock>,
+    /// How many pages stood in the write-ahead log after the last commit.
+    wal_pages: Arc<AtomicI32>,
+}
+
+impl Writer {
+    /// Over this connection.
+    pub(crate) fn new(mut connection: Connection, lock_path: &Path) -> rusqlite::Result<Self> {
+        let wal_pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&wal_pages);
+        // Replaces the automatic checkpoint, which would run before the commit returns.
+        connection.wal_hook(Some(move |_wal: &mut _, pages| {
+            seen.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self {
+            connection,
+            lock_path: lock_path.to_owned(),
+            lock: None,
+            wal_pages,
+        })
+    }
+
+    /// Works until nobody can ask any more. On return the file is closed and the lock released.
+    pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.blocking_recv() {
+            self.obey(command);
+            self.checkpoint();
+        }
+    }
+
+    /// Carries out one command. An answer that nobody waits for is dropped.
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Lead {
+                holder,
+                at_least,
+                reply,
+            } => drop(reply.send(self.lead(&holder, at_least))),
+            Command::Renew { epoch, reply } => {
+                drop(reply.send(self.check(epoch).map_err(Into::into)));
+            }
+            Command::Resign { epoch, reply } => {
+                drop(reply.send(self.resign(epoch).map_err(Into::into)));
+            }
+            Command::Commit {
+                epoch,
+                batch,
+                reply,
+            } => drop(reply.send(self.commit(epoch, &batch))),
+            Command::Prune {
+                epoch,
+                kind,
+                before,
+                limit,
+                reply,
+            } => drop(reply.send(self.prune(epoch, kind, before, limit).map_err(Into::into))),
+        }
+    }
+
+    /// Takes the lock unless this process has it, and begins a term. A term of this process that still lasts is over.
+    fn lead(&mut self, holder: &str, at_least: Epoch) -> Result<Epoch, LeadError> {
+        let storage = |error: std::io::Error| LeadError::Storage {
+            problem: error.to_string(),
+        };
+        let taken = match &mut self.lock {
+            Some(lock) => {
+                lock.name(holder).map_err(storage)?;
+                None
+            }
+            None => match LeaderLock::take(&self.lock_path, holder) {
+                Ok(lock) => Some(lock),
+                Err(LockError::Held(holder)) => return Err(LeadError::Held { holder }),
+                Err(LockError::Io(error)) => return Err(storage(error)),
+            },
+        };
+        let epoch = self.begin_term(holder, at_least)?;
+        // Only now: a lock whose term could not be written is released again.
+        if taken.is_some() {
+            self.lock = taken;
+        }
+        Ok(epoch)
+    }
+
+    fn begin_term(&self, holder: &str, at_least: Epoch) -> Result<Epoch, Failure> {
+        let transaction = self.transaction()?;
+        let term = term::begin(&transaction, holder, at_least)?;
+        transaction.commit()?;
+        Ok(term.epoch)
+    }
+
+    fn resign(&mut self, epoch: Epoch) -> Result<(), Failure> {
+        let transaction = self.transaction()?;
+        self.check_in(&transaction, epoch)?;
+        term::end(&transaction)?;
+        transaction.commit()?;
+        self.lock = None;
+        Ok(())
+    }
+
+    /// Whether `epoch` is the term of this process.
+    fn check(&self, epoch: Epoch) -> Result<(), Failure> {
+        self.check_in(&self.connection, epoch).map(drop)
+    }
+
+    fn check_in(&self, connection: &Connection, epoch: Epoch) -> Result<term::Term, Failure> {
+        if self.lock.is_none() {
+            return Err(Failure::Fenced(term::read(connection)?.epoch));
+        }
+        term::check(connection, epoch)
+    }
+
+    /// One transaction, durable when it returns.
+    fn commit(&self, epoch: Epoch, batch: &Batch) -> Result<(), CommitError> {
+        let number = batch.number;
+        let refused = |problem| CommitError::Refused { number, problem };
+        let transaction = self.transaction()?;
+        let term = self.check_in(&transaction, epoch)?;
+        if batch.changes.len() > MAX_BATCH_CHANGES {
+            return Err(refused("it holds more changes than allowed"));
+        }
+        if number == 0 {
+            return Err(refused("batches are numbered from 1"));
+        }
+        if number <= term.batch {
+            return Ok(());
+        }
+        if number != term.batch + 1 {
+            return Err(refused("batches before it are missing"));
+        }
+        let rows: Vec<_> = batch
+            .changes
+            .iter()
+            .map(batch::RowChange::of)
+            .collect::<Result<_, _>>()
+            .map_err(refused)?;
+        Self::write(&transaction, number, &rows)?;
+        transaction.commit().map_err(Failure::from)?;
+        Ok(())
+    }
+
+    fn write(
+        transaction: &Transaction<'_>,
+        number: u64,
+        rows: &[batch::RowChange<'_>],
+    ) -> Result<(), Failure> {
+        let number = i64::try_from(number)
+            .map_err(|_| Failure::Storage("the batch number is too large".to_owned()))?;
+        let mut table = Rows::of(transaction)?;
+        for row in rows {
+            table.apply(row)?;
+        }
+        transaction
+            .prepare_cached("UPDATE leader SET batch = ?1")?
+            .execute(params![number])?;
+        Ok(())
+    }
+
+    fn prune(
+        &self,
+        epoch: Epoch,
+        kind: RecordKind,
+        before: u64,
+        limit: usize,
+    ) -> Result<usize, Failure> {
+        let transaction = self.transaction()?;
+        self.check_in(&transaction, epoch)?;
+        let Some(last) = before.checked_sub(1) else {
+            return Ok(0);
+        };
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit.min(MAX_BATCH_CHANGES)).unwrap_or(i64::MAX);
+        let removed = transaction
+            .prepare_cached(
+                "DELETE FROM records WHERE id IN (\
+                 SELECT id FROM records INDEXED BY records_by_order \
+                 WHERE kind = ?1 AND live = 0 AND ord <= ?2 ORDER BY ord LIMIT ?3)",
+            )?
+            .execute(params![kind.0, last, limit])?;
+        transaction.commit()?;
+        Ok(removed)
+    }
+
+    /// Dropped without a commit, it is rolled back.
+    fn transaction(&self) -> Result<Transaction<'_>, Failure> {
+        Ok(Transaction::new_unchecked(
+            &self.connection,
+            TransactionBehavior::Immediate,
+        )?)
+    }
+
+    /// Moves what has gathered in the write-ahead log into the main file. After the answer, so that nobody waits for
+    /// it; a reader that keeps it from finishing delays it to a later commit.
+    fn checkpoint(&self) {
+        if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+            return;
+        }
+        self.wal_pages.store(0, Ordering::Relaxed);
+        let moved = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::warn!(%error, "the write-ahead log was not moved into the store's file");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Both stores against the suite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jobyard_core::Store;
+use jobyard_store::{MemoryStore, SqliteOptions, SqliteStore};
+use jobyard_testkit::store::StoreFactory;
+use tempfile::TempDir;
+
+struct Memory;
+
+#[async_trait]
+impl StoreFactory for Memory {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryStore::new())
+    }
+
+    async fn reopen(&self, _store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        None
+    }
+}
+
+struct Sqlite {
+    directory: TempDir,
+}
+
+impl Sqlite {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        let path = self.directory.path().join("store.db");
+        Arc::new(SqliteStore::open(path, &SqliteOptions::default()).unwrap())
+    }
+}
+
+#[async_trait]
+impl StoreFactory for Sqlite {
+    async fn fresh(&self) -> Arc<dyn Store> {
+        self.open()
+    }
+
+    async fn reopen(&self, store: Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        assert_eq!(Arc::strong_count(&store), 1, "the suite kept a reference");
+        drop(store);
+        Some(self.open())
+    }
+}
+
+mod memory {
+    jobyard_testkit::store_suite!(#[tokio::test], super::Memory);
+}
+
+mod sqlite {
+    jobyard_testkit::store_suite!(#[tokio::test], super::Sqlite::new());
+}
