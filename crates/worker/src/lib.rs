@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The worker.
+#![forbid(unsafe_code)]
+
+pub mod agent;

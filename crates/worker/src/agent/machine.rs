@@ -1,0 +1,376 @@
+//! The agent: inputs in, outputs out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jobyard_core::{
+    Assignment, AttemptId, AttemptNumber, AttemptReport, DeclineReason, Epoch, InfraReason,
+    MAX_INVENTORY, MasterMessage, Now, Outcome, Steady, StopCause, WorkerMessage,
+};
+
+use super::entry::{Entry, Stage, Told};
+use super::memory::Memory;
+use super::recovery::Recovered;
+use super::session::Phase;
+use super::shutdown::Ending;
+use super::{AgentConfig, AttemptEnd, Input, JournalEntry, Output};
+
+/// Decides what a worker does. See the [module](super) for the rules.
+///
+/// * Make: [`new`](Self::new), with what the journal held.
+/// * Feed: [`handle`](Self::handle), first with [`Input::Start`]; and again with [`Input::DeadlineReached`] when the
+///   time of [`next_deadline`](Self::next_deadline) has come.
+/// * Look: [`held`](Self::held), [`is_connected`](Self::is_connected), [`has_exited`](Self::has_exited).
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub(super) config: AgentConfig,
+    /// Until the start.
+    pub(super) recovered: Recovered,
+    pub(super) held: BTreeMap<AttemptId, Entry>,
+    pub(super) memory: Memory,
+    pub(super) max_epoch: Epoch,
+    pub(super) phase: Phase,
+    pub(super) ending: Ending,
+    /// What the master believes about assignments.
+    pub(super) told_accepting: bool,
+    /// Whether a master has welcomed this worker in this life.
+    pub(super) welcomed: bool,
+    /// Sessions that did not come about, or did not last, in a row.
+    pub(super) failures: u32,
+    /// A reconnect without a wait was made since the last stable session.
+    pub(super) hurried: bool,
+}
+
+impl Agent {
+    /// A worker with this journal of its earlier lives, in the order in which it was written.
+    pub fn new(config: AgentConfig, journal: Vec<JournalEntry>) -> Self {
+        let mut recovered = Recovered::read(journal);
+        Self {
+            config,
+            memory: std::mem::take(&mut recovered.memory),
+            max_epoch: recovered.max_epoch,
+            recovered,
+            held: BTreeMap::new(),
+            phase: Phase::Idle,
+            ending: Ending::No,
+            told_accepting: true,
+            welcomed: false,
+            failures: 0,
+            hurried: false,
+        }
+    }
+
+    /// Takes one input and appends what is to be done. An input that makes no sense at the moment (the answer to
+    /// something that is over) has no effect.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Output>) {
+        if self.has_exited() {
+            return;
+        }
+        match input {
+            Input::Start { logs } => {
+                self.recover(now, &logs, out);
+                self.connect(now, out);
+            }
+            Input::Connected => self.on_connected(now),
+            Input::ConnectFailed(error) => self.on_connect_failed(now, error, out),
+            Input::Received(message) => self.on_message(now, message, out),
+            Input::SessionLost(error) => self.on_session_lost(now, error, out),
+            Input::Journaled { attempt } => self.on_journaled(now, attempt, out),
+            Input::JournalFailed { attempt } => self.on_journal_failed(now, attempt, out),
+            Input::AttemptStarted {
+                attempt,
+                pid,
+                trace,
+                at,
+            } => {
+                if let Some(entry) = self.held.get_mut(&attempt)
+                    && let Stage::Starting { grace } = entry.stage
+                {
+                    entry.stage = Stage::Running {
+                        grace,
+                        pid,
+                        started_at: at,
+                    };
+                    out.push(Output::Journal(JournalEntry::Started {
+                        attempt,
+                        pid,
+                        trace,
+                        at,
+                    }));
+                    self.tell(now, attempt, out);
+                }
+            }
+            Input::AttemptEnded(end) => self.on_ended(now, end, out),
+            Input::LogConfirmed { attempt } => {
+                if let Some(entry) = self.held.get_mut(&attempt)
+                    && let Stage::Finished { uploaded, .. } = &mut entry.stage
+                {
+                    *uploaded = true;
+                }
+            }
+            Input::Shutdown(mode) => self.on_shutdown(now, mode, out),
+            Input::DeadlineReached => {
+                self.on_session_deadline(now, out);
+                if !self.has_exited() {
+                    self.on_ending_deadline(now, out);
+                }
+            }
+        }
+        self.advance_ending(now, out);
+    }
+
+    /// When [`Input::DeadlineReached`] is due next.
+    pub fn next_deadline(&self) -> Option<Steady> {
+        match (self.phase.deadline(), self.ending.deadline()) {
+            (Some(session), Some(ending)) => Some(session.min(ending)),
+            (session, ending) => session.or(ending),
+        }
+    }
+
+    /// Every attempt of the inventory, in order.
+    pub fn held(&self) -> impl Iterator<Item = jobyard_core::Held> + '_ {
+        self.held
+            .iter()
+            .filter(|(_, entry)| !entry.forgotten)
+            .map(|(attempt, entry)| entry.held(*attempt))
+    }
+
+    /// Whether a master has welcomed this worker, and the session lives.
+    pub const fn is_connected(&self) -> bool {
+        self.phase.is_open()
+    }
+
+    /// Whether [`Output::Exit`] was given. Inputs have no effect any more.
+    pub fn has_exited(&self) -> bool {
+        self.ending == Ending::Exited
+    }
+
+    fn on_message(&mut self, now: Now, message: MasterMessage, out: &mut Vec<Output>) {
+        if !self.phase.listens() {
+            return;
+        }
+        self.on_heard(now);
+        match message {
+            MasterMessage::Welcome(welcome) => self.on_welcome(now, welcome, out),
+            MasterMessage::Removed => self.on_removed(now, out),
+            MasterMessage::Closing(reason) => self.on_closing(now, reason, out),
+            // Before the welcome nothing else counts.
+            _ if !self.phase.is_open() => {}
+            MasterMessage::Assign(assignment) => self.on_assign(now, assignment, out),
+            MasterMessage::Stop {
+                attempt,
+                cause,
+                grace,
+            } => {
+                self.on_stop(attempt, cause, grace, out);
+            }
+            MasterMessage::Forget { attempt } => self.on_forget(attempt, out),
+            // A heartbeat was heard, and that is all; what a newer master may add is for workers that asked for it.
+            _ => {}
+        }
+    }
+
+    fn on_assign(&mut self, now: Now, assignment: Assignment, out: &mut Vec<Output>) {
+        let attempt = assignment.attempt;
+        if let Some(entry) = self.held.get_mut(&attempt)
+            && !entry.forgotten
+        {
+            // The master asks again since it does not know: it hears once more where the attempt stands.
+            entry.told = Told::Accepted;
+            return self.tell(now, attempt, out);
+        }
+        if let Some(reason) = self.decline(attempt) {
+            self.memory.remember(attempt);
+            return self.say(now, WorkerMessage::Declined { attempt, reason }, out);
+        }
+        out.push(Output::Journal(JournalEntry::Accepted {
+            attempt,
+            spec: assignment.spec.clone(),
+            env: assignment.env.clone(),
+            boot: self.config.boot,
+        }));
+        let assignment = Box::new(assignment);
+        let stage = Stage::Journaling {
+            assignment,
+            stop: None,
+        };
+        self.held.insert(attempt, Entry::new(stage));
+    }
+
+    /// Why an attempt that is not held is not taken.
+    fn decline(&self, attempt: AttemptId) -> Option<DeclineReason> {
+        let later = AttemptId::new(attempt.job, attempt.number)
+            ..=AttemptId::new(
+                attempt.job,
+                AttemptNumber::new(u32::MAX).unwrap_or(attempt.number),
+            );
+        if self.memory.knows(attempt) || self.held.range(later).next().is_some() {
+            Some(DeclineReason::Stale)
+        } else if !self.is_accepting() {
+            Some(DeclineReason::Stopping)
+        } else if self.held.len() >= MAX_INVENTORY {
+            Some(DeclineReason::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Only now the attempt is started.
+    fn on_journaled(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+        let Some(entry) = self.held.get_mut(&attempt) else {
+            return;
+        };
+        let Stage::Journaling { assignment, stop } = &entry.stage else {
+            return;
+        };
+        if entry.forgotten {
+            return self.discard(attempt, out);
+        }
+        if let Some(cause) = *stop {
+            let outcome = never_started(cause);
+            return self.finish(now, AttemptReport::new(attempt, outcome, now.wall), out);
+        }
+        let assignment = assignment.clone();
+        entry.stage = Stage::Starting {
+            grace: assignment.spec.grace,
+        };
+        out.push(Output::Start(assignment));
+        if self.phase.is_open() {
+            out.push(Output::Upload { attempt });
+        }
+    }
+
+    fn on_journal_failed(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+        let is_waiting = |entry: &Entry| matches!(entry.stage, Stage::Journaling { .. });
+        if !self.held.get(&attempt).is_some_and(is_waiting) {
+            return;
+        }
+        let forgotten = self
+            .held
+            .remove(&attempt)
+            .is_some_and(|entry| entry.forgotten);
+        self.memory.remember(attempt);
+        if !forgotten {
+            let reason = DeclineReason::JournalFailed;
+            self.say(now, WorkerMessage::Declined { attempt, reason }, out);
+        }
+    }
+
+    fn on_ended(&mut self, now: Now, end: AttemptEnd, out: &mut Vec<Output>) {
+        let Some(entry) = self.held.get(&end.attempt) else {
+            return;
+        };
+        if !entry.may_run() {
+            return;
+        }
+        if entry.forgotten {
+            return self.discard(end.attempt, out);
+        }
+        let mut report = AttemptReport::new(end.attempt, end.outcome, end.finished_at);
+        report.started_at = end.started_at;
+        report.residue = end.residue;
+        report.log = end.log;
+        self.finish(now, report, out);
+    }
+
+    fn finish(&mut self, now: Now, report: AttemptReport, out: &mut Vec<Output>) {
+        let attempt = report.attempt;
+        let Some(entry) = self.held.get_mut(&attempt) else {
+            return;
+        };
+        out.push(Output::Journal(JournalEntry::Finished(report.clone())));
+        entry.stage = Stage::Finished {
+            report,
+            uploaded: false,
+        };
+        self.tell(now, attempt, out);
+    }
+
+    pub(super) fn on_stop(
+        &mut self,
+        attempt: AttemptId,
+        cause: StopCause,
+        grace: Duration,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(entry) = self.held.get_mut(&attempt) else {
+            return;
+        };
+        match &mut entry.stage {
+            _ if entry.forgotten => {}
+            // A cause of the job's own counts more than the worker's end.
+            Stage::Journaling { stop, .. } => {
+                *stop = stop
+                    .filter(|old| *old != StopCause::WorkerStopping)
+                    .or(Some(cause));
+            }
+            Stage::Starting { .. } | Stage::Running { .. } => {
+                out.push(Output::Stop {
+                    attempt,
+                    cause,
+                    grace,
+                });
+            }
+            Stage::Finished { .. } => {}
+        }
+    }
+
+    /// The master wants nothing of this attempt any more.
+    pub(super) fn on_forget(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
+        let Some(entry) = self.held.get_mut(&attempt) else {
+            return;
+        };
+        match entry.stage {
+            Stage::Finished { .. } => self.discard(attempt, out),
+            Stage::Journaling { .. } => entry.forgotten = true,
+            Stage::Starting { .. } | Stage::Running { .. } if !entry.forgotten => {
+                entry.forgotten = true;
+                out.push(Output::Kill { attempt });
+            }
+            Stage::Starting { .. } | Stage::Running { .. } => {}
+        }
+    }
+
+    /// Forgets an attempt of which nothing runs.
+    fn discard(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
+        self.held.remove(&attempt);
+        self.memory.remember(attempt);
+        out.push(Output::Journal(JournalEntry::Forgotten { attempt }));
+        out.push(Output::Discard { attempt });
+    }
+
+    /// Tells the master where an attempt stands, if it has not heard yet.
+    pub(super) fn tell(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+        let Some(entry) = self.held.get_mut(&attempt) else {
+            return;
+        };
+        if entry.forgotten || entry.told >= entry.tells() || !self.phase.is_open() {
+            return;
+        }
+        entry.told = entry.tells();
+        let message = match &entry.stage {
+            Stage::Journaling { .. } | Stage::Starting { .. } => return,
+            Stage::Running {
+                pid, started_at, ..
+            } => WorkerMessage::Started {
+                attempt,
+                pid: *pid,
+                at: *started_at,
+            },
+            Stage::Finished { report, .. } => WorkerMessage::Finished(report.clone()),
+        };
+        self.say(now, message, out);
+    }
+}
+
+/// What becomes of an attempt that was stopped before it started.
+const fn never_started(cause: StopCause) -> Outcome {
+    match cause {
+        StopCause::TimedOut => Outcome::TimedOut { exit: None },
+        StopCause::WorkerStopping => Outcome::Infra {
+            reason: InfraReason::NeverStarted,
+        },
+        // A cause that this version does not know is one of the job's own, as a cancel is.
+        _ => Outcome::Cancelled { exit: None },
+    }
+}

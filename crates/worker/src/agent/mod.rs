@@ -1,0 +1,63 @@
+//! What this worker holds and owes, and what it may start: the pure half of a worker.
+//!
+//! No runtime, no clock, no IO: the shell tells an [`Agent`] what happened ([`Input`]) and carries out what it answers
+//! ([`Output`], plain data, in order). The same inputs give the same outputs.
+//!
+//! # An attempt on its worker
+//!
+//! ```text
+//!              Assign           Journaled           AttemptStarted
+//!   (unknown) --------> Journaling ------> Starting ----------------> Running
+//!      ^                |      |              |                          |
+//!      |  JournalFailed |      | Stop         | AttemptEnded             | AttemptEnded
+//!      +----------------+      v              v                          |
+//!      |                     Finished <--------+--------------------------+
+//!      |        Forget          |
+//!      +------------------------+
+//! ```
+//!
+//! * An assignment is written to the journal before anything is done about it, and started only when the journal has
+//!   it ([`Input::Journaled`]). An attempt that is held is never started again; one that was held and is gone, or that
+//!   was refused, is declined as stale as long as the (bounded) memory goes.
+//! * `Forget` ends an attempt without a report: one that runs is killed, and deleted when it is known to be gone.
+//! * Finished attempts stay in the inventory until the master says `Forget`.
+//!
+//! # The session
+//!
+//! ```text
+//!             Start               Connected            Welcome
+//!   Idle --------------> Connecting -------> Greeting ---------> Open
+//!                          ^   |                |                 |
+//!              deadline    |   | ConnectFailed  | SessionLost,    | silence, Closing
+//!                          |   v                v                 v
+//!                         Waiting <-------------+-----------------+
+//! ```
+//!
+//! Attempts run on while there is no session. A master with an older epoch than one that was seen is refused. What an
+//! old session still brings after its end is ignored.
+//!
+//! # Ending
+//!
+//! A drain takes nothing new, and waits until every attempt has ended and the master has confirmed each. After its
+//! time, or at a stop, what runs is stopped; then the worker waits for confirmation for a short while: what is not
+//! confirmed stays in the journal, for the next life to report. A worker that was removed kills what runs, deletes its
+//! identity and reports nothing.
+
+mod config;
+mod entry;
+mod input;
+mod journal_entry;
+mod machine;
+mod memory;
+mod output;
+mod recovery;
+mod session;
+mod shutdown;
+
+pub use self::config::AgentConfig;
+pub use self::input::{AttemptEnd, Input, ShutdownMode};
+pub use self::journal_entry::JournalEntry;
+pub use self::machine::Agent;
+pub use self::output::{ExitReason, Output};
+pub use self::session::{CONNECT_LIMIT, REFUSED_WAIT, STABLE_AFTER};
+pub use self::shutdown::{CONFIRM_WAIT, STOP_LIMIT};

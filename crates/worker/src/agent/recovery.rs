@@ -1,0 +1,153 @@
+//! What an earlier life of the worker left in the journal.
+
+use std::collections::BTreeMap;
+
+use jobyard_core::{
+    Assignment, AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, InfraReason, LogEnd, Now,
+    Outcome, Timestamp,
+};
+
+use super::entry::{Entry, Stage};
+use super::machine::Agent;
+use super::memory::Memory;
+use super::{JournalEntry, Output};
+
+/// The journal, read to its end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Recovered {
+    pub(super) max_epoch: Epoch,
+    pub(super) memory: Memory,
+    left: BTreeMap<AttemptId, Left>,
+}
+
+/// An attempt that an earlier life had.
+#[derive(Clone, Debug)]
+enum Left {
+    /// It was accepted, and perhaps started.
+    Open {
+        assignment: Box<Assignment>,
+        boot: BootId,
+        started: Option<(Option<u32>, Option<ExecutionTrace>, Timestamp)>,
+    },
+    /// It had ended.
+    Finished(AttemptReport),
+}
+
+impl Recovered {
+    /// Reads entries in the order in which they were written.
+    pub(super) fn read(entries: Vec<JournalEntry>) -> Self {
+        let mut recovered = Self::default();
+        for entry in entries {
+            recovered.add(entry);
+        }
+        recovered
+    }
+
+    fn add(&mut self, entry: JournalEntry) {
+        match entry {
+            JournalEntry::Accepted {
+                attempt,
+                spec,
+                env,
+                boot,
+            } => {
+                let mut assignment = Assignment::new(attempt, spec);
+                assignment.env = env;
+                let assignment = Box::new(assignment);
+                self.left.insert(
+                    attempt,
+                    Left::Open {
+                        assignment,
+                        boot,
+                        started: None,
+                    },
+                );
+            }
+            JournalEntry::Started {
+                attempt,
+                pid,
+                trace,
+                at,
+            } => {
+                if let Some(Left::Open { started, .. }) = self.left.get_mut(&attempt) {
+                    *started = Some((pid, trace, at));
+                }
+            }
+            JournalEntry::Finished(report) => {
+                self.left.insert(report.attempt, Left::Finished(report));
+            }
+            JournalEntry::Forgotten { attempt } => {
+                self.left.remove(&attempt);
+                self.memory.remember(attempt);
+            }
+            JournalEntry::MaxEpoch(epoch) => self.max_epoch = self.max_epoch.max(epoch),
+        }
+    }
+}
+
+impl Agent {
+    /// Takes over what an earlier life left: of this boot it may still run, and its executor knows; of another boot
+    /// nothing does. In neither case it is started again, and an attempt of which it is unknown whether it was
+    /// started counts as started.
+    pub(super) fn recover(
+        &mut self,
+        now: Now,
+        logs: &BTreeMap<AttemptId, LogEnd>,
+        out: &mut Vec<Output>,
+    ) {
+        let left = std::mem::take(&mut self.recovered);
+        for (attempt, left) in left.left {
+            let stage = match left {
+                Left::Finished(report) => Stage::Finished {
+                    report,
+                    uploaded: false,
+                },
+                Left::Open {
+                    assignment,
+                    boot,
+                    started,
+                } if boot == self.config.boot => adopt(assignment, started, out),
+                Left::Open { started, .. } => {
+                    let reason = InfraReason::WorkerRestarted;
+                    let outcome = Outcome::Infra { reason };
+                    let mut report = AttemptReport::new(attempt, outcome, now.wall);
+                    report.started_at = started.map(|(_, _, at)| at);
+                    report.log = logs.get(&attempt).copied().unwrap_or_default();
+                    out.push(Output::Journal(JournalEntry::Finished(report.clone())));
+                    Stage::Finished {
+                        report,
+                        uploaded: false,
+                    }
+                }
+            };
+            self.held.insert(attempt, Entry::new(stage));
+        }
+    }
+}
+
+/// Has the executor look for an attempt of this boot.
+fn adopt(
+    assignment: Box<Assignment>,
+    started: Option<(Option<u32>, Option<ExecutionTrace>, Timestamp)>,
+    out: &mut Vec<Output>,
+) -> Stage {
+    let grace = assignment.spec.grace;
+    let (stage, started_at, trace) = match started {
+        Some((pid, trace, at)) => (
+            Stage::Running {
+                grace,
+                pid,
+                started_at: at,
+            },
+            Some(at),
+            trace,
+        ),
+        None => (Stage::Starting { grace }, None, None),
+    };
+    out.push(Output::Adopt {
+        assignment,
+        started_at,
+        trace,
+    });
+    stage
+}
