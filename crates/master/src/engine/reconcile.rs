@@ -243,12 +243,13 @@ impl Engine {
             entry.stage = Stage::Running { worker };
             entry.record.state = JobState::Running;
         }
-        if let Some(current) = entry.current_mut() {
-            if current.started_at.is_none() {
-                current.started_at = Some(at);
-                current.pid = pid;
-                self.tables.dirty.insert(attempt.job);
-            }
+        if let Some(current) = entry
+            .current_mut()
+            .filter(|current| current.started_at.is_none())
+        {
+            current.started_at = Some(at);
+            current.pid = pid;
+            self.tables.dirty.insert(attempt.job);
         }
         true
     }

@@ -78,8 +78,9 @@ impl Engine {
             return;
         }
         let outcome = decide(entry, ending.outcome);
-        record_ending(entry, now, outcome, &ending);
-        let log_is_open = open_log(entry, attempt, worker, ending.log);
+        let log_end = ending.log;
+        record_ending(entry, now, outcome, ending);
+        let log_is_open = open_log(entry, attempt, worker, log_end);
         if let Some(holder) = self.tables.workers.get_mut(&worker) {
             holder.jobs.remove(&job);
             if log_is_open {
@@ -90,7 +91,7 @@ impl Engine {
         if !log_is_open {
             self.outbox.effects.push(Effect::Revoke { attempt });
             self.send(worker, MasterMessage::Forget { attempt });
-        } else if ending.log.is_none() {
+        } else if log_end.is_none() {
             self.outbox
                 .effects
                 .push(Effect::AbandonLog { attempt, end: None });
@@ -199,14 +200,14 @@ fn decide(entry: &JobEntry, reported: Outcome) -> Outcome {
     }
 }
 
-fn record_ending(entry: &mut JobEntry, now: Now, outcome: Outcome, ending: &Ending) {
+fn record_ending(entry: &mut JobEntry, now: Now, outcome: Outcome, ending: Ending) {
     let Some(current) = entry.current_mut() else {
         return;
     };
     current.outcome = Some(outcome);
     current.started_at = ending.started_at.or(current.started_at);
     current.finished_at = Some(ending.finished_at.unwrap_or(now.wall));
-    current.residue = Some(ending.residue.clone());
+    current.residue = Some(ending.residue);
 }
 
 /// Notes where the output ends. Says whether some of it is still to come.

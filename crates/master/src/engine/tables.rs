@@ -51,10 +51,10 @@ impl Tables {
         if self.recent.insert(job, entry.record.digest).is_none() {
             self.recent_order.push_back(job);
         }
-        if self.recent_order.len() > MAX_RECENT {
-            if let Some(oldest) = self.recent_order.pop_front() {
-                self.recent.remove(&oldest);
-            }
+        if self.recent_order.len() > MAX_RECENT
+            && let Some(oldest) = self.recent_order.pop_front()
+        {
+            self.recent.remove(&oldest);
         }
     }
 

@@ -33,7 +33,8 @@ impl Engine {
         match message {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
             WorkerMessage::Started { attempt, pid, at } => {
-                if !self.on_started(worker, attempt, pid, at) {
+                let counts = self.on_started(worker, attempt, pid, at);
+                if !counts {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }

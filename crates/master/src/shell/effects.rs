@@ -1,0 +1,132 @@
+//! Carries out what the engine wants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jobyard_core::{
+    Assignment, AttemptId, JobId, LogEnd, LogStatus, LogStore, MasterMessage, ValidSpec,
+};
+use tracing::{debug, warn};
+
+use super::sessions::Order;
+use super::shared::Shared;
+use crate::engine::{Effect, Input};
+use crate::records::SPEC;
+
+/// Carries out effects in their order. What comes back at once is for the engine.
+pub(super) async fn carry_out(shared: &Arc<Shared>, effects: Vec<Effect>) -> Vec<Input> {
+    let specs = load_specs(shared, &effects).await;
+    let mut back = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Reply { to, answer } => shared.replies.answer(to, answer),
+            Effect::Send { session, message } => {
+                shared.sessions.order(session, Order::Say(*message));
+            }
+            Effect::Assign {
+                session,
+                attempt,
+                env,
+            } => {
+                if let Some(spec) = specs.get(&attempt.job) {
+                    debug!(%attempt, %session, "assigning");
+                    let mut assignment = Assignment::new(attempt, spec.clone());
+                    assignment.env = env;
+                    let message = MasterMessage::Assign(assignment);
+                    shared.sessions.order(session, Order::Say(message));
+                } else {
+                    // Without its spec it cannot be sent: the session ends, and reconciliation gives the job back.
+                    warn!(%attempt, "the spec cannot be read; the worker has to reconnect");
+                    shared.sessions.order(session, Order::Close(None));
+                    back.push(Input::SessionEnded { session });
+                }
+            }
+            Effect::Close { session, reason } => {
+                shared.sessions.order(session, Order::Close(reason));
+            }
+            Effect::Refuse { session, refusal } => {
+                shared.sessions.order(session, Order::Refuse(refusal));
+            }
+            Effect::Grant { attempt, worker } => shared.gate.grant(attempt, worker),
+            Effect::Revoke { attempt } => shared.gate.revoke(attempt),
+            Effect::AbandonLog { attempt, end } => abandon_log(shared, attempt, end),
+            Effect::Membership { worker, member } => shared.gate.set_member(worker, member),
+            Effect::Changed { job, finished } => {
+                if finished {
+                    debug!(%job, "finished");
+                }
+                shared.hub.notify(job);
+            }
+        }
+    }
+    back
+}
+
+/// The specs of all assignments among the effects.
+async fn load_specs(shared: &Shared, effects: &[Effect]) -> HashMap<JobId, ValidSpec> {
+    let mut specs = HashMap::new();
+    let mut missing = Vec::new();
+    for effect in effects {
+        if let Effect::Assign { attempt, .. } = effect {
+            match shared.specs.get(attempt.job) {
+                Some(spec) => drop(specs.insert(attempt.job, spec)),
+                None => missing.push(attempt.job),
+            }
+        }
+    }
+    if missing.is_empty() {
+        return specs;
+    }
+    let keys: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    match shared.config.store.get_many(SPEC, &keys).await {
+        Ok(records) => {
+            for (job, record) in missing.into_iter().zip(records) {
+                let spec = record.as_ref().map(crate::records::read::<ValidSpec>);
+                match spec {
+                    Some(Ok(spec)) => drop(specs.insert(job, spec)),
+                    Some(Err(problem)) => warn!(%job, %problem, "unreadable spec"),
+                    None => warn!(%job, "the job has no spec"),
+                }
+            }
+        }
+        Err(problem) => warn!(%problem, "specs cannot be read"),
+    }
+    specs
+}
+
+/// Seals a log at what is there, then tells the engine.
+fn abandon_log(shared: &Arc<Shared>, attempt: AttemptId, end: Option<LogEnd>) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        // Wherever it would have ended, it lies beyond what is held.
+        let end = end.unwrap_or(LogEnd {
+            bytes: u64::MAX,
+            dropped: 0,
+        });
+        let status = match seal(&shared, attempt, end).await {
+            Ok(status) => status,
+            Err(problem) => {
+                warn!(%attempt, %problem, "the log cannot be sealed; it counts as lost");
+                LogStatus::sealed(0, end)
+            }
+        };
+        let _ = shared
+            .inbox
+            .tell(Input::LogSettled { attempt, status })
+            .await;
+    });
+}
+
+async fn seal(shared: &Shared, attempt: AttemptId, end: LogEnd) -> Result<LogStatus, String> {
+    let logs: &dyn LogStore = &*shared.config.logs;
+    let status = logs
+        .status(attempt)
+        .await
+        .map_err(|problem| problem.to_string())?;
+    if status.is_sealed() {
+        return Ok(status);
+    }
+    logs.seal(shared.epoch(), attempt, end)
+        .await
+        .map_err(|problem| problem.to_string())
+}

@@ -1,0 +1,22 @@
+//! The tokio shell around the engine: it reads sockets, disks and clocks, feeds the engine, and carries out what the
+//! engine wants. It decides nothing about jobs.
+//!
+//! One task owns the engine ([`term`]); everybody else sends it requests over one bounded channel and waits. Log bytes
+//! pass it by: they go from the upload links ([`uploads`]) straight to the log store.
+
+mod authorize;
+mod control;
+mod effects;
+mod enrol;
+mod followers;
+mod gate;
+mod hub;
+mod replies;
+mod requests;
+mod sessions;
+mod shared;
+mod specs;
+mod term;
+mod uploads;
+
+pub use shared::{Master, StartError};

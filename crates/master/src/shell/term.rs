@@ -1,0 +1,227 @@
+//! A term: from leading the store to losing it. The task that owns the engine.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobyard_clock::sleep_until;
+use jobyard_core::{CommitError, Epoch, MAX_BATCH_CHANGES, RecordKind, RecordQuery};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::requests::Request;
+use super::shared::{Shared, StartError};
+use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, Sealed};
+use crate::records::{AUDIT, Counters, JOB, LIVE_KINDS};
+
+/// How long a leader lease lasts, for stores that several masters share.
+const LEADER_TTL: Duration = Duration::from_secs(15);
+
+/// At how many changes the engine is fed no more before a commit: a submit of the largest size still fits above it.
+const BATCH_WATERMARK: usize = MAX_BATCH_CHANGES / 4;
+
+/// How long to wait before leading anew after a failed commit.
+const TERM_PAUSE: Duration = Duration::from_secs(1);
+
+/// A term that has begun.
+#[derive(Debug)]
+pub(super) struct Term {
+    epoch: Epoch,
+    engine: Engine,
+}
+
+/// How a term ended.
+enum End {
+    Stopped,
+    Fenced(Epoch),
+    CommitFailed(CommitError),
+}
+
+type Commit = Pin<Box<dyn Future<Output = (Result<(), CommitError>, u64)> + Send>>;
+
+/// Leads the store and loads the engine.
+pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
+    let config = &shared.config;
+    let leadership = config
+        .store
+        .lead(&config.name, LEADER_TTL, shared.epoch())
+        .await?;
+    let epoch = leadership.epoch;
+    let counters = Counters {
+        epoch,
+        job_sequence: highest(shared, JOB).await?,
+        audit_seq: highest(shared, AUDIT).await?,
+    };
+    let mut restore = Engine::restore(config.timings, counters);
+    let mut snapshot = config.store.load(epoch, &LIVE_KINDS).await?;
+    let mut records = 0_u64;
+    loop {
+        let portion = snapshot.next().await?;
+        if portion.is_empty() {
+            break;
+        }
+        for record in &portion {
+            restore.add(record)?;
+            records += 1;
+        }
+    }
+    shared.gate.clear();
+    shared.set_epoch(epoch);
+    info!(%epoch, records, "leading");
+    Ok(Term {
+        epoch,
+        engine: restore.finish(config.clock.now()),
+    })
+}
+
+/// Serves term after term, until the master is stopped or cannot go on.
+pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Receiver<Request>) {
+    let mut term = first;
+    loop {
+        let epoch = term.epoch;
+        let end = run(&shared, term, &mut inbox).await;
+        shared.replies.abandon_all();
+        match end {
+            End::Stopped => {
+                shared.sessions.close_all();
+                if let Err(problem) = shared.config.store.resign(epoch).await {
+                    warn!(%problem, "the term was not resigned");
+                }
+                break;
+            }
+            End::Fenced(current) => {
+                error!(%epoch, %current, "another master leads; stopping");
+                shared.sessions.close_all();
+                break;
+            }
+            End::CommitFailed(problem) => {
+                error!(%problem, "a commit failed; the term ends and is loaded anew");
+                shared.sessions.close_all();
+                match begin_again(&shared).await {
+                    Some(next) => term = next,
+                    None => break,
+                }
+            }
+        }
+        shared.hub.notify_all();
+    }
+    shared.stopping.cancel();
+    shared.stopped.cancel();
+}
+
+/// Leads anew until that succeeds or makes no sense.
+async fn begin_again(shared: &Shared) -> Option<Term> {
+    loop {
+        match begin(shared).await {
+            Ok(term) => return Some(term),
+            Err(problem) => error!(%problem, "the store cannot be led; trying again"),
+        }
+        tokio::select! {
+            () = shared.stopping.cancelled() => return None,
+            () = tokio::time::sleep(TERM_PAUSE) => {}
+        }
+    }
+}
+
+/// Feeds the engine and commits what it wants, one commit in flight at a time. While one is in flight, the next batch
+/// grows: hundreds of jobs share an fsync when there are hundreds, and one waits for nobody when it is alone.
+async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Request>) -> End {
+    let Term { epoch, mut engine } = term;
+    let mut number = 0;
+    let mut held: Option<HeldEffects> = None;
+    let mut commit: Option<Commit> = None;
+    loop {
+        if commit.is_none() {
+            match next_batch(shared, &mut engine, epoch, &mut number).await {
+                Next::Commit(future, effects) => (commit, held) = (Some(future), Some(effects)),
+                Next::Nothing if shared.stopping.is_cancelled() => return End::Stopped,
+                Next::Nothing => {}
+            }
+        }
+        let has_room = engine.pending_changes() < BATCH_WATERMARK;
+        let deadline = engine.next_deadline();
+        tokio::select! {
+            biased;
+            (result, number) = in_flight(&mut commit), if commit.is_some() => {
+                commit = None;
+                match result {
+                    Ok(()) => {
+                        let effects = held.take().map(|held| held.release(&Committed::batch(number)));
+                        carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
+                    }
+                    Err(CommitError::Fenced { current }) => return End::Fenced(current),
+                    Err(problem) => return End::CommitFailed(problem),
+                }
+            }
+            request = inbox.recv(), if has_room => {
+                let Some(request) = request else { return End::Stopped };
+                feed(shared, &mut engine, request, inbox);
+            }
+            () = sleep_until(&*shared.config.clock, deadline) => {
+                engine.handle(shared.config.clock.now(), Input::DeadlineReached);
+            }
+            () = shared.stopping.cancelled(), if commit.is_none() => return End::Stopped,
+        }
+    }
+}
+
+enum Next {
+    Commit(Commit, HeldEffects),
+    Nothing,
+}
+
+/// Starts the next commit, or carries out at once what waits for none.
+async fn next_batch(
+    shared: &Arc<Shared>,
+    engine: &mut Engine,
+    epoch: Epoch,
+    number: &mut u64,
+) -> Next {
+    while !engine.is_quiet() {
+        match engine.take_outbox().seal(*number + 1) {
+            Sealed::Free(effects) => carry_out(shared, engine, effects).await,
+            Sealed::AfterCommit(batch, effects) => {
+                *number += 1;
+                let (store, number) = (Arc::clone(&shared.config.store), *number);
+                let commit = async move { (store.commit(epoch, batch).await, number) };
+                return Next::Commit(Box::pin(commit), effects);
+            }
+        }
+    }
+    Next::Nothing
+}
+
+async fn in_flight(commit: &mut Option<Commit>) -> (Result<(), CommitError>, u64) {
+    match commit {
+        Some(commit) => commit.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Hands over a request, and those that have come meanwhile.
+fn feed(shared: &Shared, engine: &mut Engine, first: Request, inbox: &mut mpsc::Receiver<Request>) {
+    let mut next = Some(first);
+    while let Some(request) = next {
+        match request {
+            Request::Tell(input) => engine.handle(shared.config.clock.now(), input),
+            Request::Ask(ask) => ask.answer(engine),
+        }
+        if engine.pending_changes() >= BATCH_WATERMARK {
+            break;
+        }
+        next = inbox.try_recv().ok();
+    }
+}
+
+async fn carry_out(shared: &Arc<Shared>, engine: &mut Engine, effects: Vec<Effect>) {
+    for input in super::effects::carry_out(shared, effects).await {
+        engine.handle(shared.config.clock.now(), input);
+    }
+}
+
+/// The highest place of any record of a kind.
+async fn highest(shared: &Shared, kind: RecordKind) -> Result<u64, StartError> {
+    let page = shared.config.store.list(RecordQuery::new(kind, 1)).await?;
+    Ok(page.records.first().map_or(0, |record| record.fields.order))
+}
