@@ -1,1 +1,87 @@
-//! Placeholder.
+//! Runs one attempt and ends it properly: the job supervisor of Jobyard, usable alone.
+//!
+//! # What
+//!
+//! * [`Supervisor`]: the pure life cycle of one attempt. It is told what happens and says what to do: start,
+//!   signal, kill, clean up, report. No IO, no clock, no runtime.
+//! * [`supervise`]: the tokio task around it, for any [`Executor`](jobyard_core::Executor). What happens comes back
+//!   through a bounded channel; a [`SupervisorHandle`] stops the attempt.
+//! * [`ProcessExecutor`]: the executor for programs of the operating system.
+//!
+//! # Theory of operation
+//!
+//! All decisions are made in one place that can be tested without a process: timeout, grace, a stop that comes while
+//! the start is not answered, an exit that comes together with a stop. The task only waits for the execution, the
+//! orders and the next deadline, tells the supervisor, and does what it says. It reports the end only when the executor
+//! has made sure that nothing of the attempt is left, and says what had to be killed for that.
+//!
+//! The process executor builds the environment instead of inheriting it, runs each attempt as a process group in a
+//! private directory, and hands on its output as bytes. The main process is not reaped before its group has been dealt
+//! with, so that no signal can ever reach a stranger whose process has the same number. It installs no signal handler:
+//! on Linux, deaths are learned from process descriptors.
+//!
+//! # Example
+//!
+//! ```
+//! # #[cfg(unix)]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use jobyard_clock::SystemClock;
+//! use jobyard_core::{
+//!     AttemptContext, AttemptId, AttemptNumber, Exit, ExecutorSpec, JobId, JobSpec, Outcome, Output, OutputSink,
+//!     OutputStream, PROCESS_EXECUTOR,
+//! };
+//! use jobyard_executor::{ProcessConfig, ProcessExecutor, SupervisorEvent, supervise};
+//! use tokio::sync::mpsc;
+//!
+//! /// Prints what the job prints.
+//! struct Terminal;
+//!
+//! #[async_trait::async_trait]
+//! impl OutputSink for Terminal {
+//!     async fn write(&self, stream: OutputStream, bytes: Bytes) {
+//!         println!("{stream:?}: {}", String::from_utf8_lossy(&bytes));
+//!     }
+//! }
+//!
+//! let config = ProcessConfig::command(["sh", "-c", "echo hello; exit 7"]).to_config_string();
+//! let spec = JobSpec::new(ExecutorSpec::new(PROCESS_EXECUTOR, config)).validate()?;
+//! let id = AttemptId::new(JobId::from_uuid(uuid::Uuid::now_v7()), AttemptNumber::FIRST);
+//! let scratch = std::env::temp_dir().join(id.job.to_string());
+//!
+//! let (events, mut reports) = mpsc::channel(8);
+//! let handle = supervise(
+//!     Arc::new(ProcessExecutor::new()),
+//!     AttemptContext::new(id, spec, scratch),
+//!     Output::new(Arc::new(Terminal)),
+//!     Arc::new(SystemClock::new()),
+//!     events,
+//! );
+//! let mut outcome = None;
+//! while let Some((_, event)) = reports.recv().await {
+//!     match event {
+//!         SupervisorEvent::Started { pid, .. } => println!("runs as {pid:?}"),
+//!         SupervisorEvent::Finished(ending) => outcome = Some(ending.outcome),
+//!         _ => {}
+//!     }
+//! }
+//! assert_eq!(outcome, Some(Outcome::Failed { exit: Exit::Exited(7) }));
+//! # drop(handle);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(unix))]
+//! # fn main() {}
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod process;
+mod supervise;
+pub mod supervisor;
+
+pub use process::{DEFAULT_PATH, MAX_ARGUMENT_BYTES, OUTPUT_DRAIN, ProcessConfig, ProcessExecutor};
+pub use supervise::{Events, LeftBehind, SupervisorHandle, adopt, supervise};
+pub use supervisor::{Ending, Supervisor, SupervisorEvent};

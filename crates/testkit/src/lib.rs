@@ -21,5 +21,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod executor;
 mod random;
 pub mod store;

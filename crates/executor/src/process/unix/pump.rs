@@ -1,0 +1,128 @@
+//! Moves what a job prints from its pipes into its output.
+
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::join_all;
+use jobyard_core::{Output, OutputStream};
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Reads all pipes of one attempt, from its start to their end.
+#[derive(Debug)]
+pub(super) struct Pump {
+    /// Answers whether somebody still held a pipe open.
+    task: JoinHandle<bool>,
+    cut: watch::Sender<bool>,
+}
+
+impl Pump {
+    /// Begins to read. Needs a runtime.
+    pub(super) fn start(
+        pipes: Vec<(OutputStream, PipeReader)>,
+        output: &Output,
+    ) -> io::Result<Self> {
+        let (cut, _) = watch::channel(false);
+        let mut streams = Vec::with_capacity(pipes.len());
+        for (stream, pipe) in pipes {
+            streams.push(Stream {
+                stream,
+                pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?,
+                output: output.clone(),
+                cut: cut.subscribe(),
+            });
+        }
+        let task = tokio::spawn(async move {
+            let held_open = join_all(streams.into_iter().map(Stream::run)).await;
+            held_open.contains(&true)
+        });
+        Ok(Self { task, cut })
+    }
+
+    /// Waits for the end of the pipes, at most for `patience`; then takes what is in them and cuts them off. Answers
+    /// whether they had to be cut off. All that was read has been handed over on return.
+    pub(super) async fn finish(mut self, patience: Duration) -> bool {
+        if let Ok(ended) = timeout(patience, &mut self.task).await {
+            return ended.unwrap_or(false);
+        }
+        self.cut.send_replace(true);
+        self.task.await.unwrap_or(true)
+    }
+}
+
+/// One pipe.
+struct Stream {
+    stream: OutputStream,
+    pipe: Receiver,
+    output: Output,
+    cut: watch::Receiver<bool>,
+}
+
+impl Stream {
+    /// Reads to the end or the cut; answers whether it was cut off.
+    async fn run(mut self) -> bool {
+        loop {
+            // The cut comes first: an escaped process that prints without end must not keep us from seeing it.
+            let ready = tokio::select! {
+                biased;
+                _ = self.cut.wait_for(|cut| *cut) => None,
+                ready = self.pipe.readable() => Some(ready),
+            };
+            match ready {
+                None => return self.take_rest().await,
+                Some(Err(_)) => return false,
+                Some(Ok(())) => {}
+            }
+            // The buffer is made only once there is something to read: a silent job holds none.
+            let mut buffer = BytesMut::with_capacity(READ_BYTES);
+            match self.pipe.try_read_buf(&mut buffer) {
+                Ok(0) => return false,
+                Ok(_) => self.deliver(buffer).await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the output of an attempt could not be read further");
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Takes what is in the pipe now, without waiting for more, and not more than a pipe can hold.
+    async fn take_rest(self) -> bool {
+        let mut left = LARGEST_PIPE_BYTES;
+        while left > 0 {
+            let mut buffer = BytesMut::zeroed(READ_BYTES);
+            // Past the runtime, which could believe the pipe to be empty still.
+            match rustix::io::read(&self.pipe, &mut buffer[..]) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    left = left.saturating_sub(count);
+                    buffer.truncate(count);
+                    self.deliver(buffer).await;
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+        true
+    }
+
+    async fn deliver(&self, buffer: BytesMut) {
+        // Little bytes shall not keep a large buffer alive for as long as somebody keeps them.
+        let bytes = if buffer.len() < READ_BYTES / 2 {
+            Bytes::copy_from_slice(&buffer)
+        } else {
+            buffer.freeze()
+        };
+        self.output.write(self.stream, bytes).await;
+    }
+}
+
+/// How much is read at once: what a pipe of Linux holds by default.
+const READ_BYTES: usize = 64 * 1024;
+/// The largest pipe that an unprivileged process can make on Linux by default.
+const LARGEST_PIPE_BYTES: usize = 1024 * 1024;

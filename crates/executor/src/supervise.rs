@@ -1,0 +1,350 @@
+//! The shell around the [`Supervisor`]: a task that owns one attempt and does what the brain says.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jobyard_clock::sleep_until;
+use jobyard_core::{
+    AttemptContext, AttemptId, Clock, Execution, ExecutionTrace, Executor, Gone, InfraReason,
+    Outcome, Output, OutputStream, SignalError, StartError, StopCause, Timestamp,
+};
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+use crate::supervisor::{Command, Ending, Input, Plan, Supervisor, SupervisorEvent};
+
+/// Where supervisors report: one channel can serve many attempts. While it is full, reports wait; nothing else does.
+pub type Events = mpsc::Sender<(AttemptId, SupervisorEvent)>;
+
+/// Starts an attempt and looks after it until nothing of it is left, in a task of the current runtime.
+///
+/// `events` gets at most one [`SupervisorEvent::Started`], and exactly one [`SupervisorEvent::Finished`] as the last.
+/// If the start fails, its reason is also written to the output, as a line on standard error. If the receiver
+/// of the events is gone, the attempt is looked after all the same.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn supervise(
+    executor: Arc<dyn Executor>,
+    context: AttemptContext,
+    output: Output,
+    clock: Arc<dyn Clock>,
+    events: Events,
+) -> SupervisorHandle {
+    let plan = Plan::new(&context.spec, executor.facts().capabilities);
+    let (handle, shell) = Shell::new(context.attempt, plan, clock, events);
+    let begin = begin_start(executor, context, output);
+    shell.launch(Input::Start, begin);
+    handle
+}
+
+/// Finds an attempt again that an earlier life of this program started, and looks after it as [`supervise`] does. If
+/// the executor cannot find it, it makes sure that nothing of it runs, and the outcome is `Infra { WorkerRestarted }`.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+pub fn adopt(
+    executor: Arc<dyn Executor>,
+    context: AttemptContext,
+    left: LeftBehind,
+    output: Output,
+    clock: Arc<dyn Clock>,
+    events: Events,
+) -> SupervisorHandle {
+    let mut plan = Plan::new(&context.spec, executor.facts().capabilities);
+    plan.timeout = left.time_left.or(plan.timeout);
+    let (handle, shell) = Shell::new(context.attempt, plan, clock, events);
+    let started_at = left.started_at;
+    let begin = begin_adopt(executor, context, left.trace, output);
+    shell.launch(Input::Adopt { started_at }, begin);
+    handle
+}
+
+/// What an earlier life wrote down of an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// What [`SupervisorEvent::Started`] told.
+    pub trace: Option<ExecutionTrace>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// How much of its timeout is left; `None`: all that the spec gives.
+    pub time_left: Option<Duration>,
+}
+
+/// Tells a supervised attempt to end. Dropping it kills the attempt, with the cause
+/// [`StopCause::WorkerStopping`]; the task goes on until nothing is left.
+#[derive(Debug)]
+#[must_use = "dropping the handle kills the attempt"]
+pub struct SupervisorHandle {
+    attempt: AttemptId,
+    orders: mpsc::Sender<Input>,
+}
+
+impl SupervisorHandle {
+    /// Which attempt this is.
+    pub const fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    /// Asks it to end, and has it killed after `grace`. A further stop can shorten the grace of an earlier one. Does
+    /// nothing if it has ended. Returns when the order is taken, which waits for no process. If the future is dropped,
+    /// the order may not have been given.
+    pub async fn stop(&self, cause: StopCause, grace: Duration) {
+        self.order(Input::Stop { cause, grace }).await;
+    }
+
+    /// Kills it. As [`stop`](Self::stop) without grace.
+    pub async fn kill(&self) {
+        self.order(Input::KillNow).await;
+    }
+
+    /// Returns when its task has ended: `Finished` was handed over. Cancel-safe.
+    pub async fn ended(&self) {
+        self.orders.closed().await;
+    }
+
+    async fn order(&self, order: Input) {
+        // A task that has ended has nothing left to stop.
+        let _ = self.orders.send(order).await;
+    }
+}
+
+/// How many orders may wait: the task takes them at once, whatever the process does.
+const ORDERS: usize = 4;
+
+/// What starting or finding an attempt came to.
+type Begun = Result<Box<dyn Execution>, Input>;
+
+async fn begin_start(
+    executor: Arc<dyn Executor>,
+    context: AttemptContext,
+    output: Output,
+) -> Begun {
+    match executor.start(context, output.clone()).await {
+        Ok(execution) => Ok(execution),
+        Err(error) => {
+            explain(&output, &error).await;
+            Err(Input::StartFailed(error))
+        }
+    }
+}
+
+async fn begin_adopt(
+    executor: Arc<dyn Executor>,
+    context: AttemptContext,
+    trace: Option<ExecutionTrace>,
+    output: Output,
+) -> Begun {
+    let adopted: Result<_, Gone> = executor.adopt(context, trace, output).await;
+    adopted.map_err(Input::Gone)
+}
+
+/// Says why nothing was started where people look first: the log, which would be empty otherwise.
+async fn explain(output: &Output, error: &StartError) {
+    let line = Bytes::from(format!("jobyard: {error}\n"));
+    output.write(OutputStream::Stderr, line).await;
+}
+
+/// The state of the task.
+struct Shell {
+    attempt: AttemptId,
+    supervisor: Supervisor,
+    clock: Arc<dyn Clock>,
+    orders: mpsc::Receiver<Input>,
+    /// Whether the handle is still there.
+    ordered: bool,
+    events: Events,
+    /// Reports that wait for room, at most the two that an attempt has.
+    reports: VecDeque<SupervisorEvent>,
+    /// What is to be done next; a later command makes an earlier one needless.
+    next: Option<Command>,
+}
+
+impl Shell {
+    fn new(
+        attempt: AttemptId,
+        plan: Plan,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> (SupervisorHandle, Self) {
+        let (sender, orders) = mpsc::channel(ORDERS);
+        let shell = Self {
+            attempt,
+            supervisor: Supervisor::new(plan),
+            clock,
+            orders,
+            ordered: true,
+            events,
+            reports: VecDeque::new(),
+            next: None,
+        };
+        let handle = SupervisorHandle {
+            attempt,
+            orders: sender,
+        };
+        (handle, shell)
+    }
+
+    fn launch(mut self, first: Input, begin: impl Future<Output = Begun> + Send + 'static) {
+        let span = tracing::info_span!("attempt", attempt = %self.attempt);
+        let task = async move {
+            let life = AssertUnwindSafe(self.live(first, begin)).catch_unwind();
+            if life.await.is_err() {
+                self.on_panic();
+            }
+            self.flush().await;
+        };
+        tokio::spawn(task.instrument(span));
+    }
+
+    /// The whole life of the attempt.
+    async fn live(&mut self, first: Input, begin: impl Future<Output = Begun> + Send) {
+        self.feed(first);
+        let execution = match self.begin(begin).await {
+            Ok(execution) => execution,
+            Err(failure) => return self.feed(failure),
+        };
+        self.feed(Input::Started {
+            pid: execution.pid(),
+            trace: execution.trace(),
+        });
+        self.oversee(&*execution).await;
+        let residue = self.meanwhile(execution.cleanup()).await;
+        self.feed(Input::CleanedUp(residue));
+    }
+
+    async fn begin(&mut self, begin: impl Future<Output = Begun> + Send) -> Begun {
+        self.meanwhile(begin).await
+    }
+
+    /// Waits for something while orders are taken, deadlines kept and reports sent.
+    async fn meanwhile<T>(&mut self, future: impl Future<Output = T> + Send) -> T {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut future => return done,
+                input = self.input() => self.feed(input),
+            }
+        }
+    }
+
+    /// Carries out commands until the process has ended.
+    async fn oversee(&mut self, execution: &dyn Execution) {
+        let mut exit = execution.wait();
+        // Signals are delivered while everything else goes on; a kill does not wait for the signal before it.
+        let mut delivery: Option<BoxFuture<'_, Result<(), SignalError>>> = None;
+        loop {
+            match self.next.take() {
+                Some(Command::Signal(signal)) => delivery = Some(execution.signal(signal)),
+                Some(Command::Kill) => delivery = Some(execution.kill()),
+                Some(Command::CleanUp) => return,
+                _ => {}
+            }
+            tokio::select! {
+                // An exit that is there wins over a stop that comes at the same time.
+                biased;
+                exit = &mut exit => self.feed(Input::Exited(exit)),
+                delivered = deliver(&mut delivery) => {
+                    delivery = None;
+                    self.on_delivered(delivered);
+                }
+                input = self.input() => self.feed(input),
+            }
+        }
+    }
+
+    fn on_delivered(&mut self, delivered: Result<(), SignalError>) {
+        if let Err(error) = delivered {
+            tracing::warn!(%error, "a signal was not delivered");
+            self.feed(Input::SignalFailed);
+        }
+    }
+
+    /// The next thing that happens apart from the execution. Cancel-safe.
+    async fn input(&mut self) -> Input {
+        loop {
+            tokio::select! {
+                order = self.orders.recv(), if self.ordered => {
+                    return order.unwrap_or_else(|| {
+                        self.ordered = false;
+                        Input::Stop { cause: StopCause::WorkerStopping, grace: Duration::ZERO }
+                    });
+                }
+                () = sleep_until(&*self.clock, self.supervisor.next_deadline()) => {
+                    return Input::DeadlineReached;
+                }
+                room = self.events.reserve(), if !self.reports.is_empty() => {
+                    match (room, self.reports.pop_front()) {
+                        (Ok(room), Some(report)) => room.send((self.attempt, report)),
+                        // Nobody listens any more.
+                        _ => self.reports.clear(),
+                    }
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut commands = Vec::new();
+        if let Err(error) = self
+            .supervisor
+            .handle(self.clock.now(), input, &mut commands)
+        {
+            tracing::error!(%error, "a fault of the supervising task");
+        }
+        for command in commands {
+            match command {
+                Command::Report(report) => self.reports.push_back(report),
+                other => self.next = Some(other),
+            }
+        }
+    }
+
+    /// The executor broke down; what it had started was dropped, which ends it.
+    fn on_panic(&mut self) {
+        if self.supervisor.is_done() {
+            return;
+        }
+        let reason = InfraReason::WorkerFault;
+        let mut ending = Ending::new(Outcome::Infra { reason }, self.clock.now().wall);
+        ending.problem = Some("the executor broke down".to_owned());
+        ending.residue.unconfirmed = true;
+        self.reports.push_back(SupervisorEvent::Finished(ending));
+    }
+
+    /// Hands over the last reports.
+    async fn flush(&mut self) {
+        while let Some(report) = self.reports.pop_front() {
+            if self.events.send((self.attempt, report)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell")
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The result of a delivery; never, if there is none.
+async fn deliver(
+    delivery: &mut Option<BoxFuture<'_, Result<(), SignalError>>>,
+) -> Result<(), SignalError> {
+    match delivery {
+        Some(delivery) => delivery.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,323 @@
+use std::fmt::Write as _;
+
+use jobyard_core::{StartFailure, Steady, Timestamp};
+
+use super::*;
+
+const GRACE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn plan() -> Plan {
+    Plan {
+        timeout: Some(TIMEOUT),
+        grace: GRACE,
+        signals: true,
+    }
+}
+
+/// `seconds` after the start of both clocks.
+fn at(seconds: u64) -> Now {
+    Now {
+        wall: Timestamp::from_micros(i64::try_from(seconds).expect("small") * 1_000_000),
+        steady: Steady::from_micros(seconds * 1_000_000),
+    }
+}
+
+fn started() -> Input {
+    Input::Started {
+        pid: Some(42),
+        trace: Some(ExecutionTrace::new(42, 7)),
+    }
+}
+
+fn stop(cause: StopCause, seconds: u64) -> Input {
+    Input::Stop {
+        cause,
+        grace: Duration::from_secs(seconds),
+    }
+}
+
+fn cancel() -> Input {
+    stop(StopCause::Cancelled, 10)
+}
+
+fn not_found() -> StartError {
+    StartError::Job {
+        cause: StartFailure::NotFound,
+        problem: "no such program".to_owned(),
+    }
+}
+
+/// A supervisor that was told all of this, each at its second.
+fn after(plan: Plan, inputs: &[(u64, Input)]) -> (Supervisor, Vec<Command>) {
+    let mut supervisor = Supervisor::new(plan);
+    let mut out = Vec::new();
+    for (second, input) in inputs {
+        supervisor
+            .handle(at(*second), input.clone(), &mut out)
+            .expect("an orderly history");
+    }
+    (supervisor, out)
+}
+
+/// The ending of a history that reaches one.
+fn ending(inputs: &[(u64, Input)]) -> Ending {
+    let (supervisor, mut out) = after(plan(), inputs);
+    assert!(supervisor.is_done());
+    match out.pop() {
+        Some(Command::Report(SupervisorEvent::Finished(ending))) => ending,
+        other => panic!("no ending: {other:?}"),
+    }
+}
+
+#[test]
+fn every_state_and_input_does_what_the_table_says() {
+    let found = table();
+    let golden = include_str!("../transitions.txt");
+    assert!(
+        found == golden,
+        "src/supervisor/transitions.txt differs; if that is meant, it should be:\n{found}"
+    );
+}
+
+fn table() -> String {
+    let start = (0, Input::Start);
+    let running = [start.clone(), (1, started())];
+    let then = |more: &[(u64, Input)]| [&running[..], more].concat();
+    let states: [(&str, Vec<(u64, Input)>); 12] = [
+        ("New", vec![]),
+        ("Starting", vec![start.clone()]),
+        ("Starting{stop}", vec![start.clone(), (1, cancel())]),
+        (
+            "Starting{adopt}",
+            vec![(
+                0,
+                Input::Adopt {
+                    started_at: Some(at(0).wall),
+                },
+            )],
+        ),
+        ("Running", running.to_vec()),
+        ("Stopping{Cancelled,Grace}", then(&[(2, cancel())])),
+        (
+            "Stopping{WorkerStopping,Grace}",
+            then(&[(2, stop(StopCause::WorkerStopping, 10))]),
+        ),
+        (
+            "Stopping{TimedOut,Grace}",
+            then(&[(61, Input::DeadlineReached)]),
+        ),
+        ("Stopping{Cancelled,Killing}", then(&[(2, Input::KillNow)])),
+        ("CleaningUp", then(&[(2, Input::Exited(Exit::Exited(7)))])),
+        (
+            "CleaningUp{Cancelled}",
+            then(&[(2, cancel()), (3, Input::Exited(Exit::Signaled(15)))]),
+        ),
+        ("Done", vec![(0, cancel())]),
+    ];
+    let mut residue = Residue::default();
+    residue.killed = 2;
+    let inputs: Vec<(&str, u64, Input)> = vec![
+        ("Start", 5, Input::Start),
+        ("Adopt", 5, Input::Adopt { started_at: None }),
+        ("Started", 5, started()),
+        ("StartFailed", 5, Input::StartFailed(not_found())),
+        ("Gone", 5, Input::Gone(Gone::new(3))),
+        ("Exited(0)", 5, Input::Exited(Exit::Exited(0))),
+        ("Exited(SIGKILL)", 5, Input::Exited(Exit::Signaled(9))),
+        ("CleanedUp", 5, Input::CleanedUp(residue)),
+        ("Stop(Cancelled,3s)", 5, stop(StopCause::Cancelled, 3)),
+        ("Stop(Cancelled,99s)", 5, stop(StopCause::Cancelled, 99)),
+        ("Stop(Cancelled,0s)", 5, stop(StopCause::Cancelled, 0)),
+        (
+            "Stop(WorkerStopping,3s)",
+            5,
+            stop(StopCause::WorkerStopping, 3),
+        ),
+        ("KillNow", 5, Input::KillNow),
+        ("DeadlineReached(early)", 5, Input::DeadlineReached),
+        ("DeadlineReached(due)", 500, Input::DeadlineReached),
+        ("SignalFailed", 5, Input::SignalFailed),
+    ];
+    let mut text = String::new();
+    for (name, history) in &states {
+        writeln!(text, "{name}").expect("a string takes all");
+        let (before, _) = after(plan(), history);
+        for (input_name, second, input) in &inputs {
+            let row = row(&before, *second, input);
+            writeln!(text, "  {input_name:<24} {row}").expect("a string takes all");
+        }
+    }
+    text
+}
+
+fn row(before: &Supervisor, second: u64, input: &Input) -> String {
+    let mut supervisor = before.clone();
+    let mut out = Vec::new();
+    match supervisor.handle(at(second), input.clone(), &mut out) {
+        Err(_) => {
+            assert_eq!((&supervisor, out.is_empty()), (before, true), "no effect");
+            "invalid".to_owned()
+        }
+        Ok(()) if supervisor == *before && out.is_empty() => "no-op".to_owned(),
+        Ok(()) => format!("{} {}", state(&supervisor.state), commands(&out)),
+    }
+}
+
+/// States in one line, times in seconds.
+fn state(state: &State) -> String {
+    match state {
+        State::New => "New".to_owned(),
+        State::Starting { stop: None, .. } => "Starting".to_owned(),
+        State::Starting {
+            stop: Some(stop), ..
+        } => format!("Starting{{{:?},{:?}}}", stop.cause, stop.grace),
+        State::Running { until, .. } => format!("Running{{until {}}}", seconds(*until)),
+        State::Stopping {
+            cause,
+            phase: Phase::Grace { until },
+            ..
+        } => format!(
+            "Stopping{{{cause:?},Grace until {}}}",
+            seconds(Some(*until))
+        ),
+        State::Stopping {
+            cause,
+            phase: Phase::Killing,
+            ..
+        } => format!("Stopping{{{cause:?},Killing}}"),
+        State::CleaningUp { ending } => format!("CleaningUp{{{}}}", ending.outcome),
+        State::Done => "Done".to_owned(),
+    }
+}
+
+fn seconds(time: Option<Steady>) -> String {
+    time.map_or_else(
+        || "never".to_owned(),
+        |time| format!("{}s", time.as_micros() / 1_000_000),
+    )
+}
+
+fn commands(out: &[Command]) -> String {
+    let each: Vec<String> = out
+        .iter()
+        .map(|command| match command {
+            Command::Report(SupervisorEvent::Started { at, .. }) => {
+                format!("Report(Started at {}s)", at.as_micros() / 1_000_000)
+            }
+            Command::Report(SupervisorEvent::Finished(ending)) => format!(
+                "Report(Finished {}, killed {})",
+                ending.outcome, ending.residue.killed
+            ),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    format!("[{}]", each.join(", "))
+}
+
+#[test]
+fn exit_before_the_stop_wins() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, Input::Exited(Exit::Exited(0))),
+        (2, cancel()),
+        (3, Input::CleanedUp(Residue::default())),
+    ]);
+    assert_eq!(ending.outcome, Outcome::Succeeded);
+    assert_eq!(ending.started_at, Some(at(1).wall));
+    assert_eq!(ending.finished_at, at(2).wall, "the exit, not the clean-up");
+}
+
+#[test]
+fn accepted_stop_keeps_the_real_exit_as_data() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, cancel()),
+        (3, Input::Exited(Exit::Exited(0))),
+        (3, Input::CleanedUp(Residue::default())),
+    ]);
+    assert_eq!(
+        ending.outcome,
+        Outcome::Cancelled {
+            exit: Some(Exit::Exited(0))
+        }
+    );
+}
+
+#[test]
+fn timeout_counts_from_the_answer_of_the_start() {
+    let (mut supervisor, _) = after(plan(), &[(0, Input::Start), (30, started())]);
+    assert_eq!(supervisor.next_deadline(), Some(at(90).steady));
+    let mut out = Vec::new();
+    for second in [89, 90] {
+        supervisor
+            .handle(at(second), Input::DeadlineReached, &mut out)
+            .expect("valid while it runs");
+    }
+    assert_eq!(out, [Command::Signal(StopSignal::Terminate)]);
+    assert_eq!(supervisor.next_deadline(), Some(at(100).steady));
+}
+
+#[test]
+fn cancel_displaces_the_end_of_the_worker_as_cause() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, stop(StopCause::WorkerStopping, 10)),
+        (3, cancel()),
+        (4, Input::Exited(Exit::Signaled(15))),
+        (4, Input::CleanedUp(Residue::default())),
+    ]);
+    assert_eq!(
+        ending.outcome,
+        Outcome::Cancelled {
+            exit: Some(Exit::Signaled(15))
+        }
+    );
+}
+
+#[test]
+fn stop_of_the_worker_is_an_infrastructure_failure() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, stop(StopCause::WorkerStopping, 0)),
+        (3, Input::Exited(Exit::Signaled(9))),
+        (3, Input::CleanedUp(Residue::default())),
+    ]);
+    assert_eq!(
+        ending.outcome,
+        Outcome::Infra {
+            reason: InfraReason::WorkerRestarted
+        }
+    );
+}
+
+#[test]
+fn stop_without_signals_goes_straight_to_the_kill() {
+    let plan = Plan {
+        signals: false,
+        ..plan()
+    };
+    let (supervisor, out) = after(plan, &[(0, Input::Start), (1, started()), (2, cancel())]);
+    assert_eq!(out.last(), Some(&Command::Kill));
+    assert_eq!(supervisor.next_deadline(), None);
+}
+
+#[test]
+fn adopted_attempt_keeps_its_start_time() {
+    let ending = ending(&[
+        (
+            100,
+            Input::Adopt {
+                started_at: Some(at(3).wall),
+            },
+        ),
+        (101, started()),
+        (102, Input::Exited(Exit::Exited(0))),
+        (102, Input::CleanedUp(Residue::default())),
+    ]);
+    assert_eq!(ending.started_at, Some(at(3).wall));
+}
