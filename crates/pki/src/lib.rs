@@ -61,6 +61,7 @@ mod issue;
 mod key_request;
 mod pem;
 mod private_file;
+mod profile;
 mod random;
 mod spiffe;
 mod tls;
@@ -78,6 +79,9 @@ pub use identity::ClusterAuthenticator;
 pub use issue::{IssueCredentialsError, issue_credentials};
 pub use key_request::{KeyRequest, KeyRequestError};
 pub use private_file::PrivateFileError;
+pub use profile::{
+    ClientProfile, InvalidMasters, MAX_MASTER_BYTES, MAX_PROFILE_MASTERS, ProfileError,
+};
 pub use random::NoRandomness;
 pub use tls::{
     ALPN_ENROLL, ALPN_H2, Door, ServerTls, TlsConfigError, client_config, enrolment_client_config,
