@@ -47,11 +47,12 @@
 
 mod backoff;
 mod generated;
-// mod grpc;
+mod grpc;
 mod inprocess;
 pub mod limits;
 mod link;
-// mod wire;
+mod wire;
 
 pub use backoff::Backoff;
+pub use grpc::{ConnectOptions, GrpcControl, GrpcEnrolment, GrpcTransport, InvalidEndpoint};
 pub use inprocess::InProcess;

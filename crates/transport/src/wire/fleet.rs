@@ -1,0 +1,136 @@
+//! Workers and join tokens as their users see them.
+
+use std::time::Duration;
+
+use jobyard_core::{
+    CreatedToken, MAX_INVENTORY, MAX_TAGS, NewToken, SecretText, Timestamp, TokenInfo, Worker,
+};
+
+use super::InvalidMessage;
+use super::field::{
+    choice, entries, id_bytes, list, map, micros, millis, moment, required, same_names, texts,
+    to_texts, worker_id,
+};
+use super::session::tag_set;
+use crate::generated::v1;
+
+same_names!(
+    AdminState,
+    AdminState,
+    [Active, Suspended, Draining, Removed]
+);
+same_names!(Contact, Contact, [Connected, Silent]);
+same_names!(WorkerCommand, WorkerCommand, [Suspend, Resume, Remove]);
+
+impl From<Worker> for v1::Worker {
+    fn from(worker: Worker) -> Self {
+        Self {
+            id: id_bytes(worker.id.as_uuid()),
+            name: worker.name,
+            admin: v1::AdminState::from(worker.admin).into(),
+            contact: v1::Contact::from(worker.contact).into(),
+            facts: Some(worker.facts.into()),
+            address: worker.address,
+            tags: to_texts(worker.tags.iter()),
+            slots: worker.slots,
+            slots_used: worker.slots_used,
+            attempts: worker.attempts.into_iter().map(Into::into).collect(),
+            env: entries(worker.env),
+            enrolled_at_us: worker.enrolled_at.as_micros(),
+            last_contact_us: micros(worker.last_contact),
+        }
+    }
+}
+
+impl TryFrom<v1::Worker> for Worker {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::Worker) -> Result<Self, InvalidMessage> {
+        let mut worker = Self::new(
+            worker_id("id", &wire.id)?,
+            wire.name,
+            Timestamp::from_micros(wire.enrolled_at_us),
+        );
+        worker.admin = choice::<v1::AdminState, _>("admin", wire.admin)?;
+        worker.contact = choice::<v1::Contact, _>("contact", wire.contact)?;
+        worker.facts = required("facts", wire.facts)?;
+        worker.address = wire.address;
+        worker.tags = tag_set("tags", &wire.tags)?;
+        worker.slots = wire.slots;
+        worker.slots_used = wire.slots_used;
+        worker.attempts = list("attempts", wire.attempts, MAX_INVENTORY)?;
+        worker.env = map("env", wire.env)?;
+        worker.last_contact = moment(wire.last_contact_us);
+        Ok(worker)
+    }
+}
+
+impl From<NewToken> for v1::CreateTokenRequest {
+    fn from(token: NewToken) -> Self {
+        Self {
+            uses: token.uses,
+            ttl_ms: millis(token.ttl),
+            tags: to_texts(token.tags),
+        }
+    }
+}
+
+impl TryFrom<v1::CreateTokenRequest> for NewToken {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::CreateTokenRequest) -> Result<Self, InvalidMessage> {
+        let mut token = Self::default();
+        token.uses = wire.uses;
+        // Whether it is too long is for the master to say.
+        token.ttl = Duration::from_millis(wire.ttl_ms);
+        token.tags = texts("tags", &wire.tags, MAX_TAGS)?;
+        Ok(token)
+    }
+}
+
+impl From<CreatedToken> for v1::CreateTokenResponse {
+    fn from(created: CreatedToken) -> Self {
+        Self {
+            info: Some(created.info.into()),
+            token: created.token.expose().to_owned(),
+        }
+    }
+}
+
+impl TryFrom<v1::CreateTokenResponse> for CreatedToken {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::CreateTokenResponse) -> Result<Self, InvalidMessage> {
+        let info: TokenInfo = required("info", wire.info)?;
+        Ok(Self::new(info, SecretText::new(wire.token)))
+    }
+}
+
+impl From<TokenInfo> for v1::TokenInfo {
+    fn from(info: TokenInfo) -> Self {
+        Self {
+            id: info.id,
+            created_at_us: info.created_at.as_micros(),
+            expires_at_us: info.expires_at.as_micros(),
+            uses_left: info.uses_left,
+            revoked: info.revoked,
+            tags: to_texts(info.tags),
+        }
+    }
+}
+
+impl TryFrom<v1::TokenInfo> for TokenInfo {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::TokenInfo) -> Result<Self, InvalidMessage> {
+        let mut info = Self::new(
+            wire.id,
+            Timestamp::from_micros(wire.created_at_us),
+            Timestamp::from_micros(wire.expires_at_us),
+            wire.uses_left,
+        );
+        info.revoked = wire.revoked;
+        info.tags = texts("tags", &wire.tags, MAX_TAGS)?;
+        Ok(info)
+    }
+}

@@ -1,0 +1,26 @@
+//! The door between the wire and the vocabulary of `jobyard-core`.
+//!
+//! Outwards every value has a message: `From`. Inwards every message is checked: `TryFrom`, whose error names the
+//! field. A variant that a later `core` adds and this crate does not know yet goes out as "unspecified", which every
+//! receiver refuses.
+
+mod common;
+mod control;
+mod enrolment;
+mod error;
+mod explanation;
+mod field;
+mod fleet;
+mod frames;
+mod invalid;
+mod job;
+mod outcome;
+mod session;
+mod spec;
+mod upload;
+
+pub(crate) use error::{control_error, refusal};
+pub(crate) use field::{duration, id, id_bytes, millis, required};
+pub(crate) use frames::{master_frames, upload_frames, worker_frames};
+pub(crate) use invalid::InvalidMessage;
+pub(crate) use job::stop_request;
