@@ -1,2 +1,62 @@
-//! Placeholder.
-fn main() {}
+//! The Jobyard master as a program: flags, a configuration file, signals. Everything else is in `jobyard-master`.
+
+#![forbid(unsafe_code)]
+
+mod options;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use jobyard::master::Daemon;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use options::{LogFormat, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("jobyard-master: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
+    let settings = options.settle()?;
+    start_logging(settings.log_format, &settings.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let daemon = Daemon::open(settings.daemon).await?;
+        info!(profile = %daemon.profile_path().display(), "the administrator's profile is here");
+        tokio::select! {
+            _ = terminate.recv() => info!("told to end"),
+            _ = interrupt.recv() => info!("interrupted"),
+            () = daemon.ended() => anyhow::bail!("the master cannot go on; its log says why"),
+        }
+        daemon.shutdown().await;
+        Ok(())
+    })
+}
+
+fn start_logging(format: LogFormat, level: &str) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(level).with_context(|| {
+        format!("--log-level: `{level}` is no level; use error, warn, info, debug or trace")
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

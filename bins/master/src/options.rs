@@ -1,0 +1,187 @@
+//! What the master is told: flags win over the environment, and both over the configuration file.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Parser, ValueEnum};
+use jobyard::master::{DEFAULT_LISTEN, DaemonConfig};
+use serde::Deserialize;
+
+/// Queues jobs, matches them to workers by tags, and remembers everything.
+#[derive(Debug, Parser)]
+#[command(name = "jobyard-master", version, after_help = EXAMPLES)]
+pub struct Options {
+    /// Where it keeps everything: records, output, certificate authority, the administrator's profile [default: .jobyard]
+    #[arg(long, env = "JOBYARD_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where it listens; one port serves everything [default: 127.0.0.1:7411]
+    #[arg(long, env = "JOBYARD_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// What it is called; a host name also stands in the administrator's profile [default: jobyard]
+    #[arg(long, env = "JOBYARD_NAME")]
+    name: Option<String>,
+
+    /// A TOML file with any of these options
+    #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// How the log on standard error looks [default: text]
+    #[arg(long, env = "JOBYARD_LOG_FORMAT", value_enum)]
+    log_format: Option<LogFormat>,
+
+    /// How much is logged: error, warn, info, debug, trace [default: info]
+    #[arg(long, env = "JOBYARD_LOG_LEVEL", value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+const EXAMPLES: &str = "Examples:\n  \
+    jobyard-master --data /var/lib/jobyard --listen 0.0.0.0:7411 --name ci.example.org\n  \
+    jobyard --profile /var/lib/jobyard/admin.toml token create --uses 10 --ttl 1h --out join.token";
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The same options in a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct File {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    name: Option<String>,
+    log_format: Option<LogFormat>,
+    log_level: Option<String>,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Settings {
+    /// The master.
+    pub daemon: DaemonConfig,
+    /// How the log looks.
+    pub log_format: LogFormat,
+    /// How much is logged.
+    pub log_level: String,
+}
+
+impl Options {
+    /// Puts flags, environment and file together.
+    pub fn settle(self) -> anyhow::Result<Settings> {
+        let file = self
+            .config
+            .as_deref()
+            .map(read)
+            .transpose()?
+            .unwrap_or_default();
+        let data = self
+            .data
+            .or(file.data)
+            .unwrap_or_else(|| PathBuf::from(".jobyard"));
+        let listen = self
+            .listen
+            .or(file.listen)
+            .unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
+        let mut daemon = DaemonConfig::new(data, resolve(&listen)?);
+        if let Some(name) = self.name.or(file.name) {
+            jobyard::core::check_name(&name)
+                .map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;
+            // A name with a dot is one by which other machines reach this one.
+            daemon.advertise = name.contains('.').then(|| name.clone());
+            daemon.name = name;
+        }
+        Ok(Settings {
+            daemon,
+            log_format: self
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            log_level: self
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("--config: {} cannot be read", path.display()))?;
+    toml::from_str(&text).map_err(|problem| {
+        let line = problem
+            .span()
+            .map_or(1, |span| text[..span.start].lines().count().max(1));
+        anyhow::anyhow!("{}:{line}: {}", path.display(), problem.message())
+    })
+}
+
+fn resolve(listen: &str) -> anyhow::Result<SocketAddr> {
+    let addresses = listen.to_socket_addrs();
+    let address = addresses
+        .with_context(|| {
+            format!("--listen: `{listen}` is not ADDRESS:PORT, as in {DEFAULT_LISTEN}")
+        })?
+        .next();
+    match address {
+        Some(address) => Ok(address),
+        None => bail!("--listen: `{listen}` has no address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Options {
+        let program = std::iter::once("jobyard-master");
+        Options::try_parse_from(program.chain(arguments.iter().copied())).expect("options")
+    }
+
+    #[test]
+    fn a_host_name_is_advertised() {
+        let settings = options(&["--name", "ci.example.org"])
+            .settle()
+            .expect("settings");
+        assert_eq!(settings.daemon.advertise.as_deref(), Some("ci.example.org"));
+        assert_eq!(settings.daemon.listen.to_string(), DEFAULT_LISTEN);
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_unknown_keys_are_refused_with_their_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("master.toml");
+        std::fs::write(&path, "name = \"filed\"\nlisten = \"127.0.0.1:1\"\n").expect("written");
+        let path_text = path.to_str().expect("UTF-8");
+        let settings = options(&["--config", path_text, "--name", "flagged"])
+            .settle()
+            .expect("settings");
+        assert_eq!(settings.daemon.name, "flagged");
+        assert_eq!(settings.daemon.listen.port(), 1);
+
+        std::fs::write(&path, "name = \"x\"\n\ncolour = 1\n").expect("written");
+        let error = options(&["--config", path_text])
+            .settle()
+            .expect_err("unknown key");
+        let error = error.to_string();
+        assert!(
+            error.contains("master.toml:3") && error.contains("colour"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_address_is_named() {
+        let error = options(&["--listen", "nowhere"])
+            .settle()
+            .expect_err("no port");
+        assert!(format!("{error:#}").contains("--listen"), "{error:#}");
+    }
+}
