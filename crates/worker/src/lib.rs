@@ -2,3 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod journal;
+pub mod spool;

@@ -1,0 +1,84 @@
+//! One frame of a segment.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use jobyard_core::{LogChunk, MAX_CHUNK_BYTES, OutputStream, Timestamp};
+
+/// The size of what precedes the output in a frame.
+pub(super) const HEADER: usize = 25;
+const CRC: usize = 4;
+
+/// The frame of a chunk.
+pub(super) fn encode(chunk: &LogChunk) -> Vec<u8> {
+    debug_assert!(
+        (1..=MAX_CHUNK_BYTES).contains(&chunk.bytes.len()),
+        "chunks fit a frame"
+    );
+    let length = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
+    let mut frame = Vec::with_capacity(HEADER + chunk.bytes.len());
+    frame.extend([0; CRC]);
+    frame.extend(length.to_be_bytes());
+    frame.extend(chunk.offset.to_be_bytes());
+    frame.extend(chunk.at.as_micros().to_be_bytes());
+    frame.push(match chunk.stream {
+        OutputStream::Stdout => 1,
+        OutputStream::Stderr => 2,
+    });
+    frame.extend_from_slice(&chunk.bytes);
+    let crc = crc32fast::hash(&frame[CRC..]);
+    frame[..CRC].copy_from_slice(&crc.to_be_bytes());
+    frame
+}
+
+/// The next frame; `None` where there is no whole and right one.
+pub(super) fn read(from: &mut impl Read) -> io::Result<Option<LogChunk>> {
+    let mut header = [0; HEADER];
+    if !fill(from, &mut header)? {
+        return Ok(None);
+    }
+    let (crc, fields) = header.split_at(CRC);
+    let (length, rest) = fields.split_at(4);
+    let (offset, rest) = rest.split_at(8);
+    let (at, stream) = rest.split_at(8);
+    let number = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte))
+    };
+    let length = usize::try_from(number(length)).unwrap_or(usize::MAX);
+    let stream = match stream {
+        [1] => OutputStream::Stdout,
+        [2] => OutputStream::Stderr,
+        _ => return Ok(None),
+    };
+    if !(1..=MAX_CHUNK_BYTES).contains(&length) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; length];
+    if !fill(from, &mut bytes)? {
+        return Ok(None);
+    }
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(fields);
+    hasher.update(&bytes);
+    if u64::from(hasher.finalize()) != number(crc) {
+        return Ok(None);
+    }
+    let at = Timestamp::from_micros(number(at).cast_signed());
+    Ok(Some(LogChunk::new(
+        number(offset),
+        stream,
+        at,
+        Bytes::from(bytes),
+    )))
+}
+
+/// Fills the buffer, or says that there is not enough.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buffer) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}

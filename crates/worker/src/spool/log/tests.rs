@@ -1,0 +1,189 @@
+use std::sync::Arc;
+
+use jobyard_core::{AttemptNumber, JobId};
+use uuid::Uuid;
+
+use super::*;
+use crate::spool::{ReadError, SpoolReader};
+
+const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+fn attempt() -> AttemptId {
+    AttemptId::new(JobId::from_uuid(Uuid::from_u128(1)), AttemptNumber::FIRST)
+}
+
+fn log_in(dir: &Path, limit: u64) -> Arc<SpoolLog> {
+    let mut log = SpoolLog::new(attempt(), dir.join("a"), limit);
+    log.segment_bytes = 1000;
+    Arc::new(log)
+}
+
+fn put(log: &SpoolLog, bytes: &[u8]) {
+    log.write(OutputStream::Stdout, AT, &Bytes::copy_from_slice(bytes));
+}
+
+fn read(log: &Arc<SpoolLog>, from: u64) -> Result<Vec<u8>, ReadError> {
+    let mut reader = SpoolReader::new(Arc::clone(log), from);
+    let mut all = Vec::new();
+    loop {
+        let chunks = reader.read(700)?;
+        if chunks.is_empty() {
+            return Ok(all);
+        }
+        for chunk in chunks {
+            assert_eq!(chunk.offset, from + all.len() as u64);
+            all.extend_from_slice(&chunk.bytes);
+        }
+    }
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length)
+        .map(|at| u8::try_from(at * 31 % 251).unwrap())
+        .collect()
+}
+
+#[test]
+fn without_output_there_is_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), 100);
+    assert_eq!(log.close(), LogEnd::default());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn read_from_any_offset_across_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let all = pattern(5_000);
+    for part in all.chunks(333) {
+        put(&log, part);
+    }
+    assert!(fs::read_dir(dir.path().join("a")).unwrap().count() > 3);
+    for from in [0, 1, 332, 333, 334, 999, 1000, 1332, 4999, 5000] {
+        assert_eq!(
+            read(&log, from as u64).unwrap(),
+            &all[from..],
+            "from {from}"
+        );
+    }
+}
+
+#[test]
+fn large_writes_become_chunks_within_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let all = pattern(3 * MAX_CHUNK_BYTES + 5);
+    put(&log, &all);
+    let chunks = SpoolReader::new(Arc::clone(&log), 0)
+        .read(usize::MAX)
+        .unwrap();
+    assert_eq!(chunks.len(), 4);
+    assert_eq!(read(&log, 0).unwrap(), all);
+}
+
+#[test]
+fn count_what_exceeds_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), 10);
+    put(&log, b"0123456789abc");
+    put(&log, b"de");
+    assert_eq!(
+        log.close(),
+        LogEnd {
+            bytes: 10,
+            dropped: 5
+        }
+    );
+    assert_eq!(read(&log, 0).unwrap(), b"0123456789");
+}
+
+#[test]
+fn a_disk_that_refuses_costs_output_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file stands where the directory of the attempt should be made.
+    fs::write(dir.path().join("a"), b"").unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    put(&log, b"lost");
+    fs::remove_file(dir.path().join("a")).unwrap();
+    put(&log, b"lost as well, since a log has no holes");
+    assert_eq!(
+        log.close(),
+        LogEnd {
+            bytes: 0,
+            dropped: 42
+        }
+    );
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    put(&log, &pattern(1500));
+    put(&log, b"0123456789");
+    drop(log);
+    let last = dir.path().join("a").join(format!("{:020}", 1500));
+    let whole = fs::read(&last).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(&last, &whole[..cut]).unwrap();
+        let log = SpoolLog::recover(attempt(), dir.path().join("a"), u64::MAX).unwrap();
+        assert_eq!(log.progress().end, 1500, "cut at {cut}");
+        let log = Arc::new(log);
+        put(&log, b"other");
+        assert_eq!(read(&log, 1500).unwrap(), b"other", "cut at {cut}");
+    }
+    fs::write(&last, &whole).unwrap();
+    let log = SpoolLog::recover(attempt(), dir.path().join("a"), u64::MAX).unwrap();
+    assert_eq!(log.progress().end, 1510);
+}
+
+#[test]
+fn trim_deletes_what_the_master_has_and_keeps_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let all = pattern(3_500);
+    for part in all.chunks(500) {
+        put(&log, part);
+    }
+    log.trim(1_999);
+    assert_eq!(log.first(), 1_000);
+    assert_eq!(read(&log, 1_000).unwrap(), &all[1_000..]);
+    assert!(matches!(
+        read(&log, 999),
+        Err(ReadError::Missing { offset: 999 })
+    ));
+    log.trim(3_500);
+    assert_eq!(log.first(), 3_000, "the open segment stays");
+    log.close();
+    log.trim(3_500);
+    assert_eq!(log.first(), 3_500);
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn readers_are_woken_by_output_and_by_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let mut progress = log.watch();
+    let writer = Arc::clone(&log);
+    let task = tokio::task::spawn_blocking(move || put(&writer, b"x"));
+    let seen = *progress
+        .wait_for(|progress| progress.end == 1)
+        .await
+        .unwrap();
+    assert_eq!(seen.closed, None);
+    task.await.unwrap();
+    log.close();
+    let seen = *progress
+        .wait_for(|progress| progress.closed.is_some())
+        .await
+        .unwrap();
+    assert_eq!(
+        seen.closed,
+        Some(LogEnd {
+            bytes: 1,
+            dropped: 0
+        })
+    );
+}

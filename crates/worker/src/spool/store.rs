@@ -1,0 +1,126 @@
+//! All output of a worker.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jobyard_core::{AttemptId, LogEnd, MAX_LOG_LIMIT};
+
+use super::log::{SpoolLog, remove_dir};
+
+/// The output of every attempt that a worker holds.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    logs: BTreeMap<AttemptId, Arc<SpoolLog>>,
+}
+
+impl Spool {
+    /// Opens or creates the directory, and finds what an earlier life left there. Blocks.
+    pub fn open(dir: &Path) -> Result<Self, SpoolError> {
+        let failed = |source| SpoolError {
+            path: dir.to_owned(),
+            source,
+        };
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(dir).map_err(failed)?;
+        let mut logs = BTreeMap::new();
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let Ok(attempt) = name.replacen('.', "/", 1).parse::<AttemptId>() else {
+                continue;
+            };
+            let log = SpoolLog::recover(attempt, path, MAX_LOG_LIMIT).map_err(failed)?;
+            logs.insert(attempt, Arc::new(log));
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            logs,
+        })
+    }
+
+    /// Where the output ends of each attempt that has some.
+    pub fn ends(&self) -> BTreeMap<AttemptId, LogEnd> {
+        let end = |log: &SpoolLog| LogEnd {
+            bytes: log.progress().end,
+            dropped: 0,
+        };
+        self.logs
+            .iter()
+            .map(|(attempt, log)| (*attempt, end(log)))
+            .collect()
+    }
+
+    /// The output of an attempt: what is there, or none yet. `limit` holds for output that is new. Touches no file.
+    pub fn log(&mut self, attempt: AttemptId, limit: u64) -> Arc<SpoolLog> {
+        let dir = self.dir.join(format!("{}.{}", attempt.job, attempt.number));
+        let log = self
+            .logs
+            .entry(attempt)
+            .or_insert_with(|| Arc::new(SpoolLog::new(attempt, dir, limit)));
+        Arc::clone(log)
+    }
+
+    /// The output of an attempt, if it is known.
+    pub fn find(&self, attempt: AttemptId) -> Option<Arc<SpoolLog>> {
+        self.logs.get(&attempt).cloned()
+    }
+
+    /// Says that the output of an attempt of an earlier life ends here.
+    pub fn close(&mut self, attempt: AttemptId, end: LogEnd) {
+        self.log(attempt, end.bytes).close_at(end);
+    }
+
+    /// Takes an attempt out. What [`Discarded::delete`] then deletes is no longer found here.
+    pub fn discard(&mut self, attempt: AttemptId) -> Option<Discarded> {
+        self.logs.remove(&attempt).map(Discarded)
+    }
+
+    /// Deletes the output of every attempt but these. Blocks.
+    pub fn keep_only(&mut self, wanted: impl Fn(AttemptId) -> bool) {
+        let (keep, drop) = std::mem::take(&mut self.logs)
+            .into_iter()
+            .partition(|(attempt, _)| wanted(*attempt));
+        self.logs = keep;
+        let drop: BTreeMap<AttemptId, Arc<SpoolLog>> = drop;
+        for log in drop.into_values() {
+            log.remove();
+        }
+    }
+
+    /// Deletes everything, the directory included. Blocks.
+    pub fn destroy(self) {
+        remove_dir(&self.dir);
+    }
+}
+
+/// Output that is wanted no longer.
+#[derive(Debug)]
+pub struct Discarded(Arc<SpoolLog>);
+
+impl Discarded {
+    /// Deletes it. Blocks.
+    pub fn delete(self) {
+        self.0.remove();
+    }
+}
+
+/// Why there is no spool. The operator's matter: rights, a full disk.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool {} cannot be used: {source}", path.display())]
+#[non_exhaustive]
+pub struct SpoolError {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
