@@ -54,5 +54,8 @@ mod link;
 mod wire;
 
 pub use backoff::Backoff;
-pub use grpc::{ConnectOptions, GrpcControl, GrpcEnrolment, GrpcTransport, InvalidEndpoint};
+pub use grpc::{
+    ConnectOptions, GrpcControl, GrpcEnrolment, GrpcTransport, InvalidEndpoint, ServeError, Server,
+    ServerTls, Services, TlsConfigSource,
+};
 pub use inprocess::InProcess;

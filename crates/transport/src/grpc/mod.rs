@@ -6,14 +6,14 @@ mod dial;
 mod enrolment;
 mod inbound;
 mod outbound;
-// mod server;
+mod server;
 mod status;
 mod worker;
 
 pub use control::GrpcControl;
 pub use dial::{ConnectOptions, InvalidEndpoint};
 pub use enrolment::GrpcEnrolment;
-// pub use server::{ServeError, Server, ServerTls, Services, TlsConfigSource};
+pub use server::{ServeError, Server, ServerTls, Services, TlsConfigSource};
 pub use worker::GrpcTransport;
 
 /// The protocol of everything but enrolment, as it is named in a TLS hello. Asks for a certificate.

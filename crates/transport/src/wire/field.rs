@@ -103,7 +103,7 @@ pub(crate) fn id_bytes(uuid: Uuid) -> Bytes {
 }
 
 /// A span of at most [`MAX_DURATION`], so that no deadline overflows.
-pub(crate) fn duration(field: &str, millis: u64) -> Result<Duration, InvalidMessage> {
+pub(super) fn duration(field: &str, millis: u64) -> Result<Duration, InvalidMessage> {
     let span = Duration::from_millis(millis);
     if span > MAX_DURATION {
         return Err(InvalidMessage::new(field, "it is longer than a year"));
@@ -112,7 +112,7 @@ pub(crate) fn duration(field: &str, millis: u64) -> Result<Duration, InvalidMess
 }
 
 /// Whole milliseconds, rounded up, so that what is not zero does not become zero.
-pub(crate) fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     CreatedToken, MAX_INVENTORY, MAX_TAGS, NewToken, SecretText, Timestamp, TokenInfo, Worker,
+    WorkerCommand,
 };
 
 use super::InvalidMessage;
@@ -133,4 +134,9 @@ impl TryFrom<v1::TokenInfo> for TokenInfo {
         info.tags = texts("tags", &wire.tags, MAX_TAGS)?;
         Ok(info)
     }
+}
+
+/// What to do with a worker, from a request.
+pub(crate) fn worker_command(wire: i32) -> Result<WorkerCommand, InvalidMessage> {
+    choice::<v1::WorkerCommand, _>("to", wire)
 }

@@ -2,13 +2,10 @@
 
 use std::fmt;
 
-/// What is wrong with a message: its sender's fault, the same message will be refused again.
+/// What is wrong with a message: its sender's fault, the same message will be refused again. Public because it is the
+/// error of impls for public types; nobody outside can name it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
-#[expect(
-    unreachable_pub,
-    reason = "the error of an impl for a public type has to be public, although nobody outside can name it"
-)]
 pub struct InvalidMessage {
     /// The path to the field, as in `hello.facts.host`.
     pub(crate) field: String,

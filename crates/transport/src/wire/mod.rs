@@ -20,7 +20,8 @@ mod spec;
 mod upload;
 
 pub(crate) use error::{control_error, refusal};
-pub(crate) use field::{duration, id, id_bytes, millis, required};
+pub(crate) use field::{id, id_bytes, required};
+pub(crate) use fleet::worker_command;
 pub(crate) use frames::{master_frames, upload_frames, worker_frames};
 pub(crate) use invalid::InvalidMessage;
 pub(crate) use job::stop_request;

@@ -1,0 +1,18 @@
+//! The master's end.
+
+mod accept;
+mod admin;
+mod caller;
+mod connection;
+mod door;
+mod enrolment;
+mod failures;
+mod jobs;
+mod policy;
+mod serve;
+mod session;
+mod tls;
+mod workers;
+
+pub use serve::{ServeError, Server, Services};
+pub use tls::{ServerTls, TlsConfigSource};
