@@ -28,9 +28,9 @@ impl Pump {
     ) -> io::Result<Self> {
         let (cut, _) = watch::channel(false);
         let mut streams = Vec::with_capacity(pipes.len());
-        for (stream, pipe) in pipes {
+        for (name, pipe) in pipes {
             streams.push(Stream {
-                stream,
+                name,
                 pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?,
                 output: output.clone(),
                 cut: cut.subscribe(),
@@ -56,7 +56,7 @@ impl Pump {
 
 /// One pipe.
 struct Stream {
-    stream: OutputStream,
+    name: OutputStream,
     pipe: Receiver,
     output: Output,
     cut: watch::Receiver<bool>,
@@ -118,7 +118,7 @@ impl Stream {
         } else {
             buffer.freeze()
         };
-        self.output.write(self.stream, bytes).await;
+        self.output.write(self.name, bytes).await;
     }
 }
 

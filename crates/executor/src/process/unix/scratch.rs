@@ -128,7 +128,7 @@ mod tests {
         fs::write(closed.join("file"), b"x").expect("a file");
         symlink(outside.path(), scratch.work().join("link")).expect("a link");
         for dir in [closed, scratch.work().join("a")] {
-            fs::set_permissions(dir, Permissions::from_mode(0)).expect("our own");
+            fs::set_permissions(dir, Permissions::from_mode(0o000)).expect("our own");
         }
         drop(scratch);
         assert!(!root.exists());

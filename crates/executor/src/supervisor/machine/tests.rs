@@ -5,7 +5,7 @@ use jobyard_core::{StartFailure, Steady, Timestamp};
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 fn plan() -> Plan {
     Plan {
