@@ -28,13 +28,13 @@ struct Sqlite {
 impl Sqlite {
     fn new() -> Self {
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().expect("a directory"),
         }
     }
 
     fn open(&self) -> Arc<dyn Store> {
         let path = self.directory.path().join("store.db");
-        Arc::new(SqliteStore::open(path, &SqliteOptions::default()).unwrap())
+        Arc::new(SqliteStore::open(path, &SqliteOptions::default()).expect("the file is ours"))
     }
 }
 

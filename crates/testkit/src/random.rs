@@ -24,4 +24,15 @@ impl Random {
     pub(crate) const fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
+
+    /// An index below `limit`, which is not zero.
+    pub(crate) fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap_or(0)
+    }
+
+    /// This many bytes.
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let words = (0..length.div_ceil(8)).flat_map(|_| self.next().to_le_bytes());
+        words.take(length).collect()
+    }
 }

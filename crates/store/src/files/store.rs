@@ -1,0 +1,302 @@
+//! The log store over segment files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jobyard_core::{
+    AppendError, Appended, AttemptId, Epoch, LogChunk, LogEnd, LogReadError, LogStatus, LogStore,
+    LogUsage,
+};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::task::spawn_blocking;
+
+use super::cache::Cache;
+use super::layout::{Layout, LayoutError};
+use super::log::Log;
+use super::recover::RecoverError;
+use crate::chunks;
+
+/// How many operations are at the disk at once. More wait: beyond this a disk only gets slower.
+const DISK_OPERATIONS: usize = 32;
+
+/// Why a directory of logs could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenLogsError {
+    /// Another process uses the directory. Stop it first, or name another directory.
+    #[error("{} is in use by another process", path.display())]
+    Held {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The disk refused. Repeat it when the cause is gone.
+    #[error("{} could not be opened: {problem}", path.display())]
+    Storage {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
+}
+
+/// Keeps output in files below one directory.
+///
+/// # On disk
+///
+/// The log of an attempt is a row of segment files `XX/YY/JOB.NUMBER.BASE.log`: `XX` and `YY` are the last two bytes of
+/// the job's id in hexadecimal, so that a million logs do not share a directory; `BASE` is the offset of the first
+/// byte in the attempt's sequence, in 20 decimal digits. A segment that has reached 8 MiB is followed by the next. A
+/// file is made when there is something to put into it. All numbers in files are little-endian.
+///
+/// | segment header | bytes | |
+/// |---|---|---|
+/// | magic | 8 | `JOBYLOG1`, the last character is the version |
+/// | job | 16 | its UUID |
+/// | number | 4 | of the attempt |
+/// | base | 8 | as in the name |
+/// | checksum | 4 | CRC-32 (IEEE) of the above |
+///
+/// Frames follow, without gaps:
+///
+/// | frame | bytes | |
+/// |---|---|---|
+/// | checksum | 4 | CRC-32 of all that follows, the payload included |
+/// | length | 4 | of the payload, at most 64 KiB |
+/// | offset | 8 | of the payload in the attempt's sequence; for a seal, what is held |
+/// | time | 8 | microseconds since 1970, signed; the worker's clock |
+/// | synced | 4 | how many bytes of this file were durable before this frame was written |
+/// | kind | 1 | 0 stdout, 1 stderr, 2 seal |
+/// | reserved | 3 | zero |
+/// | payload | | the bytes; for a seal: where the sequence ends (8), how much was dropped (8) |
+///
+/// # After a crash
+///
+/// An append is one run of writes and one `fdatasync`, and nobody sees its bytes before that has returned. A crash
+/// leaves an unfinished write at the end of the last segment: from the first frame there that is not whole or does not
+/// match its checksum the segment is cut off. If a later frame says by its `synced` that the spoilt place was durable,
+/// it was not a crash: that, and whatever is wrong in an earlier segment, is [`LogReadError::Damaged`], and such a log
+/// takes no more bytes.
+///
+/// # Beyond the contract
+///
+/// * Sealing a log that has and should have no bytes writes nothing, since the end of each log stands in the attempt's
+///   record as well: after a restart, or when it was not used for long, such a log is open and empty again. Ask the
+///   attempt's record before following the log of an attempt that is over.
+/// * The highest epoch that was seen is kept in memory; while the directory is open no other process can open it.
+/// * Appends to one attempt go one after another, those of different attempts beside each other.
+#[derive(Debug)]
+pub struct FileLogs {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    cache: Cache,
+    /// The highest epoch that was seen.
+    epoch: AtomicU64,
+    disk: Arc<Semaphore>,
+}
+
+/// The turn to change a log. Whatever runs in turn owns it, so that it ends in turn even if nobody waits for it.
+type TurnGuard = OwnedMutexGuard<()>;
+
+impl FileLogs {
+    /// Opens a directory, or makes it. Blocks, and looks at each file in it once to know how much room they take: meant
+    /// for the start of a program, or for a blocking thread.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenLogsError> {
+        let directory = directory.as_ref();
+        let layout = Layout::open(directory).map_err(|error| {
+            let path = directory.to_owned();
+            match error {
+                LayoutError::Held => OpenLogsError::Held { path },
+                LayoutError::Io(error) => OpenLogsError::Storage {
+                    path,
+                    problem: error.to_string(),
+                },
+            }
+        })?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                layout,
+                cache: Cache::default(),
+                epoch: AtomicU64::new(0),
+                disk: Arc::new(Semaphore::new(DISK_OPERATIONS)),
+            }),
+        })
+    }
+
+    /// Refuses older epochs than the highest that was seen.
+    fn fence(&self, epoch: Epoch) -> Result<(), AppendError> {
+        let seen = self.shared.epoch.fetch_max(epoch.0, Ordering::AcqRel);
+        if epoch.0 < seen {
+            return Err(AppendError::Fenced {
+                current: Epoch(seen),
+            });
+        }
+        Ok(())
+    }
+
+    /// The log of an attempt, and the turn to change it.
+    async fn in_turn(&self, attempt: AttemptId) -> (Arc<Log>, TurnGuard) {
+        let log = self.shared.cache.log(attempt);
+        let turn = Arc::clone(&log.turn).lock_owned().await;
+        (log, turn)
+    }
+
+    /// The log of an attempt, once it is known how it stands.
+    async fn known(&self, attempt: AttemptId) -> Result<Arc<Log>, LogReadError> {
+        let log = self.shared.cache.log(attempt);
+        if log.is_known() {
+            return Ok(log);
+        }
+        let (log, turn) = self.in_turn(attempt).await;
+        if log.know_if_empty(&self.shared.layout) {
+            return Ok(log);
+        }
+        self.at_disk(log, move |shared, log| {
+            let _turn = turn;
+            log.know(&shared.layout)?;
+            Ok(Arc::clone(log))
+        })
+        .await
+        .map_err(storage)?
+        .map_err(|error| match error {
+            RecoverError::Damaged(problem) => LogReadError::Damaged { attempt, problem },
+            RecoverError::Io(error) => storage(error.to_string()),
+        })
+    }
+
+    /// Does something away from the threads of the runtime. It ends even if the caller loses interest.
+    async fn at_disk<T, F>(&self, log: Arc<Log>, work: F) -> Result<T, String>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shared, &Arc<Log>) -> T + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let permit = Arc::clone(&shared.disk)
+            .acquire_owned()
+            .await
+            .map_err(|error| error.to_string())?;
+        spawn_blocking(move || {
+            let done = work(&shared, &log);
+            drop(permit);
+            done
+        })
+        .await
+        .map_err(|_| "the runtime is shutting down".to_owned())
+    }
+}
+
+#[async_trait]
+impl LogStore for FileLogs {
+    async fn append(
+        &self,
+        epoch: Epoch,
+        attempt: AttemptId,
+        chunks: Vec<LogChunk>,
+    ) -> Result<Appended, AppendError> {
+        let span = chunks::span(&chunks)?;
+        self.fence(epoch)?;
+        let Some(span) = span else {
+            let log = self
+                .known(attempt)
+                .await
+                .map_err(|error| not_written(&error))?;
+            let to = log.status().end;
+            return Ok(Appended::Durable { to });
+        };
+        let (log, turn) = self.in_turn(attempt).await;
+        // Again: while this append waited its turn, a newer master may have come.
+        self.fence(epoch)?;
+        self.at_disk(log, move |shared, log| {
+            let _turn = turn;
+            log.append(&shared.layout, &chunks, span)
+        })
+        .await
+        .map_err(|problem| AppendError::Storage { problem })?
+    }
+
+    async fn read(
+        &self,
+        attempt: AttemptId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<LogChunk>, LogReadError> {
+        let log = self.known(attempt).await?;
+        if from >= log.status().end {
+            return Ok(Vec::new());
+        }
+        self.at_disk(log, move |shared, log| {
+            log.read(&shared.layout, from, limit)
+        })
+        .await
+        .map_err(storage)?
+    }
+
+    async fn watch(&self, attempt: AttemptId, from: u64) -> Result<LogStatus, LogReadError> {
+        let log = self.known(attempt).await?;
+        let mut status = log.follow();
+        let found = status
+            .wait_for(|status| status.end > from || status.is_sealed())
+            .await;
+        match found {
+            Ok(status) => Ok(*status),
+            Err(_) => Err(storage("the log is gone".to_owned())),
+        }
+    }
+
+    async fn status(&self, attempt: AttemptId) -> Result<LogStatus, LogReadError> {
+        Ok(self.known(attempt).await?.status())
+    }
+
+    async fn seal(
+        &self,
+        epoch: Epoch,
+        attempt: AttemptId,
+        end: LogEnd,
+    ) -> Result<LogStatus, AppendError> {
+        self.fence(epoch)?;
+        let (log, turn) = self.in_turn(attempt).await;
+        self.fence(epoch)?;
+        if log.know_if_empty(&self.shared.layout)
+            && let Some(status) = log.seal_in_memory(end)?
+        {
+            return Ok(status);
+        }
+        self.at_disk(log, move |shared, log| {
+            let _turn = turn;
+            log.seal(&shared.layout, end)
+        })
+        .await
+        .map_err(|problem| AppendError::Storage { problem })?
+    }
+
+    async fn usage(&self) -> Result<LogUsage, LogReadError> {
+        Ok(self.shared.layout.usage())
+    }
+
+    async fn remove(&self, attempt: AttemptId) -> Result<(), LogReadError> {
+        let (log, turn) = self.in_turn(attempt).await;
+        self.at_disk(log, move |shared, log| {
+            let _turn = turn;
+            log.remove(&shared.layout)
+        })
+        .await
+        .map_err(storage)?
+        .map_err(|error| storage(error.to_string()))
+    }
+}
+
+fn storage(problem: String) -> LogReadError {
+    LogReadError::Storage { problem }
+}
+
+/// Why nothing was appended to a log that could not be read.
+fn not_written(error: &LogReadError) -> AppendError {
+    AppendError::Storage {
+        problem: error.to_string(),
+    }
+}
