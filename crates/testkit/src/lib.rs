@@ -22,5 +22,6 @@
 #![forbid(unsafe_code)]
 
 pub mod executor;
+pub mod log_store;
 mod random;
 pub mod store;
