@@ -30,7 +30,7 @@ pub type Events = mpsc::Sender<(AttemptId, SupervisorEvent)>;
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Outside of a tokio runtime. The runtime needs its IO and its timers.
 pub fn supervise(
     executor: Arc<dyn Executor>,
     context: AttemptContext,
@@ -50,7 +50,7 @@ pub fn supervise(
 ///
 /// # Panics
 ///
-/// Outside of a tokio runtime.
+/// Outside of a tokio runtime. The runtime needs its IO and its timers.
 pub fn adopt(
     executor: Arc<dyn Executor>,
     context: AttemptContext,

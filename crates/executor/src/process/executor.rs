@@ -1,6 +1,8 @@
 //! The executor itself.
 
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,18 +58,6 @@ impl ProcessExecutor {
         self.drain = drain;
         self
     }
-
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    pub(super) fn home(&self) -> &Path {
-        &self.home
-    }
-
-    pub(super) fn drain(&self) -> Duration {
-        self.drain
-    }
 }
 
 impl Default for ProcessExecutor {
@@ -120,6 +110,18 @@ impl Executor for ProcessExecutor {
 
 #[cfg(unix)]
 impl ProcessExecutor {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(super) fn drain(&self) -> Duration {
+        self.drain
+    }
+
     async fn begin(
         &self,
         config: ProcessConfig,

@@ -10,6 +10,7 @@
 //! exec there is nobody of ours who could change that.
 
 mod config;
+#[cfg(unix)]
 mod environment;
 mod executor;
 #[cfg(unix)]

@@ -84,7 +84,7 @@ impl Body {
     fn kill(&self) -> Result<(), SignalError> {
         if !self.leader.has_ended() {
             let followers = group::count_followers(self.leader.pid());
-            self.killed.fetch_add(followers, Ordering::Relaxed);
+            self.killed.fetch_max(followers, Ordering::Relaxed);
         }
         self.signal(Signal::KILL)
     }
@@ -95,7 +95,8 @@ impl Body {
         self.leader.reap().await;
         let swept = group::sweep(group).await;
         let mut residue = Residue::default();
-        residue.killed = self.killed.into_inner().saturating_add(swept.killed);
+        // What a kill found and what is still dying now are the same processes: a killed group gets no new ones.
+        residue.killed = self.killed.into_inner().max(swept.killed);
         residue.unconfirmed = swept.unconfirmed;
         if let Some(pump) = self.pump {
             residue.output_held_open = pump.finish(self.drain).await;
@@ -146,7 +147,13 @@ impl Execution for ProcessExecution {
         };
         // A caller that did not wait gets what it asked for: the end.
         let _ = body.signal(Signal::KILL);
-        body.clean_up().await
+        // In a task of its own, so that a caller that goes away does not leave the work half done.
+        let cleaned = self.runtime.spawn(body.clean_up()).await;
+        cleaned.unwrap_or_else(|_| {
+            let mut unknown = Residue::default();
+            unknown.unconfirmed = true;
+            unknown
+        })
     }
 }
 

@@ -74,23 +74,31 @@ async fn end(group: Pid, members: &[Member]) -> Swept {
     if let Err(error) = signal(group, Signal::KILL) {
         tracing::warn!(group = group.as_raw_nonzero(), %error, "a process group could not be killed");
     }
-    let dead = timeout(DEATH_PATIENCE, all_dead(group)).await.is_ok();
+    let dead = timeout(DEATH_PATIENCE, all_dead(group))
+        .await
+        .unwrap_or(false);
     Swept {
         killed,
         unconfirmed: !dead,
     }
 }
 
-/// Returns when no member is alive. Woken by deaths; nobody is born into a group that was killed.
-async fn all_dead(group: Pid) {
+/// Returns when no member is alive, or when that cannot be watched, and answers which. Woken by deaths; nobody is born
+/// into a group that was killed.
+async fn all_dead(group: Pid) -> bool {
     loop {
-        let watches: Vec<DeathWatch> = members(group)
-            .into_iter()
-            .take(WATCHED_AT_ONCE)
-            .filter_map(|member| DeathWatch::new(member.pid).ok())
-            .collect();
-        if watches.is_empty() {
-            return;
+        let alive = members(group);
+        if alive.is_empty() {
+            return true;
+        }
+        let mut watches = Vec::new();
+        for member in alive.into_iter().take(WATCHED_AT_ONCE) {
+            match DeathWatch::new(member.pid) {
+                Ok(watch) => watches.push(watch),
+                // It died since.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {}
+                Err(_) => return false,
+            }
         }
         join_all(watches.iter().map(DeathWatch::dead)).await;
     }
