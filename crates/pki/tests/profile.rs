@@ -1,4 +1,5 @@
 //! Client profiles: what is written is read back, and what is not ours is refused with its place.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

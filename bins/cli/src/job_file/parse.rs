@@ -1,0 +1,488 @@
+//! From text to jobs, with the place of whatever is wrong.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::Path;
+
+use jobyard_core::{JobId, NewJob};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::entry::{Draft, Entry};
+use super::format::Format;
+use super::shape::Shape;
+
+/// The largest job file: a hundred thousand jobs of a few kilobytes each.
+pub(crate) const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
+
+/// How many nodes (keys and values) a YAML file may have: what fits in the largest file, at some ten bytes each.
+const MAX_YAML_NODES: usize = MAX_FILE_BYTES / 10;
+
+/// How much aliases may repeat, in nodes: shared defaults in each of ten thousand jobs.
+const MAX_YAML_REPLAYED: usize = 250_000;
+
+/// A job of a file, with its id.
+#[derive(Clone, Debug)]
+pub(crate) struct FileJob {
+    /// What is sent.
+    pub(crate) job: NewJob,
+    /// What was written, with the id that it has now.
+    pub(crate) draft: Draft,
+}
+
+impl FileJob {
+    /// Fixes the id.
+    pub(crate) fn new(entry: Entry) -> Self {
+        let Entry { mut draft, spec } = entry;
+        let id = *draft
+            .id
+            .get_or_insert_with(|| JobId::from_uuid(Uuid::now_v7()));
+        Self {
+            job: NewJob::new(id, spec),
+            draft,
+        }
+    }
+}
+
+/// Reads a whole file. `path` is `None` for standard input; `format` is what the caller forces.
+pub(crate) fn parse(
+    path: Option<&Path>,
+    format: Option<Format>,
+    text: &str,
+) -> Result<Vec<FileJob>, JobFileError> {
+    let entries = match format.unwrap_or_else(|| Format::of(path, text)) {
+        Format::Toml => toml_entries(text),
+        Format::Yaml => yaml_entries(text),
+        Format::Json => json_entries(text),
+    };
+    let named = |problem: Problem| JobFileError {
+        file: path.map_or_else(
+            || "standard input".to_owned(),
+            |path| path.display().to_string(),
+        ),
+        problem,
+    };
+    let jobs: Vec<_> = entries
+        .map_err(named)?
+        .into_iter()
+        .map(FileJob::new)
+        .collect();
+    check_jobs(&jobs).map_err(named)?;
+    Ok(jobs)
+}
+
+/// Why a job file is refused: which file, where, and what to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JobFileError {
+    file: String,
+    problem: Problem,
+}
+
+impl fmt::Display for JobFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some((line, column)) = self.problem.place {
+            write!(f, ", line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.problem.text)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Problem {
+    /// Line and column, from 1.
+    place: Option<(usize, usize)>,
+    text: String,
+}
+
+impl Problem {
+    fn new(place: Option<(usize, usize)>, message: &str) -> Self {
+        Self {
+            place,
+            text: reworded(message.trim()),
+        }
+    }
+}
+
+/// Several jobs under one key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Many {
+    jobs: Vec<Entry>,
+}
+
+fn toml_entries(text: &str) -> Result<Vec<Entry>, Problem> {
+    let problem = |error: toml::de::Error| {
+        let place = error.span().map(|span| place_of(text, span.start));
+        Problem::new(place, error.message())
+    };
+    match toml::from_str(text).map_err(problem)? {
+        Shape::Jobs => Ok(toml::from_str::<Many>(text).map_err(problem)?.jobs),
+        _ => Ok(vec![toml::from_str(text).map_err(problem)?]),
+    }
+}
+
+fn yaml_entries(text: &str) -> Result<Vec<Entry>, Problem> {
+    match yaml(text)? {
+        Shape::One => Ok(vec![yaml(text)?]),
+        Shape::List => yaml(text),
+        Shape::Jobs => Ok(yaml::<Many>(text)?.jobs),
+    }
+}
+
+fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_YAML_NODES,
+            max_events: MAX_YAML_NODES * 2,
+            max_total_scalar_bytes: MAX_FILE_BYTES,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_YAML_REPLAYED,
+        },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().and_then(|location| {
+            let line = usize::try_from(location.line()).ok()?;
+            let column = usize::try_from(location.column()).ok()?;
+            (line > 0).then_some((line, column))
+        });
+        Problem::new(place, &without_place(&error.without_snippet().to_string()))
+    })
+}
+
+fn json_entries(text: &str) -> Result<Vec<Entry>, Problem> {
+    let problem = |error: serde_json::Error| {
+        let place = (error.line() > 0).then(|| (error.line(), error.column().max(1)));
+        Problem::new(place, &without_place(&error.to_string()))
+    };
+    let mut first = serde_json::Deserializer::from_str(text).into_iter::<Shape>();
+    match first.next() {
+        None => Ok(Vec::new()),
+        Some(Err(error)) => Err(problem(error)),
+        Some(Ok(Shape::List)) => serde_json::from_str(text).map_err(problem),
+        Some(Ok(Shape::Jobs)) => Ok(serde_json::from_str::<Many>(text).map_err(problem)?.jobs),
+        // One job, or one a line.
+        Some(Ok(Shape::One)) => serde_json::Deserializer::from_str(text)
+            .into_iter::<Entry>()
+            .collect::<Result<_, _>>()
+            .map_err(problem),
+    }
+}
+
+fn check_jobs(jobs: &[FileJob]) -> Result<(), Problem> {
+    if jobs.is_empty() {
+        return Err(Problem::new(None, "there is no job in it"));
+    }
+    let mut seen = HashSet::with_capacity(jobs.len());
+    match jobs.iter().find(|job| !seen.insert(job.job.id)) {
+        Some(twice) => Err(Problem::new(
+            None,
+            &format!("id: two jobs have the id {}", twice.job.id),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn place_of(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.split('\n').count();
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
+    (line, column)
+}
+
+/// Libraries put the place into the text as well; it is shown in one way for all formats.
+fn without_place(message: &str) -> String {
+    let end = message.find(" at line ").unwrap_or(message.len());
+    let message = &message[..end];
+    match message
+        .strip_prefix("error: line ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((_, text)) => text.to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// An unknown key is the most frequent mistake: named shortly, without the list of all others.
+fn reworded(message: &str) -> String {
+    let Some(rest) = message.strip_prefix("unknown field `") else {
+        return message.to_owned();
+    };
+    let key = rest.split('`').next().unwrap_or_default();
+    format!("the key `{key}` is not known: remove it or mend its spelling")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> Result<Vec<FileJob>, String> {
+        parse(Some(Path::new(name)), None, text).map_err(|error| error.to_string())
+    }
+
+    fn refusal(name: &str, text: &str) -> String {
+        file(name, text).expect_err(text)
+    }
+
+    #[test]
+    fn one_job_a_list_and_jobs_read_alike() {
+        let same = [
+            ("a.toml", "command = [\"make\"]\ntimeout = \"10m\"\n"),
+            (
+                "a.toml",
+                "[[jobs]]\ncommand = [\"make\"]\ntimeout = \"10m\"\n",
+            ),
+            ("a.yaml", "command: [make]\ntimeout: 10m\n"),
+            ("a.yml", "- command: [make]\n  timeout: 10m\n"),
+            ("a.yaml", "jobs:\n- command: [make]\n  timeout: 10m\n"),
+            ("a.json", r#"{"command":["make"],"timeout":"10m"}"#),
+            ("a.json", r#"[{"command":["make"],"timeout":"10m"}]"#),
+            (
+                "a.json",
+                r#"{"jobs":[{"command":["make"],"timeout":"10m"}]}"#,
+            ),
+        ];
+        for (name, text) in same {
+            let jobs = file(name, text).expect(text);
+            assert_eq!(jobs.len(), 1, "{text}");
+            let spec = &jobs[0].job.spec;
+            assert_eq!(spec.executor.config, r#"{"command":["make"]}"#, "{text}");
+            assert_eq!(spec.timeout, Some(std::time::Duration::from_mins(10)));
+        }
+    }
+
+    #[test]
+    fn json_lines_are_many_jobs() {
+        let text = "{\"command\":[\"a\"]}\n{\"command\":[\"b\"]}\n\n{\"script\":\"c\"}\n";
+        let jobs = file("a.jsonl", text).expect("three jobs");
+        let configs: Vec<_> = jobs
+            .iter()
+            .map(|job| job.job.spec.executor.config.clone())
+            .collect();
+        assert_eq!(
+            configs,
+            [
+                r#"{"command":["a"]}"#,
+                r#"{"command":["b"]}"#,
+                r#"{"script":"c"}"#
+            ]
+        );
+    }
+
+    #[test]
+    fn every_key_arrives_in_the_spec() {
+        let text = r#"
+            id = "0190a0b0-0000-7000-8000-000000000001"
+            name = "build"
+            script = "make"
+            dir = "sub"
+            stdin = "text"
+            tags = ["rust", "os=linux|darwin"]
+            worker = "forge"
+            queue = "team"
+            slots = 2
+            timeout = "1h30m"
+            grace = "5s"
+            infra_retries = 1
+            repeatable = false
+            log_limit = "64MiB"
+            merge = true
+            [env]
+            CC = "clang"
+            [labels]
+            team = "core"
+        "#;
+        let jobs = file("a.toml", text).expect("a job");
+        assert_eq!(
+            jobs[0].job.id.to_string(),
+            "0190a0b0-0000-7000-8000-000000000001"
+        );
+        insta::assert_json_snapshot!(jobs[0].job.spec.to_spec());
+        let executor = &jobs[0].job.spec.executor;
+        assert_eq!(
+            executor.config,
+            r#"{"script":"make","env":{"CC":"clang"},"dir":"sub","stdin":"text"}"#
+        );
+    }
+
+    #[test]
+    fn executors_may_bring_their_own_configuration() {
+        let text = r#"{"executor":{"name":"wasm","config":{"module":"a.wasm"}}}"#;
+        let jobs = file("a.json", text).expect("a job");
+        assert_eq!(jobs[0].job.spec.executor.name, "wasm");
+        assert_eq!(jobs[0].job.spec.executor.config, r#"{"module":"a.wasm"}"#);
+        let named = file("a.json", r#"{"executor":"wasm"}"#).expect("a job");
+        assert_eq!(named[0].job.spec.executor.config, "{}");
+        let both = refusal(
+            "a.json",
+            r#"{"executor":{"name":"x","config":"c"},"dir":"d"}"#,
+        );
+        assert!(
+            both.contains("dir: the executor has its own `config`"),
+            "{both}"
+        );
+    }
+
+    #[test]
+    fn keys_of_later_versions_and_typos_are_refused_with_their_place() {
+        let later = [
+            "user",
+            "prefer",
+            "priority",
+            "group",
+            "cpu",
+            "memory",
+            "resources",
+            "retries",
+            "retry_on",
+            "on_disconnect",
+            "secrets",
+            "queue_timeout",
+            "comand",
+        ];
+        for key in later {
+            let files = [
+                ("a.toml", format!("command = [\"a\"]\n{key} = 1\n")),
+                (
+                    "a.toml",
+                    format!("[[jobs]]\ncommand = [\"a\"]\n\n[[jobs]]\n{key} = 1\n"),
+                ),
+                ("a.yaml", format!("command: [a]\n{key}: 1\n")),
+                ("a.yaml", format!("- command: [a]\n- {key}: 1\n")),
+                (
+                    "a.json",
+                    format!("{{\"command\": [\"a\"],\n \"{key}\": 1}}"),
+                ),
+                (
+                    "a.jsonl",
+                    format!("{{\"command\": [\"a\"]}}\n{{\"{key}\": 1}}\n"),
+                ),
+            ];
+            for (name, text) in files {
+                let error = refusal(name, &text);
+                let line = 1 + text[..text.find(key).expect("the key")]
+                    .matches('\n')
+                    .count();
+                assert!(
+                    error.starts_with(&format!("{name}, line {line}, column ")),
+                    "{error}"
+                );
+                assert!(
+                    error.contains(&format!("the key `{key}` is not known")),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_their_place() {
+        let wrong = [
+            (
+                "a.toml",
+                "command = [\"a\"]\ntimeout = \"10\"\n",
+                "line 2",
+                "units",
+            ),
+            (
+                "a.toml",
+                "command = [\"a\"]\ntimeout = 10\n",
+                "line 2",
+                "units",
+            ),
+            (
+                "a.yaml",
+                "command: [a]\nlog_limit: many\n",
+                "line 2",
+                "no size",
+            ),
+            (
+                "a.json",
+                "{\"command\": [\"a\"],\n\"tags\": [\"!x\"]}",
+                "line 2",
+                "position 1",
+            ),
+            (
+                "a.json",
+                "{\"command\": \"make all\"}",
+                "line 1",
+                "sequence",
+            ),
+            ("a.json", "{\"command\": [\"a\"]", "line 1", "EOF"),
+            ("a.json", "{\"slots\": -1}", "line 1", "-1"),
+            (
+                "a.toml",
+                "command = [\"a\"]\nid = \"7\"\n",
+                "line 2",
+                "UUID",
+            ),
+            ("a.toml", "command = [\n", "line", "array"),
+            ("a.yaml", "command: [a\n", "line", ""),
+        ];
+        for (name, text, line, word) in wrong {
+            let error = refusal(name, text);
+            assert!(error.contains(line), "{error}");
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn jobs_that_contradict_themselves_are_refused() {
+        let wrong = [
+            ("name = \"n\"\n", "neither `command` nor `script`"),
+            ("command = [\"a\"]\nscript = \"b\"\n", "not both"),
+            ("command = []\n", "neither"),
+            ("command = [\"a\"]\nslots = 0\n", "slots: 0"),
+            (
+                "name = \"n\"\ncommand = [\"a\"]\ndir = \"../x\"\n",
+                "job \"n\": dir",
+            ),
+            ("command = [\"a\"]\nqueue = \"a b\"\n", "queue"),
+        ];
+        for (text, word) in wrong {
+            let error = refusal("a.toml", text);
+            assert!(error.contains(word), "{error}");
+        }
+        let list = "- command: [a]\n- command: [b]\n  slots: 0\n";
+        let error = refusal("a.yaml", list);
+        assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn refuse_empty_files_and_ids_that_come_twice() {
+        for (name, text) in [("a.json", ""), ("a.json", "[]"), ("a.yaml", "[]")] {
+            assert!(refusal(name, text).contains("no job"), "{name}");
+        }
+        let id = "0190a0b0-0000-7000-8000-000000000001";
+        let text = format!("- {{command: [a], id: {id}}}\n- {{command: [b], id: {id}}}\n");
+        assert!(refusal("a.yaml", &text).contains(id));
+    }
+
+    #[test]
+    fn a_draft_with_its_id_reads_back_as_the_same_job() {
+        let text =
+            "command: [a]\ntimeout: 10m\nlog_limit: 1MiB\ntags: [os=linux]\nexecutor: process\n";
+        let jobs = file("a.yaml", text).expect("a job");
+        let line = serde_json::to_string(&jobs[0].draft).expect("JSON");
+        let again = file("b.jsonl", &line).expect("the same job");
+        assert_eq!(again[0].job, jobs[0].job);
+    }
+
+    #[test]
+    fn aliases_cannot_blow_up_a_file() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for level in 1..12 {
+            let name = format!("*a{},", level - 1).repeat(10);
+            text.push_str(&format!("a{level}: &a{level} [{name}]\n"));
+        }
+        assert!(file("a.yaml", &text).is_err());
+    }
+}
