@@ -11,7 +11,7 @@ use serde::Deserialize;
 /// Queues jobs, matches them to workers by tags, and remembers everything.
 #[derive(Debug, Parser)]
 #[command(name = "jobyard-master", version, after_help = EXAMPLES)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where it keeps everything: records, output, certificate authority, the administrator's profile [default: .jobyard]
     #[arg(long, env = "JOBYARD_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -44,7 +44,7 @@ const EXAMPLES: &str = "Examples:\n  \
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// Lines for people.
     Text,
     /// One JSON object a line.
@@ -64,18 +64,18 @@ struct File {
 
 /// What came out.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The master.
-    pub daemon: DaemonConfig,
+    pub(crate) daemon: DaemonConfig,
     /// How the log looks.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// How much is logged.
-    pub log_level: String,
+    pub(crate) log_level: String,
 }
 
 impl Options {
     /// Puts flags, environment and file together.
-    pub fn settle(self) -> anyhow::Result<Settings> {
+    pub(crate) fn settle(self) -> anyhow::Result<Settings> {
         let file = self
             .config
             .as_deref()

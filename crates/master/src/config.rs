@@ -8,7 +8,7 @@ use jobyard_core::{
     Authorizer, CertAuthority, Clock, ConfigError, LogStore, PROCESS_EXECUTOR, RoleAuthorizer,
     Store,
 };
-use jobyard_executor::process::ProcessConfig;
+use jobyard_executor::ProcessConfig;
 use jobyard_pki::RootPin;
 
 use crate::engine::Timings;
