@@ -123,6 +123,7 @@ fn members(group: Pid) -> Vec<Member> {
     };
     all.flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|id| *id > 0)
         .filter_map(Pid::from_raw)
         .filter(|pid| stat(*pid).is_some_and(|stat| stat.is_alive && stat.group == group))
         .map(|pid| Member { pid })
@@ -170,7 +171,12 @@ fn parse_stat(line: &str) -> Option<Stat> {
     let field = |number: usize| fields.get(number - 3).copied();
     Some(Stat {
         is_alive: !matches!(field(3)?, "Z" | "X" | "x"),
-        group: Pid::from_raw(field(5)?.parse().ok()?)?,
+        // A process that is being torn down shows -1, a thread of the kernel 0.
+        group: field(5)?
+            .parse()
+            .ok()
+            .filter(|id| *id > 0)
+            .and_then(Pid::from_raw)?,
         start_time: field(22)?.parse().ok()?,
     })
 }
@@ -186,6 +192,12 @@ mod tests {
         assert!(stat.is_alive);
         assert_eq!(stat.group.as_raw_nonzero().get(), 70);
         assert_eq!(stat.start_time, 123_456);
+    }
+
+    #[test]
+    fn process_that_is_torn_down_is_in_no_group() {
+        let line = "77 (a) X 0 -1 -1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9";
+        assert!(parse_stat(line).is_none());
     }
 
     #[test]
