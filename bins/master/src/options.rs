@@ -41,6 +41,9 @@ const EXAMPLES: &str = "Examples:\n  \
     jobyard-master --data /var/lib/jobyard --listen 0.0.0.0:7411 --name ci.example.org\n  \
     jobyard --profile /var/lib/jobyard/admin.toml token create --uses 10 --ttl 1h --out join.token";
 
+/// The schema library tells of every start what it did not do.
+const DEFAULT_LEVEL: &str = "info,refinery_core=warn";
+
 /// How the log looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,7 +110,7 @@ impl Options {
             log_level: self
                 .log_level
                 .or(file.log_level)
-                .unwrap_or_else(|| "info".to_owned()),
+                .unwrap_or_else(|| DEFAULT_LEVEL.to_owned()),
         })
     }
 }

@@ -1,0 +1,13 @@
+//! Runs the shipped programs as a person would: separate processes, real files, real TLS.
+//!
+//! The programs are those that were built beside the test: `cargo nextest run --workspace` builds them. Every wait is
+//! for an event (a line of a log, the end of a process) under one generous guard; a process that was started is ended
+//! with its value.
+
+#![forbid(unsafe_code)]
+
+mod cluster;
+mod program;
+
+pub use cluster::{Cluster, Token};
+pub use program::{GUARD, Program, Ran, program};
