@@ -25,3 +25,4 @@ pub mod executor;
 pub mod log_store;
 mod random;
 pub mod store;
+pub mod transport;

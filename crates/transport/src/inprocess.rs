@@ -60,10 +60,8 @@ impl Transport for InProcess {
         let ends = LinkEnds::new(guard.ending(), self.membership());
         let (handler, peer) = (Arc::clone(&self.handler), self.peer());
         let (ending, link) = (guard.ending().clone(), ends.master);
-        let outgoing = hand_over(ends.to_worker, ending, async move {
-            let _guard = guard;
-            handler.session(peer, hello, link).await
-        });
+        let call = async move { handler.session(peer, hello, link).await };
+        let outgoing = hand_over(ends.to_worker, ending, guard, call);
         Ok(Session {
             control: Link {
                 sender: Box::new(ends.from_worker),
@@ -96,9 +94,8 @@ impl Uploads for LocalUploads {
         let ends = LinkEnds::new(&ending, transport.membership());
         let (handler, peer) = (Arc::clone(&transport.handler), transport.peer());
         let link = ends.master;
-        let outgoing = hand_over(ends.to_worker, ending, async move {
-            handler.upload(peer, attempt, offset, link).await
-        });
+        let call = async move { handler.upload(peer, attempt, offset, link).await };
+        let outgoing = hand_over(ends.to_worker, ending, (), call);
         Ok(Link {
             sender: Box::new(ends.from_worker),
             receiver: Box::new(WorkerReceiver::new(outgoing)),

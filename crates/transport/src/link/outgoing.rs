@@ -34,14 +34,24 @@ enum Stage {
 ///
 /// A task, and not a future inside of the stream, because a handler shall see how its link ends and return by itself
 /// instead of being dropped wherever it waits.
-pub(crate) fn hand_over<M, F>(messages: BatchReceiver<M>, ending: Ending, call: F) -> Outgoing<M>
+///
+/// The guard is dropped after the call has returned and its result is known, so that what ends with it does not hide a
+/// refusal.
+pub(crate) fn hand_over<M, F, G>(
+    messages: BatchReceiver<M>,
+    ending: Ending,
+    guard: G,
+    call: F,
+) -> Outgoing<M>
 where
     F: Future<Output = Result<(), Refusal>> + Send + 'static,
+    G: Send + 'static,
 {
     let (report, result) = oneshot::channel();
     tokio::spawn(async move {
         // Nobody listens any more when the worker has gone.
         let _ = report.send(call.await);
+        drop(guard);
     });
     Outgoing {
         messages,
@@ -68,7 +78,7 @@ impl<M: Unpin> Stream for Outgoing<M> {
             return Poll::Ready(Some(Ok(messages)));
         }
         let refusal = match this.stage {
-            Stage::Draining => this.ending.cause(),
+            Stage::Draining => this.ending.cause().or_else(|| refused(&mut this.result)),
             // A handler that died without an answer has closed its link.
             _ => match ready!(Pin::new(&mut this.result).poll(context)) {
                 Ok(Err(refusal)) => Some(refusal),
@@ -78,4 +88,9 @@ impl<M: Unpin> Stream for Outgoing<M> {
         this.stage = Stage::Over;
         Poll::Ready(refusal.map(Err))
     }
+}
+
+/// The refusal that a handler has returned already.
+fn refused(result: &mut oneshot::Receiver<Result<(), Refusal>>) -> Option<Refusal> {
+    result.try_recv().ok()?.err()
 }

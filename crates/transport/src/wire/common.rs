@@ -56,7 +56,7 @@ impl TryFrom<v1::WorkerFacts> for WorkerFacts {
     }
 }
 
-same_names!(OutputStream, OutputStream, [Stdout, Stderr]);
+same_names!(OutputStream, [Stdout, Stderr]);
 
 impl From<LogChunk> for v1::LogChunk {
     fn from(chunk: LogChunk) -> Self {

@@ -11,7 +11,7 @@ use crate::generated::v1;
 /// More reasons than kinds of reasons times requirements of a job.
 const MAX_REASONS: usize = 1024;
 
-same_names!(WaitVerdict, WaitVerdict, [Never, NotNow, NotKnownYet]);
+same_names!(WaitVerdict, [Never, NotNow, NotKnownYet], Unspecified);
 
 impl From<Explanation> for v1::Explanation {
     fn from(explanation: Explanation) -> Self {

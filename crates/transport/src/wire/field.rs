@@ -191,26 +191,26 @@ pub(super) fn at_most(field: &str, number: usize, max: usize) -> Result<(), Inva
     ))
 }
 
-/// Maps the values of an enum of the wire and of one of `core` onto each other, by name.
+/// Maps the values of an enum of the wire and of one of `core` onto each other, by name. For an enum that may grow, the
+/// last argument says what goes out for a value that is not known here.
 macro_rules! same_names {
-    ($core:ident, $wire:ident, [$($name:ident),+ $(,)?]) => {
-        impl From<jobyard_core::$core> for v1::$wire {
-            fn from(value: jobyard_core::$core) -> Self {
+    ($enum:ident, [$($name:ident),+ $(,)?] $(, $other:ident)?) => {
+        impl From<jobyard_core::$enum> for v1::$enum {
+            fn from(value: jobyard_core::$enum) -> Self {
                 match value {
-                    $(jobyard_core::$core::$name => Self::$name,)+
-                    #[allow(unreachable_patterns, reason = "only enums that may grow have more")]
-                    _ => Self::Unspecified,
+                    $(jobyard_core::$enum::$name => Self::$name,)+
+                    $(_ => Self::$other,)?
                 }
             }
         }
 
-        impl TryFrom<v1::$wire> for jobyard_core::$core {
+        impl TryFrom<v1::$enum> for jobyard_core::$enum {
             type Error = InvalidMessage;
 
-            fn try_from(value: v1::$wire) -> Result<Self, InvalidMessage> {
+            fn try_from(value: v1::$enum) -> Result<Self, InvalidMessage> {
                 match value {
-                    $(v1::$wire::$name => Ok(Self::$name),)+
-                    v1::$wire::Unspecified => Err(InvalidMessage::new("", "it is unspecified")),
+                    $(v1::$enum::$name => Ok(Self::$name),)+
+                    v1::$enum::Unspecified => Err(InvalidMessage::new("", "it is unspecified")),
                 }
             }
         }

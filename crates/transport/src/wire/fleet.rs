@@ -17,11 +17,11 @@ use crate::generated::v1;
 
 same_names!(
     AdminState,
-    AdminState,
-    [Active, Suspended, Draining, Removed]
+    [Active, Suspended, Draining, Removed],
+    Unspecified
 );
-same_names!(Contact, Contact, [Connected, Silent]);
-same_names!(WorkerCommand, WorkerCommand, [Suspend, Resume, Remove]);
+same_names!(Contact, [Connected, Silent]);
+same_names!(WorkerCommand, [Suspend, Resume, Remove], Unspecified);
 
 impl From<Worker> for v1::Worker {
     fn from(worker: Worker) -> Self {

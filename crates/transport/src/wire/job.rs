@@ -14,8 +14,8 @@ use crate::generated::v1;
 
 same_names!(
     JobState,
-    JobState,
-    [Blocked, Queued, Assigned, Running, Stopping, Finished]
+    [Blocked, Queued, Assigned, Running, Stopping, Finished],
+    Unspecified
 );
 
 impl From<NewJob> for v1::NewJob {

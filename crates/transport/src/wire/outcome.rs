@@ -86,17 +86,16 @@ impl TryFrom<v1::Outcome> for Outcome {
 
 same_names!(
     StartFailure,
-    StartFailure,
     [
         NotFound,
         NotExecutable,
         BadDirectory,
         ArgumentsTooLong,
         BadConfig
-    ]
+    ],
+    Unspecified
 );
 same_names!(
-    InfraReason,
     InfraReason,
     [
         WorkerLost,
@@ -106,7 +105,8 @@ same_names!(
         NoResources,
         WorkerFault,
         Forced
-    ]
+    ],
+    Unspecified
 );
 
 /// Above every signal number of every system.

@@ -212,14 +212,18 @@ impl TryFrom<v1::WorkerMessage> for WorkerMessage {
 
 same_names!(
     DeclineReason,
-    DeclineReason,
-    [Stopping, Full, Stale, JournalFailed]
+    [Stopping, Full, Stale, JournalFailed],
+    Unspecified
 );
-same_names!(StopCause, StopCause, [Cancelled, TimedOut, WorkerStopping]);
+same_names!(
+    StopCause,
+    [Cancelled, TimedOut, WorkerStopping],
+    Unspecified
+);
 same_names!(
     ClosingReason,
-    ClosingReason,
-    [Restarting, Replaced, ProtocolError]
+    [Restarting, Replaced, ProtocolError],
+    Unspecified
 );
 
 impl From<MasterMessage> for v1::MasterMessage {

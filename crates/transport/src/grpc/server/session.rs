@@ -70,11 +70,8 @@ impl WorkerSession for SessionService {
             self.link(peer.id, frames, &ending);
         let span = info_span!("session", worker = %peer.id, address = %peer.address);
         let handler = Arc::clone(&self.handler);
-        let call = async move {
-            let _guard = guard;
-            handler.session(peer, hello, link).await
-        };
-        let outgoing = hand_over(to_worker, ending, call.instrument(span));
+        let call = async move { handler.session(peer, hello, link).await };
+        let outgoing = hand_over(to_worker, ending, guard, call.instrument(span));
         Ok(Response::new(MasterFrames::new(outgoing, master_frames)))
     }
 
@@ -94,7 +91,7 @@ impl WorkerSession for SessionService {
         let span = info_span!("upload", worker = %peer.id, %attempt);
         let handler = Arc::clone(&self.handler);
         let call = async move { handler.upload(peer, attempt, offset, link).await };
-        let outgoing = hand_over(to_worker, ending, call.instrument(span));
+        let outgoing = hand_over(to_worker, ending, (), call.instrument(span));
         Ok(Response::new(MasterFrames::new(outgoing, upload_answers)))
     }
 }

@@ -1,0 +1,199 @@
+//! Control over the wire gives what control in process gives.
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use jobyard_core::{
+    Admin, AuditQuery, Caller, ControlError, Fleet, JobQuery, JobState, Jobs, LogQuery, NewJob,
+    NewToken, RequestId, Role, StopOptions, Submitted, WorkerCommand,
+};
+use jobyard_transport::{ConnectOptions, GrpcControl};
+use uuid::Uuid;
+
+use support::control::{
+    attempt_id, audit, explanation, job, job_id, log_items, spec, status, token_info, worker,
+};
+use support::{Master, soon};
+
+async fn master() -> (Master, GrpcControl) {
+    let master = Master::quiet().await;
+    let tls = master.authority.client("anna", Role::Operator);
+    let control = GrpcControl::new(master.endpoints(), &tls, ConnectOptions::default()).unwrap();
+    (master, control)
+}
+
+/// Not what the certificate says.
+fn liar() -> Caller {
+    Caller::new("root", Role::Admin)
+}
+
+#[tokio::test]
+async fn jobs_travel_both_ways_whole() {
+    let (master, control) = master().await;
+    let jobs = vec![
+        NewJob::new(job_id(1), spec()),
+        NewJob::new(job_id(2), spec()),
+    ];
+    let submitted = soon(control.submit(&liar(), jobs.clone())).await;
+    let expected = vec![
+        Submitted::new(job_id(1), false),
+        Submitted::new(job_id(2), true),
+    ];
+    assert_eq!(submitted, Ok(expected));
+    assert_eq!(master.control.last().1, format!("submit {jobs:?}"));
+
+    assert_eq!(soon(control.job(&liar(), job_id(1))).await, Ok(job()));
+    assert_eq!(soon(control.wait(&liar(), job_id(1))).await, Ok(job()));
+    assert_eq!(
+        soon(control.explain(&liar(), job_id(1))).await,
+        Ok(explanation())
+    );
+
+    let mut query = JobQuery::default();
+    query.state = Some(JobState::Queued);
+    query.queue = Some("ci".to_owned());
+    query.labels.insert("a".to_owned(), "b".to_owned());
+    query.limit = 7;
+    query.after = Some(0);
+    let page = soon(control.jobs(&liar(), query.clone())).await.unwrap();
+    assert_eq!((page.jobs, page.next), (vec![job(), job()], Some(77)));
+    assert_eq!(master.control.last().1, format!("jobs {query:?}"));
+
+    let options = StopOptions::new(Some(Duration::from_millis(5)), true);
+    let stopped = soon(control.stop(&liar(), job_id(1), options)).await;
+    assert_eq!(stopped, Ok(JobState::Stopping));
+    assert_eq!(
+        master.control.last().1,
+        format!("stop {} {options:?}", job_id(1))
+    );
+}
+
+#[tokio::test]
+async fn output_arrives_byte_by_byte_and_ends() {
+    let (master, control) = master().await;
+    let mut query = LogQuery::new(job_id(1));
+    query.attempt = Some(attempt_id().number);
+    query.from = 3;
+    query.tail = Some(0);
+    query.follow = true;
+    let items = soon(control.logs(&liar(), query.clone())).await.unwrap();
+    assert_eq!(soon(items.collect::<Vec<_>>()).await, log_items());
+    assert_eq!(master.control.last().1, format!("logs {query:?}"));
+}
+
+#[tokio::test]
+async fn workers_and_tokens_travel_whole() {
+    let (master, control) = master().await;
+    assert_eq!(
+        soon(control.workers(&liar(), true)).await,
+        Ok(vec![worker()])
+    );
+    assert_eq!(soon(control.worker(&liar(), "b")).await, Ok(worker()));
+    let removed = soon(control.set_worker(&liar(), "b", WorkerCommand::Remove)).await;
+    assert_eq!(removed, Ok(worker()));
+    assert_eq!(master.control.last().1, "set_worker b Remove");
+
+    let mut token = NewToken::default();
+    token.tags = vec!["rust".parse().unwrap()];
+    let created = soon(control.create_token(&liar(), token.clone()))
+        .await
+        .unwrap();
+    assert_eq!(created.info, token_info());
+    assert_eq!(created.token.expose(), "secret");
+    assert_eq!(master.control.last().1, format!("create_token {token:?}"));
+    assert_eq!(soon(control.tokens(&liar())).await, Ok(vec![token_info()]));
+    assert_eq!(soon(control.revoke_token(&liar(), "t1")).await, Ok(()));
+    assert_eq!(master.control.last().1, "revoke_token t1");
+}
+
+#[tokio::test]
+async fn status_and_audit_travel_whole() {
+    let (master, control) = master().await;
+    assert_eq!(soon(control.status(&liar())).await, Ok(status()));
+    let mut query = AuditQuery::default();
+    query.after = Some(3);
+    assert_eq!(soon(control.audit(&liar(), query)).await, Ok(audit()));
+    assert_eq!(master.control.last().1, format!("audit {query:?}"));
+}
+
+#[tokio::test]
+async fn caller_is_who_the_certificate_says() {
+    let (master, control) = master().await;
+    let mut liar = liar();
+    liar.request = Some(RequestId::from_uuid(Uuid::from_u128(42)));
+    soon(control.revoke_token(&liar, "t")).await.unwrap();
+    let (caller, _) = master.control.last();
+    assert_eq!(
+        (caller.name.as_str(), caller.role),
+        ("anna", Role::Operator)
+    );
+    assert_eq!(caller.request, liar.request);
+}
+
+#[tokio::test]
+async fn call_that_changes_something_always_has_an_id() {
+    let (master, control) = master().await;
+    soon(control.submit(&liar(), Vec::new())).await.unwrap();
+    let first = master.control.last().0.request.expect("an id");
+    soon(control.submit(&liar(), Vec::new())).await.unwrap();
+    assert_ne!(master.control.last().0.request, Some(first));
+}
+
+#[tokio::test]
+async fn every_error_survives_the_way() {
+    let (master, control) = master().await;
+    let text = || "w\u{e4}re es so\n".to_owned();
+    let errors = [
+        ControlError::NotFound {
+            what: "job",
+            id: text(),
+        },
+        ControlError::AlreadyExists {
+            what: "worker",
+            id: text(),
+        },
+        ControlError::Forbidden {
+            name: text(),
+            role: Role::Submitter,
+            needed: text(),
+        },
+        ControlError::Invalid {
+            field: text(),
+            problem: text(),
+        },
+        ControlError::Conflict { problem: text() },
+        ControlError::Exhausted { problem: text() },
+        ControlError::Unavailable { problem: text() },
+        ControlError::Untrusted { problem: text() },
+        ControlError::Internal { problem: text() },
+    ];
+    for error in errors {
+        *master.control.error.lock().unwrap() = Some(error.clone());
+        let result = soon(control.revoke_token(&liar(), "t")).await;
+        assert_eq!(result, Err(error));
+    }
+}
+
+/// XR2
+#[tokio::test]
+async fn submit_that_is_too_large_is_refused_here_and_there() {
+    let (master, control) = master().await;
+    let mut spec = spec().to_spec();
+    spec.executor.config = "x".repeat(jobyard_core::MAX_CONFIG_BYTES);
+    let spec = spec.validate().unwrap();
+    let jobs = (0..5).map(|number| NewJob::new(job_id(number), spec.clone()));
+    let result = soon(control.submit(&liar(), jobs.collect())).await;
+    assert!(
+        matches!(result, Err(ControlError::Invalid { .. })),
+        "{result:?}"
+    );
+    // The same size in a field that the client does not look at.
+    let result = soon(control.worker(&liar(), &"x".repeat(5 << 20))).await;
+    assert!(
+        matches!(result, Err(ControlError::Invalid { .. })),
+        "{result:?}"
+    );
+    assert!(master.control.calls.lock().unwrap().is_empty());
+}

@@ -1,0 +1,39 @@
+//! gRPC over mutual TLS keeps the contract of transports.
+
+mod support;
+
+mod grpc {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use jobyard_core::{SessionHandler, Transport, WorkerId};
+    use jobyard_testkit::transport::TransportFactory;
+    use jobyard_transport::{ConnectOptions, GrpcTransport};
+
+    use crate::support::Master;
+    use crate::support::authority::Authority;
+
+    /// Keeps its masters alive.
+    #[derive(Default)]
+    struct Factory {
+        masters: Mutex<Vec<Master>>,
+    }
+
+    #[async_trait]
+    impl TransportFactory for Factory {
+        async fn transport(
+            &self,
+            worker: WorkerId,
+            handler: Arc<dyn SessionHandler>,
+        ) -> Arc<dyn Transport> {
+            let master = Master::start(Arc::new(Authority::new()), handler).await;
+            let tls = master.authority.worker(worker);
+            let options = ConnectOptions::default();
+            let transport = GrpcTransport::new(master.endpoints(), &tls, options).unwrap();
+            self.masters.lock().unwrap().push(master);
+            Arc::new(transport)
+        }
+    }
+
+    jobyard_testkit::transport_suite!(#[tokio::test], Factory::default());
+}
