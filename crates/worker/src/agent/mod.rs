@@ -53,6 +53,8 @@ mod output;
 mod recovery;
 mod session;
 mod shutdown;
+#[cfg(test)]
+mod tests;
 
 pub use self::config::AgentConfig;
 pub use self::input::{AttemptEnd, Input, ShutdownMode};

@@ -22,8 +22,6 @@ pub const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 pub struct SpoolLog {
     attempt: AttemptId,
     dir: PathBuf,
-    /// How many bytes are kept.
-    limit: u64,
     segment_bytes: u64,
     inner: Mutex<Inner>,
     progress: watch::Sender<LogProgress>,
@@ -40,6 +38,8 @@ pub struct LogProgress {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// How many bytes are kept.
+    limit: u64,
     /// The offsets at which the segments begin that are still there.
     segments: VecDeque<u64>,
     /// The last segment, open.
@@ -57,9 +57,11 @@ impl SpoolLog {
         Self {
             attempt,
             dir,
-            limit,
             segment_bytes: SEGMENT_BYTES,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner {
+                limit,
+                ..Inner::default()
+            }),
             progress: watch::Sender::default(),
         }
     }
@@ -87,6 +89,7 @@ impl SpoolLog {
             file.set_len(length)?;
             end = at;
             log.inner = Mutex::new(Inner {
+                limit,
                 segments: segments.into(),
                 file: Some(file),
                 end,
@@ -95,6 +98,16 @@ impl SpoolLog {
         }
         log.progress.send_replace(LogProgress { end, closed: None });
         Ok(log)
+    }
+
+    /// Sets how many bytes are kept of what is still to come.
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.lock().limit = limit;
+    }
+
+    /// Whether there may be files.
+    pub(super) fn has_files(&self) -> bool {
+        self.progress().end > 0 || self.lock().cut
     }
 
     /// Whose output this is.
@@ -127,7 +140,7 @@ impl SpoolLog {
         let room = if inner.cut {
             0
         } else {
-            self.limit.saturating_sub(inner.end)
+            inner.limit.saturating_sub(inner.end)
         };
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         let mut rest = bytes.clone();

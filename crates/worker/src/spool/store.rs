@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jobyard_core::{AttemptId, LogEnd, MAX_LOG_LIMIT};
 
-use super::log::{SpoolLog, remove_dir};
+use super::log::SpoolLog;
 
 /// The output of every attempt that a worker holds.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ impl Spool {
             .logs
             .entry(attempt)
             .or_insert_with(|| Arc::new(SpoolLog::new(attempt, dir, limit)));
+        log.set_limit(limit);
         Arc::clone(log)
     }
 
@@ -85,21 +86,10 @@ impl Spool {
         self.logs.remove(&attempt).map(Discarded)
     }
 
-    /// Deletes the output of every attempt but these. Blocks.
-    pub fn keep_only(&mut self, wanted: impl Fn(AttemptId) -> bool) {
-        let (keep, drop) = std::mem::take(&mut self.logs)
-            .into_iter()
-            .partition(|(attempt, _)| wanted(*attempt));
-        self.logs = keep;
-        let drop: BTreeMap<AttemptId, Arc<SpoolLog>> = drop;
-        for log in drop.into_values() {
-            log.remove();
-        }
-    }
-
-    /// Deletes everything, the directory included. Blocks.
-    pub fn destroy(self) {
-        remove_dir(&self.dir);
+    /// Takes out every attempt but these.
+    pub fn take_all_but(&mut self, wanted: impl Fn(AttemptId) -> bool) -> Vec<Discarded> {
+        let unwanted = self.logs.extract_if(.., |attempt, _| !wanted(*attempt));
+        unwanted.map(|(_, log)| Discarded(log)).collect()
     }
 }
 
@@ -108,6 +98,11 @@ impl Spool {
 pub struct Discarded(Arc<SpoolLog>);
 
 impl Discarded {
+    /// Whether there is anything to delete.
+    pub fn has_files(&self) -> bool {
+        self.0.has_files()
+    }
+
     /// Deletes it. Blocks.
     pub fn delete(self) {
         self.0.remove();

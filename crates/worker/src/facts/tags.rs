@@ -1,0 +1,179 @@
+//! Facts as tags.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jobyard_core::{Executor, Tag, TagSet, WorkerFacts};
+
+/// The tools that are looked for.
+pub const KNOWN_TOOLS: &[&str] = &[
+    "ansible",
+    "bash",
+    "bazel",
+    "buildah",
+    "bun",
+    "bundle",
+    "cargo",
+    "ccache",
+    "clang",
+    "cmake",
+    "composer",
+    "curl",
+    "deno",
+    "docker",
+    "dotnet",
+    "gcc",
+    "gh",
+    "git",
+    "git-lfs",
+    "go",
+    "gradle",
+    "helm",
+    "java",
+    "jq",
+    "just",
+    "kubectl",
+    "make",
+    "meson",
+    "mvn",
+    "ninja",
+    "nix",
+    "node",
+    "npm",
+    "perl",
+    "php",
+    "pip3",
+    "pnpm",
+    "podman",
+    "psql",
+    "pwsh",
+    "python3",
+    "rsync",
+    "ruby",
+    "rustc",
+    "rustup",
+    "sccache",
+    "sqlite3",
+    "ssh",
+    "swift",
+    "tar",
+    "terraform",
+    "tofu",
+    "unzip",
+    "uv",
+    "yarn",
+    "zig",
+    "zip",
+    "zstd",
+];
+
+const MIB: u64 = 1024 * 1024;
+const GIB: u64 = 1024 * MIB;
+
+/// The tags of a machine whose jobs find programs on this `path`.
+pub fn auto_tags(facts: &WorkerFacts, path: &str, executors: &[Arc<dyn Executor>]) -> TagSet {
+    let mut tags = TagSet::new();
+    let mut add = |key: &str, value: &str| {
+        // A few dozen tags of known form: a value that is empty is left out, everything else fits.
+        if let Ok(tag) = Tag::with_value(key, &printable(value)) {
+            let _ = tags.insert(tag);
+        }
+    };
+    add("os", &facts.os);
+    add("arch", &facts.arch);
+    add("cores", &facts.cores.to_string());
+    add("host", &facts.host);
+    if facts.memory_bytes > 0 {
+        add("mem", &memory(facts.memory_bytes));
+    }
+    for tool in KNOWN_TOOLS.iter().filter(|tool| is_on_path(tool, path)) {
+        add("has", tool);
+    }
+    for executor in executors {
+        add("containment", executor.facts().containment.as_str());
+    }
+    tags
+}
+
+fn memory(bytes: u64) -> String {
+    if bytes < GIB {
+        format!("{}mib", bytes / MIB)
+    } else {
+        format!("{}gib", (bytes + GIB / 2) / GIB)
+    }
+}
+
+/// Only what a tag's value may hold.
+fn printable(value: &str) -> String {
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '|' | ',');
+    value
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect()
+}
+
+fn is_on_path(tool: &str, path: &str) -> bool {
+    path.split(':')
+        .filter(|dir| dir.starts_with('/'))
+        .any(|dir| is_program(&Path::new(dir).join(tool)))
+}
+
+#[cfg(unix)]
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::metadata(file)
+        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(file: &Path) -> bool {
+    file.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> WorkerFacts {
+        let mut facts = WorkerFacts::default();
+        facts.host = "Build Host|7".to_owned();
+        facts.os = "linux".to_owned();
+        facts.arch = "x86_64".to_owned();
+        facts.cores = 8;
+        facts.memory_bytes = 16_700_000_000;
+        facts
+    }
+
+    #[test]
+    fn facts_become_tags_that_jobs_can_ask_for() {
+        let tags = auto_tags(&facts(), "", &[]);
+        let tags: Vec<String> = tags.iter().map(|tag| tag.to_string()).collect();
+        assert_eq!(
+            tags,
+            [
+                "arch=x86_64",
+                "cores=8",
+                "host=build-host-7",
+                "mem=16gib",
+                "os=linux"
+            ]
+        );
+        assert_eq!(memory(512 * MIB), "512mib");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn tools_are_looked_for_where_jobs_find_them() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("git"), "").unwrap();
+        std::fs::write(dir.path().join("cargo"), "").unwrap();
+        let program = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path().join("cargo"), program).unwrap();
+        let path = format!("relative:{}", dir.path().display());
+        let tags = auto_tags(&facts(), &path, &[]);
+        assert_eq!(tags.values("has").collect::<Vec<_>>(), ["cargo"]);
+    }
+}

@@ -1,0 +1,69 @@
+//! What a worker is made of.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jobyard_clock::SystemClock;
+use jobyard_core::{BootId, Clock, Executor, TagSet, Transport, WorkerFacts, WorkerId};
+use jobyard_transport::Backoff;
+
+use crate::facts;
+
+/// Everything that a worker needs. Fill in what differs from [`WorkerConfig::new`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerConfig {
+    /// Where it keeps its journal and the output that the master does not have yet. One worker at a time uses it.
+    pub data: PathBuf,
+    /// Who it is, as its certificate says.
+    pub worker: WorkerId,
+    /// How it reaches its master.
+    pub transport: Arc<dyn Transport>,
+    /// What can run attempts, each under its own name.
+    pub executors: Vec<Arc<dyn Executor>>,
+    /// What it says of the machine. Default: what the machine says.
+    pub facts: WorkerFacts,
+    /// What it offers. Those of its executors (`executor=NAME` and their own) are added.
+    pub tags: TagSet,
+    /// How many slots it offers. Default: one for each processor.
+    pub slots: u32,
+    /// What its attempts find in their environment, beside what describes the attempt. Wins over what the master keeps
+    /// for this worker.
+    pub env: BTreeMap<String, String>,
+    /// The clocks. Default: the machine's.
+    pub clock: Arc<dyn Clock>,
+    /// How long it waits between tries to connect.
+    pub backoff: Backoff,
+    /// The machine's boot. Default: as the system names it.
+    pub boot: BootId,
+    /// The directory of the identity, which is deleted when the master removes the worker. `None`: the host takes care
+    /// of it.
+    pub identity: Option<PathBuf>,
+}
+
+impl WorkerConfig {
+    /// A worker of this machine, with its facts and one slot for each processor, without tags.
+    pub fn new(
+        data: impl Into<PathBuf>,
+        worker: WorkerId,
+        transport: Arc<dyn Transport>,
+        executors: Vec<Arc<dyn Executor>>,
+    ) -> Self {
+        let facts = facts::of_this_machine();
+        Self {
+            data: data.into(),
+            worker,
+            transport,
+            executors,
+            slots: facts.cores.max(1),
+            facts,
+            tags: TagSet::new(),
+            env: BTreeMap::new(),
+            clock: Arc::new(SystemClock::new()),
+            backoff: Backoff::default(),
+            boot: facts::boot_id(),
+            identity: None,
+        }
+    }
+}

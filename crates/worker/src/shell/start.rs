@@ -1,0 +1,160 @@
+//! How a worker begins.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use jobyard_core::{AttemptId, BootId, Executor, InvalidTag, Tag, TagSet};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::config::WorkerConfig;
+use super::event::EVENTS;
+use super::handle::{Status, WorkerHandle};
+use super::lock::{DataDirLock, LockError};
+use super::task::{Disk, Task};
+use crate::agent::{Agent, AgentConfig, JournalEntry};
+use crate::journal::{Journal, JournalError};
+use crate::spool::{Spool, SpoolError};
+use crate::uploader::{MAX_LINKS, Places};
+
+/// How many shutdown orders may wait: the worker takes them between two events.
+const SHUTDOWNS: usize = 2;
+
+/// Runs jobs for a master. [`Worker::start`] is all there is; everything else goes through the [`WorkerHandle`].
+#[derive(Debug)]
+pub struct Worker;
+
+impl Worker {
+    /// Takes the data directory, reads what an earlier life left there, and begins to connect, in tasks of the current
+    /// runtime. Dropping the future starts nothing.
+    pub async fn start(config: WorkerConfig) -> Result<WorkerHandle, StartWorkerError> {
+        let executors = by_name(&config.executors)?;
+        let tags = with_executors(config.tags.clone(), &config.executors)?;
+        let data = config.data.clone();
+        let opened = spawn_blocking(move || open(&data)).await;
+        let (disk, entries) = opened.map_err(|_| StartWorkerError::RuntimeEnds)??;
+
+        let agent = BootId::from_uuid(Uuid::now_v7());
+        let mut own = AgentConfig::new(config.worker, config.boot, agent);
+        own.facts = config.facts.clone();
+        own.tags = tags;
+        own.slots = config.slots;
+        own.backoff = config.backoff;
+
+        let (shutdown, orders) = mpsc::channel(SHUTDOWNS);
+        let (status, watch) = watch::channel(Status::default());
+        let (events, inbox) = mpsc::channel(EVENTS);
+        let handle = WorkerHandle {
+            worker: config.worker,
+            shutdown,
+            status: watch,
+        };
+        let span = tracing::info_span!("worker", id = %config.worker);
+        let task = Task {
+            agent: Agent::new(own, entries),
+            config,
+            executors,
+            disk,
+            attempts: BTreeMap::new(),
+            connection: None,
+            sessions: 0,
+            worker_name: String::new(),
+            places: Places::new(MAX_LINKS),
+            events,
+            status,
+        };
+        tokio::spawn(task.run(inbox, orders).instrument(span));
+        Ok(handle)
+    }
+}
+
+/// Why a worker does not start. The operator's matter, each time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartWorkerError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// Two executors have the same name.
+    #[error("two executors are named {name}: give each a name of its own")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// An executor's name, or one of its tags, cannot be offered.
+    #[error("the executor {name} cannot be offered: {problem}")]
+    ExecutorTag {
+        /// The executor.
+        name: String,
+        /// What is wrong.
+        #[source]
+        problem: InvalidTag,
+    },
+    /// The runtime ends before the worker has begun.
+    #[error("the runtime ends")]
+    RuntimeEnds,
+}
+
+fn by_name(
+    executors: &[Arc<dyn Executor>],
+) -> Result<BTreeMap<String, Arc<dyn Executor>>, StartWorkerError> {
+    let mut named = BTreeMap::new();
+    for executor in executors {
+        let name = executor.facts().name;
+        if named.insert(name.clone(), Arc::clone(executor)).is_some() {
+            return Err(StartWorkerError::SameName { name });
+        }
+    }
+    Ok(named)
+}
+
+/// A job names its executor, so a worker always says which ones it has.
+fn with_executors(
+    mut tags: TagSet,
+    executors: &[Arc<dyn Executor>],
+) -> Result<TagSet, StartWorkerError> {
+    for executor in executors {
+        let facts = executor.facts();
+        let name = &facts.name;
+        let failed = |problem| StartWorkerError::ExecutorTag {
+            name: name.clone(),
+            problem,
+        };
+        tags.insert(Tag::with_value("executor", name).map_err(failed)?)
+            .map_err(failed)?;
+        for tag in facts.tags {
+            tags.insert(tag).map_err(failed)?;
+        }
+    }
+    Ok(tags)
+}
+
+fn open(data: &Path) -> Result<(Disk, Vec<JournalEntry>), StartWorkerError> {
+    let lock = DataDirLock::take(data)?;
+    let (journal, entries) = Journal::open(&data.join("journal"))?;
+    let spool = Spool::open(&data.join("spool"))?;
+    let scratch = data.join("scratch");
+    Ok((
+        Disk {
+            journal,
+            spool,
+            scratch,
+            _lock: lock,
+        },
+        entries,
+    ))
+}
+
+/// The name of an attempt's directory beneath the scratch directory.
+pub(super) fn directory_name(attempt: AttemptId) -> String {
+    format!("{}.{}", attempt.job, attempt.number)
+}

@@ -1,0 +1,193 @@
+//! The life of one upload link.
+
+use std::io;
+use std::sync::Arc;
+
+use jobyard_core::{
+    Link, LinkError, LinkReceiver, LinkSender, LogChunk, LogEnd, UploadAnswer, UploadFrame,
+};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::{Places, READ_BATCH};
+use crate::spool::{ReadError, SEGMENT_BYTES, SpoolLog, SpoolReader};
+
+/// How a link came to its end.
+#[derive(Debug)]
+pub(super) enum LinkEnd {
+    /// The master has everything, and knows that this is all.
+    Sealed,
+    /// Nothing is left to send at the moment, the master has everything below this offset, and others wait for a link.
+    MadeRoom { durable: u64 },
+    /// It broke, or was refused.
+    Broken(LinkError),
+    /// The spool could not be read at the moment.
+    Unreadable(io::Error),
+}
+
+/// Uses a link until its end.
+pub(super) async fn run(
+    log: &Arc<SpoolLog>,
+    places: &Places,
+    mut link: Link<UploadFrame, UploadAnswer>,
+) -> LinkEnd {
+    let (from, rest) = match first_answer(&mut *link.receiver).await {
+        Ok(answers) => answers,
+        Err(error) => return LinkEnd::Broken(error),
+    };
+    let (durable, _) = watch::channel(from);
+    let answers = listen(log, &mut *link.receiver, rest, &durable);
+    let sending = send(log, places, &mut *link.sender, from, durable.subscribe());
+    tokio::pin!(answers);
+    tokio::select! {
+        end = &mut answers => return end,
+        sent = sending => match sent {
+            Sent::Everything => {}
+            Sent::Stopped(end) => return end,
+        },
+    }
+    answers.await
+}
+
+/// Where to begin, and what came with that.
+async fn first_answer(
+    receiver: &mut dyn LinkReceiver<UploadAnswer>,
+) -> Result<(u64, Vec<UploadAnswer>), LinkError> {
+    let mut answers = receiver.receive().await?;
+    match answers.first() {
+        Some(UploadAnswer::ResumeAt(offset)) => {
+            let offset = *offset;
+            answers.remove(0);
+            Ok((offset, answers))
+        }
+        _ => Err(LinkError::Lost {
+            problem: "the master did not say where to begin".to_owned(),
+        }),
+    }
+}
+
+/// Takes the master's answers until the log is sealed.
+async fn listen(
+    log: &Arc<SpoolLog>,
+    receiver: &mut dyn LinkReceiver<UploadAnswer>,
+    mut answers: Vec<UploadAnswer>,
+    durable: &watch::Sender<u64>,
+) -> LinkEnd {
+    loop {
+        for answer in answers {
+            match answer {
+                UploadAnswer::Sealed => return LinkEnd::Sealed,
+                UploadAnswer::Durable(offset) | UploadAnswer::ResumeAt(offset) => {
+                    durable.send_if_modified(|durable| {
+                        let grown = offset > *durable;
+                        *durable = offset.max(*durable);
+                        grown
+                    });
+                }
+                // What a newer master may add changes nothing about what was sent.
+                _ => {}
+            }
+        }
+        let reached = *durable.borrow();
+        trim(log, reached).await;
+        answers = match receiver.receive().await {
+            Ok(answers) => answers,
+            Err(error) => return LinkEnd::Broken(error),
+        };
+    }
+}
+
+/// Deletes what the master has, when it is enough to be worth it.
+async fn trim(log: &Arc<SpoolLog>, durable: u64) {
+    if durable >= log.first().saturating_add(SEGMENT_BYTES) {
+        let log = Arc::clone(log);
+        // Fails only when the runtime ends.
+        let _ = spawn_blocking(move || log.trim(durable)).await;
+    }
+}
+
+/// What sending came to.
+enum Sent {
+    /// All output and its end.
+    Everything,
+    /// Not everything.
+    Stopped(LinkEnd),
+}
+
+/// Sends output as it comes, and its end.
+async fn send(
+    log: &Arc<SpoolLog>,
+    places: &Places,
+    sender: &mut dyn LinkSender<UploadFrame>,
+    from: u64,
+    mut durable: watch::Receiver<u64>,
+) -> Sent {
+    let mut progress = log.watch();
+    let mut reader = SpoolReader::new(Arc::clone(log), from);
+    loop {
+        // Seen before the read, so that what is read then is all there is.
+        let closed = progress.borrow_and_update().closed;
+        let chunks;
+        (reader, chunks) = match read(reader).await {
+            Ok(read) => read,
+            Err(ReadError::Io(error)) => return Sent::Stopped(LinkEnd::Unreadable(error)),
+            Err(error) => {
+                tracing::warn!(attempt = %log.attempt(), %error, "output is lost");
+                return send_end_when_closed(log, sender).await;
+            }
+        };
+        if !chunks.is_empty() {
+            if let Err(error) = sender.send(vec![UploadFrame::Chunks(chunks)]).await {
+                return Sent::Stopped(LinkEnd::Broken(error));
+            }
+            continue;
+        }
+        if let Some(end) = closed {
+            return send_end(sender, end).await;
+        }
+        let sent = reader.offset();
+        tokio::select! {
+            // The sender of both lives as long as the link.
+            _ = progress.changed() => {}
+            durable = make_room(places, &mut durable, sent) => {
+                return Sent::Stopped(LinkEnd::MadeRoom { durable });
+            }
+        }
+    }
+}
+
+async fn read(mut reader: SpoolReader) -> Result<(SpoolReader, Vec<LogChunk>), ReadError> {
+    let task = spawn_blocking(move || reader.read(READ_BATCH).map(|chunks| (reader, chunks)));
+    task.await
+        .unwrap_or_else(|error| Err(ReadError::Io(io::Error::other(error))))
+}
+
+/// Returns when others wait for a link and the master has all that was sent.
+async fn make_room(places: &Places, durable: &mut watch::Receiver<u64>, sent: u64) -> u64 {
+    let reached = durable
+        .wait_for(|durable| *durable >= sent)
+        .await
+        .map(|durable| *durable);
+    places.wanted().await;
+    reached.unwrap_or(sent)
+}
+
+/// What could not be read will never come: the master is told where the output would have ended.
+async fn send_end_when_closed(log: &SpoolLog, sender: &mut dyn LinkSender<UploadFrame>) -> Sent {
+    let mut progress = log.watch();
+    let closed = progress
+        .wait_for(|progress| progress.closed.is_some())
+        .await;
+    let end = closed
+        .ok()
+        .and_then(|progress| progress.closed)
+        .unwrap_or_default();
+    send_end(sender, end).await
+}
+
+async fn send_end(sender: &mut dyn LinkSender<UploadFrame>, end: LogEnd) -> Sent {
+    match sender.send(vec![UploadFrame::End(end)]).await {
+        Ok(()) => Sent::Everything,
+        Err(error) => Sent::Stopped(LinkEnd::Broken(error)),
+    }
+}

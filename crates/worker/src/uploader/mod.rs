@@ -1,0 +1,21 @@
+//! Brings the output of attempts to the master.
+//!
+//! Each attempt whose output the master wants has a task for as long as the session lives. It waits, without a link,
+//! until there is output; takes one of [`MAX_LINKS`] places; opens a link, sends from where the master says, follows
+//! what the attempt prints, says where the output ends and waits until the master has sealed it. A link that breaks is
+//! opened again after a while. When attempts wait for a place, a link that has nothing to send makes room.
+
+mod link;
+mod places;
+mod upload;
+
+pub(crate) use self::places::Places;
+pub(crate) use self::upload::{Upload, Uploaded};
+
+/// How many upload links are open at once: each costs both ends some buffers and a task, and this many keep a fast
+/// network busy.
+pub const MAX_LINKS: usize = 128;
+
+/// How many bytes of output are read and sent at a time: several chunks, and small against what a worker with
+/// [`MAX_LINKS`] links may hold in memory.
+pub const READ_BATCH: usize = 256 * 1024;
