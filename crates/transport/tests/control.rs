@@ -1,5 +1,10 @@
 //! Control over the wire gives what control in process gives.
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the test files share a master and each uses a part of it"
+)]
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,10 @@
 //! Peers that do not speak as they should.
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the test files share a master and each uses a part of it"
+)]
 mod support;
 
 use std::sync::Arc;

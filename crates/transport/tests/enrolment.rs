@@ -1,5 +1,10 @@
 //! How machines without a certificate get one.
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the test files share a master and each uses a part of it"
+)]
 mod support;
 
 use jobyard_core::{ConnectError, EnrolRequest, RefusalReason, SecretText, WorkerFacts};

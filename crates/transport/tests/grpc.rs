@@ -1,5 +1,10 @@
 //! gRPC over mutual TLS keeps the contract of transports.
 
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the test files share a master and each uses a part of it"
+)]
 mod support;
 
 mod grpc {

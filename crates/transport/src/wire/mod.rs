@@ -12,6 +12,10 @@ mod explanation;
 mod field;
 mod fleet;
 mod frames;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod hostile;
 mod invalid;
 mod job;
 mod outcome;

@@ -1,7 +1,5 @@
 //! A master for tests: real sockets, real mutual TLS, an authority of its own.
 
-#![allow(dead_code, reason = "each test file uses the parts that it needs")]
-
 pub mod authority;
 pub mod control;
 
