@@ -97,6 +97,15 @@ pub enum Input {
     },
     /// A machine wants to join.
     Enrol(Box<Joining>),
+    /// A worker inside this program wants to be a member. It has no certificate: the program vouches for it.
+    AdmitLocal {
+        /// Who waits.
+        reply: ReplyTo,
+        /// What it is called. The same name gives the same worker again.
+        name: String,
+        /// The id that it gets if it is new; minted by the shell.
+        fresh: WorkerId,
+    },
     /// Something was refused before it reached the engine, and belongs into the audit trail.
     Refused {
         /// Who.

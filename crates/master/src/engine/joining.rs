@@ -143,6 +143,12 @@ impl Engine {
             let message = format!("the worker's name cannot be used: {problem}");
             return Err((Refusal::new(RefusalReason::Invalid, &message), message));
         }
+        if joining.name.parse::<WorkerId>().is_ok() {
+            // Commands and jobs name workers by name or id: nobody may pass for another.
+            let message = "the worker's name looks like an id: choose another with --name";
+            let refusal = Refusal::new(RefusalReason::Invalid, message);
+            return Err((refusal, message.to_owned()));
+        }
         if self.tables.names.contains_key(&joining.name) {
             let message = format!(
                 "a worker named `{}` exists already: choose another with --name, or remove it first",

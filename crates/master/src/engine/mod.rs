@@ -48,7 +48,7 @@ mod workers;
 
 use std::time::Duration;
 
-use jobyard_core::{AttemptId, AuditEntry, JobId, Now, Steady, WorkerId};
+use jobyard_core::{AttemptId, AuditEntry, JobId, MAX_BATCH_CHANGES, Now, Steady, WorkerId};
 use jobyard_scheduler::{Assignment, Event, Scheduler};
 
 pub use ask::Tally;
@@ -58,6 +58,10 @@ pub use output::{Answer, Committed, Effect, HeldEffects, Outbox, Sealed};
 use crate::records::{Counters, audit_record};
 use tables::Tables;
 use timers::{Timer, Timers};
+
+/// At how many pending changes timers wait for the outbox to be taken. A whole fleet may fall due at once; one timer
+/// changes no more jobs than one worker has slots, so that what it adds still fits into a batch.
+const MAX_PENDING_BY_TIMERS: usize = MAX_BATCH_CHANGES / 4;
 
 /// How patient a master is. All of it is shorter in tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,8 +156,12 @@ impl Engine {
         }
     }
 
-    /// When to call [`handle`](Self::handle) with [`Input::DeadlineReached`].
+    /// When to call [`handle`](Self::handle) with [`Input::DeadlineReached`]. `None` while so much is pending that the
+    /// outbox has to be taken first; ask again after that.
     pub fn next_deadline(&self) -> Option<Steady> {
+        if self.pending_changes() >= MAX_PENDING_BY_TIMERS {
+            return None;
+        }
         [self.timers.next(), self.scheduler.next_deadline()]
             .into_iter()
             .flatten()
@@ -180,7 +188,10 @@ impl Engine {
     }
 
     fn on_deadline(&mut self, now: Now) {
-        while let Some(timer) = self.timers.take_due(now.steady) {
+        while self.pending_changes() < MAX_PENDING_BY_TIMERS {
+            let Some(timer) = self.timers.take_due(now.steady) else {
+                break;
+            };
             match timer {
                 Timer::SessionSilent(session) => self.on_session_silent(now, session),
                 Timer::ReconcileOver(worker) => self.on_reconcile_over(now, worker),

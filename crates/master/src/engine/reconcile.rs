@@ -141,7 +141,7 @@ impl Engine {
         let Some(entry) = self.tables.jobs.get(&attempt.job) else {
             return Verdict::Forget;
         };
-        if entry.open_logs.contains_key(&attempt.number) {
+        if entry.awaits_log(attempt, worker) {
             return Verdict::Keep;
         }
         if !entry.is_current(attempt, worker) {
@@ -199,21 +199,13 @@ impl Engine {
     }
 
     /// Output that the worker no longer has will never come.
-    fn abandon_logs(&mut self, worker: WorkerId, still_held: &BTreeSet<AttemptId>) {
+    pub(super) fn abandon_logs(&mut self, worker: WorkerId, still_held: &BTreeSet<AttemptId>) {
         let Some(entry) = self.tables.workers.get(&worker) else {
             return;
         };
-        for attempt in entry.logs.difference(still_held) {
-            let open = self
-                .tables
-                .jobs
-                .get(&attempt.job)
-                .and_then(|job| job.open_logs.get(&attempt.number));
-            let end = open.and_then(|open| open.end);
-            self.outbox.effects.push(Effect::AbandonLog {
-                attempt: *attempt,
-                end,
-            });
+        let gone: Vec<AttemptId> = entry.logs.difference(still_held).copied().collect();
+        for attempt in gone {
+            self.abandon_log(attempt);
         }
     }
 
@@ -237,7 +229,7 @@ impl Engine {
             return false;
         };
         if !entry.is_current(attempt, worker) {
-            return entry.open_logs.contains_key(&attempt.number);
+            return entry.awaits_log(attempt, worker);
         }
         if entry.stage == (Stage::Sent { worker }) {
             entry.stage = Stage::Running { worker };

@@ -79,16 +79,17 @@ impl Restore {
                     dropped: attempt.log_dropped,
                 };
                 let end = (end.bytes > 0).then_some(end);
-                open_logs.insert(
-                    attempt.id.number,
-                    OpenLog {
-                        worker: attempt.worker,
-                        end,
-                    },
-                );
+                let mut open = OpenLog {
+                    worker: attempt.worker,
+                    end,
+                    abandoned: true,
+                };
                 if let Some(worker) = self.tables.workers.get_mut(&attempt.worker) {
                     worker.logs.insert(attempt.id);
+                    // Without a known end it was given up before this term; a removed worker sends nothing more.
+                    open.abandoned = end.is_none() || worker.record.admin == AdminState::Removed;
                 }
+                open_logs.insert(attempt.id.number, open);
             }
         }
         if let Some(worker) = stage
@@ -163,12 +164,12 @@ impl Engine {
             }
             for (number, open) in &entry.open_logs {
                 let attempt = jobyard_core::AttemptId::new(*id, *number);
-                let effect = match open.end {
-                    Some(_) => Effect::Grant {
-                        attempt,
-                        worker: open.worker,
-                    },
-                    None => Effect::AbandonLog { attempt, end: None },
+                let effect = if open.abandoned {
+                    let end = open.end;
+                    Effect::AbandonLog { attempt, end }
+                } else {
+                    let worker = open.worker;
+                    Effect::Grant { attempt, worker }
                 };
                 self.outbox.effects.push(effect);
             }

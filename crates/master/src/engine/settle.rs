@@ -92,9 +92,7 @@ impl Engine {
             self.outbox.effects.push(Effect::Revoke { attempt });
             self.send(worker, MasterMessage::Forget { attempt });
         } else if log_end.is_none() {
-            self.outbox
-                .effects
-                .push(Effect::AbandonLog { attempt, end: None });
+            self.abandon_log(attempt);
         }
         self.next_step(now, job, outcome, log_is_open);
         self.schedule(now, Event::JobReleased(job));
@@ -171,6 +169,19 @@ impl Engine {
         }
     }
 
+    /// Output that is still to come will never come. Said once for each log and term.
+    pub(super) fn abandon_log(&mut self, attempt: AttemptId) {
+        let entry = self.tables.jobs.get_mut(&attempt.job);
+        let open = entry.and_then(|entry| entry.open_logs.get_mut(&attempt.number));
+        if let Some(open) = open.filter(|open| !open.abandoned) {
+            open.abandoned = true;
+            let end = open.end;
+            self.outbox
+                .effects
+                .push(Effect::AbandonLog { attempt, end });
+        }
+    }
+
     /// The output did not arrive in time: the job is finished all the same.
     pub(super) fn on_log_drain_over(&mut self, now: Now, job: JobId) {
         let Some(entry) = self.tables.jobs.get(&job) else {
@@ -235,9 +246,12 @@ fn open_log(
             return false;
         }
     }
-    entry
-        .open_logs
-        .insert(attempt.number, OpenLog { worker, end });
+    let open = OpenLog {
+        worker,
+        end,
+        abandoned: false,
+    };
+    entry.open_logs.insert(attempt.number, open);
     true
 }
 

@@ -125,6 +125,8 @@ pub(super) struct OpenLog {
     pub(super) worker: WorkerId,
     /// Where it ends; unknown if the worker has not said so.
     pub(super) end: Option<LogEnd>,
+    /// Nothing more is taken: the shell was told to seal it at what is there.
+    pub(super) abandoned: bool,
 }
 
 impl JobEntry {
@@ -136,6 +138,13 @@ impl JobEntry {
     /// The attempt that counts, to change it.
     pub(super) fn current_mut(&mut self) -> Option<&mut Attempt> {
         self.record.attempts.last_mut()
+    }
+
+    /// Whether this worker is still to send output of this attempt, which has ended.
+    pub(super) fn awaits_log(&self, attempt: AttemptId, worker: WorkerId) -> bool {
+        self.open_logs
+            .get(&attempt.number)
+            .is_some_and(|open| open.worker == worker && !open.abandoned)
     }
 
     /// Whether this attempt is the one that counts, and with this worker.

@@ -42,7 +42,7 @@ impl Engine {
                 let attempt = report.attempt;
                 if self.holds(worker, attempt) {
                     self.settle(now, attempt, Ending::reported(report));
-                } else if !self.awaits_log(attempt) {
+                } else if !self.awaits_log(worker, attempt) {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }
@@ -55,9 +55,9 @@ impl Engine {
         }
     }
 
-    fn awaits_log(&self, attempt: AttemptId) -> bool {
+    fn awaits_log(&self, worker: WorkerId, attempt: AttemptId) -> bool {
         let entry = self.tables.jobs.get(&attempt.job);
-        entry.is_some_and(|entry| entry.open_logs.contains_key(&attempt.number))
+        entry.is_some_and(|entry| entry.awaits_log(attempt, worker))
     }
 
     /// Nothing of the attempt ran. The worker gets no more until it says so, or the job would come straight back.
@@ -158,7 +158,7 @@ impl Engine {
         self.tables.names.remove(&name);
         self.schedule(now, Event::WorkerLeft(worker));
         self.give_up_attempts(now, worker, InfraReason::WorkerRemoved);
-        self.give_up_logs(worker);
+        self.abandon_logs(worker, &BTreeSet::new());
         self.outbox.effects.push(Effect::Membership {
             worker,
             member: false,
@@ -174,20 +174,6 @@ impl Engine {
             if let Some(entry) = self.tables.workers.get_mut(&worker) {
                 entry.session = None;
             }
-        }
-    }
-
-    fn give_up_logs(&mut self, worker: WorkerId) {
-        let logs: BTreeSet<AttemptId> = match self.tables.workers.get(&worker) {
-            Some(entry) => entry.logs.clone(),
-            None => return,
-        };
-        for attempt in logs {
-            let job = self.tables.jobs.get(&attempt.job);
-            let end = job.and_then(|job| job.open_logs.get(&attempt.number)?.end);
-            self.outbox
-                .effects
-                .push(Effect::AbandonLog { attempt, end });
         }
     }
 }

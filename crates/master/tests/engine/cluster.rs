@@ -1,0 +1,482 @@
+//! A master without a shell: its engine, a clock that is moved by hand, and a store that is a map.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jobyard_core::{
+    AdminState, AttemptId, AttemptNumber, AttemptReport, BootId, Change, Epoch, ExecutorSpec, Exit,
+    Held, HeldState, Hello, JobId, JobSpec, LogEnd, LogStatus, NewToken, Now, Outcome, Record,
+    RecordKind, SessionId, Steady, StopOptions, TagSet, Timestamp, WorkerCommand, WorkerFacts,
+    WorkerId, WorkerMessage,
+};
+use jobyard_master::engine::{
+    Answer, Committed, Engine, Input, Joining, ReplyTo, Sealed, Submission, Timings,
+};
+use jobyard_master::records::{
+    AUDIT, Counters, Demand, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord, read,
+};
+use jobyard_pki::{JoinSecret, JoinToken, RootPin, SpkiHash, TOKEN_ENTROPY_BYTES, TokenRecord};
+use uuid::Uuid;
+
+use crate::step::Step;
+
+pub(crate) const TIMINGS: Timings = Timings {
+    heartbeat: Duration::from_secs(2),
+    lease: Duration::from_secs(10),
+    reconcile_for: Duration::from_mins(5),
+    log_drain: Duration::from_secs(30),
+    fleet_grace: Duration::from_mins(1),
+};
+
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+
+pub(crate) const fn job(n: u128) -> JobId {
+    JobId::from_uuid(Uuid::from_u128(n))
+}
+
+pub(crate) const fn worker(n: u128) -> WorkerId {
+    WorkerId::from_uuid(Uuid::from_u128(0x1000 + n))
+}
+
+pub(crate) const fn boot(n: u128) -> BootId {
+    BootId::from_uuid(Uuid::from_u128(0x2000 + n))
+}
+
+pub(crate) fn attempt(n: u128, number: u32) -> AttemptId {
+    AttemptId::new(job(n), AttemptNumber::new(number).expect("from 1"))
+}
+
+pub(crate) fn name(n: u128) -> String {
+    format!("worker-{n}")
+}
+
+pub(crate) const fn infra(reason: jobyard_core::InfraReason) -> Outcome {
+    Outcome::Infra { reason }
+}
+
+pub(crate) const fn exit(code: i32) -> Outcome {
+    Outcome::of_exit(Exit::Exited(code))
+}
+
+/// An attempt that said so many bytes.
+pub(crate) fn report(attempt: AttemptId, outcome: Outcome, bytes: u64) -> AttemptReport {
+    let mut report = AttemptReport::new(attempt, outcome, Timestamp::from_micros(77));
+    report.log = LogEnd { bytes, dropped: 0 };
+    report
+}
+
+pub(crate) const fn complete(bytes: u64) -> LogStatus {
+    LogStatus::sealed(bytes, LogEnd { bytes, dropped: 0 })
+}
+
+/// What was lost after these bytes.
+pub(crate) const fn lost_from(bytes: u64) -> LogStatus {
+    LogStatus::sealed(
+        bytes,
+        LogEnd {
+            bytes: u64::MAX,
+            dropped: 0,
+        },
+    )
+}
+
+pub(crate) fn running(attempt: AttemptId) -> Held {
+    let started_at = Timestamp::from_micros(55);
+    Held::new(
+        attempt,
+        HeldState::Running {
+            pid: Some(4),
+            started_at,
+        },
+    )
+}
+
+pub(crate) fn accepted(attempt: AttemptId) -> Held {
+    Held::new(attempt, HeldState::Accepted)
+}
+
+pub(crate) fn ended(report: AttemptReport) -> Held {
+    Held::new(report.attempt, HeldState::Finished(report))
+}
+
+pub(crate) fn hello(slots: u32, inventory: Vec<Held>) -> Hello {
+    let mut tags = TagSet::new();
+    tags.insert("executor=process".parse().expect("a tag"))
+        .expect("room");
+    let mut hello = Hello::new(boot(1), boot(2), WorkerFacts::default(), tags, slots);
+    hello.inventory = inventory;
+    hello
+}
+
+pub(crate) fn draft(text: &str) -> JobSpec {
+    let mut spec = JobSpec::new(ExecutorSpec::new("process", text));
+    spec.grace = GRACE;
+    spec
+}
+
+pub(crate) fn submission(n: u128, spec: JobSpec) -> Submission {
+    let spec = spec.validate().expect("a valid spec");
+    let spec_json = serde_json::to_vec(&spec).expect("JSON");
+    Submission {
+        id: job(n),
+        demand: Demand::of(&spec),
+        name: spec.name.clone(),
+        labels: spec.labels.clone(),
+        digest: SpecDigest(String::from_utf8_lossy(&spec_json).into_owned()),
+        spec_json: Bytes::from(spec_json),
+        known: None,
+    }
+}
+
+/// A token that this number determines.
+pub(crate) fn token(seed: u8) -> JoinToken {
+    JoinToken::from_entropy(
+        vec![RootPin::from_bytes([3; 32])],
+        &[seed; TOKEN_ENTROPY_BYTES],
+    )
+    .expect("a token")
+}
+
+pub(crate) const fn key(n: u8) -> SpkiHash {
+    SpkiHash::from_bytes([n; 32])
+}
+
+/// See the module's documentation. Every input is followed by a commit that succeeds.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) engine: Engine,
+    pub(crate) now: Now,
+    pub(crate) records: BTreeMap<(RecordKind, String), Record>,
+    epoch: Epoch,
+    batch: u64,
+    sessions: u128,
+    replies: u64,
+}
+
+impl Cluster {
+    /// The first term of an empty store.
+    pub(crate) fn new() -> Self {
+        let now = Now {
+            wall: Timestamp::from_micros(1_000_000),
+            steady: Steady::from_micros(1_000_000),
+        };
+        let counters = Counters {
+            epoch: Epoch(1),
+            ..Counters::default()
+        };
+        Self {
+            engine: Engine::restore(TIMINGS, counters).finish(now),
+            now,
+            records: BTreeMap::new(),
+            epoch: Epoch(1),
+            batch: 0,
+            sessions: 0,
+            replies: 0,
+        }
+    }
+
+    /// With workers 1 to `workers`, enrolled and not connected.
+    pub(crate) fn with_workers(workers: u8) -> Self {
+        let mut cluster = Self::new();
+        cluster.create_token(200, 100);
+        for n in 1..=workers {
+            let answer = cluster.join(200, n, &name(n.into())).answer();
+            assert!(matches!(answer, Answer::Enrolled { .. }), "{answer:?}");
+        }
+        cluster
+    }
+
+    /// With one worker that is connected.
+    pub(crate) fn with_one(slots: u32) -> (Self, SessionId) {
+        let mut cluster = Self::with_workers(1);
+        let (session, _) = cluster.connect(1, slots);
+        (cluster, session)
+    }
+
+    /// Hands over an input, and lets out what follows from it once it is committed.
+    pub(crate) fn tell(&mut self, input: Input) -> Step {
+        self.engine.handle(self.now, input);
+        self.settle()
+    }
+
+    /// Hands over an input whose consequences are lost: the master dies before it has committed them.
+    pub(crate) fn tell_and_crash(&mut self, input: Input) -> Step {
+        self.engine.handle(self.now, input);
+        self.restart()
+    }
+
+    /// Commits what has come together, and releases what waited for it.
+    pub(crate) fn settle(&mut self) -> Step {
+        assert_eq!(self.engine.audit_tables(self.now), Ok(()));
+        let number = self.batch + 1;
+        let outbox = self.engine.take_outbox();
+        assert!(self.engine.is_quiet(), "an outbox holds everything");
+        match outbox.seal(number) {
+            Sealed::Free(effects) => Step {
+                changes: Vec::new(),
+                effects,
+            },
+            Sealed::AfterCommit(batch, held) => {
+                assert_eq!(batch.number, number);
+                self.batch = number;
+                for change in &batch.changes {
+                    self.apply(change);
+                }
+                Step {
+                    changes: batch.changes,
+                    effects: held.release(&Committed::batch(number)),
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(record) => {
+                let key = (record.kind, record.key.clone());
+                self.records.insert(key, record.clone());
+            }
+            Change::Remove { kind, key } => drop(self.records.remove(&(*kind, key.clone()))),
+            other => panic!("not known to the harness: {other:?}"),
+        }
+    }
+
+    /// The next term, from what was committed. The steady clock of another process says something else.
+    pub(crate) fn restart(&mut self) -> Step {
+        self.epoch = self.epoch.next();
+        self.batch = 0;
+        self.now.steady = Steady::from_micros(5_000_000 * self.epoch.0);
+        let highest = |kind: RecordKind| {
+            let of_kind = self.records.values().filter(|record| record.kind == kind);
+            of_kind.map(|record| record.fields.order).max().unwrap_or(0)
+        };
+        let counters = Counters {
+            epoch: self.epoch,
+            job_sequence: highest(JOB),
+            audit_seq: highest(AUDIT),
+        };
+        let mut restore = Engine::restore(TIMINGS, counters);
+        for kind in LIVE_KINDS {
+            let mut live: Vec<&Record> = self
+                .records
+                .values()
+                .filter(|record| record.kind == kind && record.fields.live)
+                .collect();
+            live.sort_by_key(|record| record.fields.order);
+            for record in live {
+                restore.add(record).expect("readable");
+            }
+        }
+        self.engine = restore.finish(self.now);
+        self.settle()
+    }
+
+    /// Lets time pass, and tells the engine of each deadline when it has come.
+    pub(crate) fn pass(&mut self, time: Duration) -> Step {
+        let mut step = Step::default();
+        let end = self.now.steady + time;
+        while let Some(deadline) = self.engine.next_deadline().filter(|at| *at <= end) {
+            self.move_clock_to(deadline.max(self.now.steady));
+            step.append(self.tell(Input::DeadlineReached));
+        }
+        self.move_clock_to(end);
+        step
+    }
+
+    /// Lets time pass while this session says something at each heartbeat.
+    pub(crate) fn pass_in_touch(&mut self, session: SessionId, time: Duration) -> Step {
+        let mut step = Step::default();
+        let end = self.now.steady + time;
+        while self.now.steady < end {
+            let left = end - self.now.steady;
+            step.append(self.pass(left.min(TIMINGS.heartbeat)));
+            step.append(self.say(session, WorkerMessage::Heartbeat));
+        }
+        step
+    }
+
+    /// Lets time pass, and leaves it to the caller to tell the engine.
+    pub(crate) fn skip(&mut self, time: Duration) {
+        self.move_clock_to(self.now.steady + time);
+    }
+
+    fn move_clock_to(&mut self, at: Steady) {
+        let by = at.as_micros() - self.now.steady.as_micros();
+        let wall = self.now.wall.as_micros() + i64::try_from(by).expect("a short time");
+        self.now = Now {
+            wall: Timestamp::from_micros(wall),
+            steady: at,
+        };
+    }
+
+    pub(crate) fn reply_to(&mut self) -> ReplyTo {
+        self.replies += 1;
+        ReplyTo(self.replies)
+    }
+
+    /// The id of a session that was not there before.
+    pub(crate) fn session(&mut self) -> SessionId {
+        self.sessions += 1;
+        SessionId::from_uuid(Uuid::from_u128(self.sessions))
+    }
+
+    pub(crate) fn submit(&mut self, n: u128) -> Step {
+        self.submit_spec(n, draft("{}"))
+    }
+
+    pub(crate) fn submit_spec(&mut self, n: u128, spec: JobSpec) -> Step {
+        self.submit_all(vec![submission(n, spec)])
+    }
+
+    pub(crate) fn submit_all(&mut self, jobs: Vec<Submission>) -> Step {
+        let reply = self.reply_to();
+        let by = "ann".to_owned();
+        self.tell(Input::Submit { reply, by, jobs })
+    }
+
+    pub(crate) fn stop(&mut self, n: u128) -> Step {
+        self.stop_with(n, StopOptions::default())
+    }
+
+    pub(crate) fn stop_with(&mut self, n: u128, options: StopOptions) -> Step {
+        let reply = self.reply_to();
+        self.tell(Input::Stop {
+            reply,
+            by: "ann".to_owned(),
+            job: job(n),
+            options,
+        })
+    }
+
+    /// A session of a worker that holds nothing.
+    pub(crate) fn connect(&mut self, n: u128, slots: u32) -> (SessionId, Step) {
+        self.connect_as(n, hello(slots, Vec::new()))
+    }
+
+    pub(crate) fn connect_as(&mut self, n: u128, hello: Hello) -> (SessionId, Step) {
+        let session = self.session();
+        let step = self.tell(Input::SessionOpened {
+            worker: worker(n),
+            session,
+            address: "192.0.2.7".to_owned(),
+            hello: Box::new(hello),
+        });
+        (session, step)
+    }
+
+    pub(crate) fn disconnect(&mut self, session: SessionId) -> Step {
+        self.tell(Input::SessionEnded { session })
+    }
+
+    pub(crate) fn say(&mut self, session: SessionId, message: WorkerMessage) -> Step {
+        let messages = vec![message];
+        self.tell(Input::Said { session, messages })
+    }
+
+    pub(crate) fn started(&mut self, session: SessionId, attempt: AttemptId) -> Step {
+        let (pid, at) = (Some(4), Timestamp::from_micros(55));
+        self.say(session, WorkerMessage::Started { attempt, pid, at })
+    }
+
+    pub(crate) fn finished(
+        &mut self,
+        session: SessionId,
+        attempt: AttemptId,
+        outcome: Outcome,
+        bytes: u64,
+    ) -> Step {
+        let report = report(attempt, outcome, bytes);
+        self.say(session, WorkerMessage::Finished(report))
+    }
+
+    pub(crate) fn log_settled(&mut self, attempt: AttemptId, status: LogStatus) -> Step {
+        self.tell(Input::LogSettled { attempt, status })
+    }
+
+    pub(crate) fn set_worker(&mut self, worker: &str, to: WorkerCommand) -> Step {
+        let reply = self.reply_to();
+        self.tell(Input::SetWorker {
+            reply,
+            by: "olga".to_owned(),
+            worker: worker.to_owned(),
+            to,
+        })
+    }
+
+    pub(crate) fn create_token(&mut self, seed: u8, uses: u32) -> Step {
+        let mut terms = NewToken::default();
+        terms.uses = uses;
+        terms.tags = vec!["lab=1".parse().expect("a tag")];
+        let record = TokenRecord::new(&token(seed), &terms, self.now.wall).expect("good terms");
+        let reply = self.reply_to();
+        self.tell(Input::CreateToken {
+            reply,
+            by: "root".to_owned(),
+            record: Box::new(record),
+            terms,
+        })
+    }
+
+    pub(crate) fn revoke_token(&mut self, id: &str) -> Step {
+        let reply = self.reply_to();
+        self.tell(Input::RevokeToken {
+            reply,
+            by: "root".to_owned(),
+            token: id.to_owned(),
+        })
+    }
+
+    /// Machine `n` joins with its own key and the secret of this token.
+    pub(crate) fn join(&mut self, seed: u8, n: u8, name: &str) -> Step {
+        let joining = self.joining(seed, n, name);
+        self.tell(Input::Enrol(Box::new(joining)))
+    }
+
+    pub(crate) fn joining(&mut self, seed: u8, n: u8, name: &str) -> Joining {
+        let token = token(seed);
+        Joining {
+            reply: self.reply_to(),
+            address: "192.0.2.9".to_owned(),
+            token: token.id().as_str().to_owned(),
+            secret: JoinSecret::from_slice(token.secret().expose()).expect("32 bytes"),
+            key: key(n),
+            name: name.to_owned(),
+            facts: WorkerFacts::default(),
+            fresh: worker(n.into()),
+        }
+    }
+
+    /// The job as it was committed last.
+    pub(crate) fn job(&self, n: u128) -> JobRecord {
+        read(self.record(JOB, &job(n).to_string())).expect("a job")
+    }
+
+    /// Whether the store gives the job back at a restart.
+    pub(crate) fn is_live(&self, n: u128) -> bool {
+        self.record(JOB, &job(n).to_string()).fields.live
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<JobRecord> {
+        let jobs = self.records.values().filter(|record| record.kind == JOB);
+        jobs.map(|record| read(record).expect("a job")).collect()
+    }
+
+    /// The worker as it was committed last.
+    pub(crate) fn worker(&self, n: u128) -> WorkerRecord {
+        read(self.record(WORKER, &worker(n).to_string())).expect("a worker")
+    }
+
+    pub(crate) fn is_member(&self, n: u128) -> bool {
+        self.worker(n).admin != AdminState::Removed
+    }
+
+    pub(crate) fn record(&self, kind: RecordKind, key: &str) -> &Record {
+        let record = self.records.get(&(kind, key.to_owned()));
+        record.unwrap_or_else(|| panic!("no {kind} {key}"))
+    }
+
+    pub(crate) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}

@@ -1,0 +1,520 @@
+//! A small world around the engine: machines that run attempts, lose their connection and start anew, and the part of
+//! a shell that takes output. What really happened is known here, so that it can be held against the master's books.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jobyard_core::{
+    AttemptId, DeclineReason, Exit, Held, HeldState, JobId, JobState, MasterMessage, Outcome,
+    SessionId, StopOptions, Timestamp, Verdict, WorkerCommand, WorkerId, WorkerMessage,
+};
+use jobyard_master::engine::{Answer, Effect, Input};
+
+use crate::cluster::{
+    Cluster, TIMINGS, boot, complete, draft, hello, job, lost_from, name, report, submission,
+    worker,
+};
+use crate::step::Step;
+
+pub(crate) const MACHINES: u8 = 3;
+pub(crate) const JOBS: u128 = 6;
+const SLOTS: u32 = 2;
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Happening {
+    Submit {
+        job: u128,
+    },
+    Stop {
+        job: u128,
+        force: bool,
+    },
+    Connect(usize),
+    Disconnect(usize),
+    /// The machine reads what was sent to it.
+    Read(usize),
+    Start(usize),
+    End {
+        machine: usize,
+        outcome: Outcome,
+        bytes: u64,
+    },
+    Upload(usize),
+    /// The master seals a log that was given up.
+    Seal,
+    Decline {
+        machine: usize,
+        reason: Option<DeclineReason>,
+    },
+    Accept {
+        machine: usize,
+        accepting: bool,
+    },
+    Reboot(usize),
+    Command(usize, WorkerCommand),
+    Pass {
+        time: Duration,
+        in_touch: bool,
+    },
+    Restart,
+    /// The commit after the next input does not happen: the master dies.
+    Crash,
+}
+
+/// A worker's machine, and what it holds.
+#[derive(Debug, Default)]
+struct Machine {
+    session: Option<SessionId>,
+    mail: Vec<Mail>,
+    held: BTreeMap<AttemptId, HeldState>,
+    seen: BTreeSet<AttemptId>,
+    boots: u128,
+    declines: Option<DeclineReason>,
+    removed: bool,
+}
+
+#[derive(Debug)]
+enum Mail {
+    Assign(AttemptId),
+    Stop(AttemptId),
+    Forget(AttemptId),
+    Removed,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    /// All that the master did.
+    pub(crate) history: Vec<Step>,
+    machines: Vec<Machine>,
+    /// Who may upload what.
+    gate: BTreeMap<AttemptId, WorkerId>,
+    /// Logs that the master is about to seal.
+    sealing: BTreeSet<AttemptId>,
+    crash: bool,
+    accepted: BTreeSet<JobId>,
+    assigned: BTreeSet<AttemptId>,
+    /// Attempts that really ran.
+    ran: BTreeSet<AttemptId>,
+    job_outcomes: BTreeMap<JobId, Outcome>,
+    attempt_outcomes: BTreeMap<AttemptId, Outcome>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            cluster: Cluster::with_workers(MACHINES),
+            history: Vec::new(),
+            machines: (0..MACHINES).map(|_| Machine::default()).collect(),
+            gate: BTreeMap::new(),
+            sealing: BTreeSet::new(),
+            crash: false,
+            accepted: BTreeSet::new(),
+            assigned: BTreeSet::new(),
+            ran: BTreeSet::new(),
+            job_outcomes: BTreeMap::new(),
+            attempt_outcomes: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Submit { job } => self.submit(job),
+            Happening::Stop { job, force } => self.stop(job, force),
+            Happening::Connect(at) => self.connect(at),
+            Happening::Disconnect(at) => self.disconnect(at),
+            Happening::Read(at) => self.read(at),
+            Happening::Start(at) => self.start(at),
+            Happening::End {
+                machine,
+                outcome,
+                bytes,
+            } => self.end(machine, outcome, bytes),
+            Happening::Upload(at) => self.upload(at),
+            Happening::Seal => self.seal(),
+            Happening::Decline { machine, reason } => self.machines[machine].declines = reason,
+            Happening::Accept { machine, accepting } => {
+                self.say(machine, WorkerMessage::Accepting(accepting));
+            }
+            Happening::Reboot(at) => {
+                self.disconnect(at);
+                self.machines[at].held.clear();
+                self.machines[at].boots += 1;
+            }
+            Happening::Command(at, to) => self.command(at, to),
+            Happening::Pass { time, in_touch } => self.pass(time, in_touch),
+            Happening::Restart => self.restart(),
+            Happening::Crash => self.crash = true,
+        }
+        self.check();
+    }
+
+    /// Everybody does what they can, for as long as it takes: in the end nothing may be left over.
+    pub(crate) fn calm_down(&mut self) {
+        self.crash = false;
+        for at in 0..self.machines.len() {
+            self.machines[at].declines = None;
+            if !self.machines[at].removed {
+                self.command(at, WorkerCommand::Resume);
+                self.connect(at);
+            }
+        }
+        for _ in 0..40 {
+            for at in 0..self.machines.len() {
+                self.read(at);
+                for _ in 0..2 * SLOTS {
+                    self.start(at);
+                    self.end(at, Outcome::Succeeded, 300);
+                }
+                for attempt in self.ended(at) {
+                    self.upload_of(at, attempt);
+                }
+                self.read(at);
+            }
+            while !self.sealing.is_empty() {
+                self.seal();
+            }
+            self.check();
+        }
+        if self.machines.iter().all(|machine| machine.removed) {
+            for job in 1..=JOBS {
+                self.stop(job, false);
+            }
+        }
+        self.check();
+        for record in self.cluster.jobs() {
+            assert_eq!(record.state, JobState::Finished, "{record:#?}");
+            let live = &self
+                .cluster
+                .record(jobyard_master::records::JOB, &record.id.to_string());
+            assert!(!live.fields.live, "held for ever: {record:#?}");
+        }
+        let left = |machine: &&Machine| !machine.removed && !machine.held.is_empty();
+        assert!(
+            !self.machines.iter().any(|machine| left(&machine)),
+            "{self:#?}"
+        );
+        assert!(self.gate.is_empty(), "{:?}", self.gate);
+    }
+
+    fn submit(&mut self, n: u128) {
+        // Two kinds: those that may run twice, and those that may not.
+        let mut spec = draft("{}");
+        spec.repeatable = n.is_multiple_of(2);
+        let reply = self.cluster.reply_to();
+        let mut submission = submission(n, spec);
+        // As the shell does: the engine forgets finished jobs, the store does not.
+        let stored = self.cluster.jobs().into_iter();
+        submission.known = stored
+            .filter(|record| record.id == job(n))
+            .map(|record| record.digest)
+            .next();
+        let jobs = vec![submission];
+        let by = "ann".to_owned();
+        self.tell(Input::Submit { reply, by, jobs });
+    }
+
+    fn stop(&mut self, n: u128, force: bool) {
+        let reply = self.cluster.reply_to();
+        let (by, job) = ("ann".to_owned(), job(n));
+        let options = StopOptions::new(None, force);
+        self.tell(Input::Stop {
+            reply,
+            by,
+            job,
+            options,
+        });
+    }
+
+    fn command(&mut self, at: usize, to: WorkerCommand) {
+        let reply = self.cluster.reply_to();
+        self.tell(Input::SetWorker {
+            reply,
+            by: "olga".to_owned(),
+            worker: name(number(at)),
+            to,
+        });
+        self.machines[at].removed = !self.cluster.is_member(number(at));
+    }
+
+    fn connect(&mut self, at: usize) {
+        if self.machines[at].removed {
+            return;
+        }
+        let machine = &mut self.machines[at];
+        (machine.session, machine.mail) = (None, Vec::new());
+        let held = machine.held.iter();
+        let inventory = held.map(|(attempt, state)| Held::new(*attempt, state.clone()));
+        let mut hello = hello(SLOTS, inventory.collect());
+        hello.boot = boot(1_000 * number(at) + machine.boots);
+        let session = self.cluster.session();
+        machine.session = Some(session);
+        self.tell(Input::SessionOpened {
+            worker: worker(number(at)),
+            session,
+            address: String::new(),
+            hello: Box::new(hello),
+        });
+    }
+
+    fn disconnect(&mut self, at: usize) {
+        self.machines[at].mail.clear();
+        if let Some(session) = self.machines[at].session.take() {
+            self.tell(Input::SessionEnded { session });
+        }
+    }
+
+    fn read(&mut self, at: usize) {
+        for mail in std::mem::take(&mut self.machines[at].mail) {
+            match mail {
+                Mail::Assign(attempt) => self.take_on(at, attempt),
+                Mail::Stop(attempt) => self.obey(at, attempt),
+                Mail::Forget(attempt) => drop(self.machines[at].held.remove(&attempt)),
+                Mail::Removed => self.machines[at].held.clear(),
+            }
+        }
+    }
+
+    fn take_on(&mut self, at: usize, attempt: AttemptId) {
+        let machine = &mut self.machines[at];
+        let fresh = machine.seen.insert(attempt);
+        if let Some(reason) = machine.declines {
+            self.say(at, WorkerMessage::Declined { attempt, reason });
+        } else {
+            assert!(fresh, "{attempt} is given to the same machine twice");
+            machine.held.insert(attempt, HeldState::Accepted);
+        }
+    }
+
+    /// Told to stop, it does.
+    fn obey(&mut self, at: usize, attempt: AttemptId) {
+        let exit = match self.machines[at].held.get(&attempt) {
+            Some(HeldState::Accepted) => None,
+            Some(HeldState::Running { .. }) => Some(Exit::Signaled(15)),
+            _ => return,
+        };
+        self.is_over(at, attempt, Outcome::Cancelled { exit }, 0);
+    }
+
+    fn start(&mut self, at: usize) {
+        let mut held = self.machines[at].held.iter_mut();
+        let Some((&attempt, state)) = held.find(|(_, state)| **state == HeldState::Accepted) else {
+            return;
+        };
+        let (pid, started_at) = (Some(4), Timestamp::from_micros(5));
+        *state = HeldState::Running { pid, started_at };
+        self.ran.insert(attempt);
+        let at_wall = started_at;
+        self.say(
+            at,
+            WorkerMessage::Started {
+                attempt,
+                pid,
+                at: at_wall,
+            },
+        );
+    }
+
+    fn end(&mut self, at: usize, outcome: Outcome, bytes: u64) {
+        let mut held = self.machines[at].held.iter();
+        let running = held.find(|(_, state)| matches!(state, HeldState::Running { .. }));
+        if let Some((&attempt, _)) = running {
+            self.is_over(at, attempt, outcome, bytes);
+        }
+    }
+
+    fn is_over(&mut self, at: usize, attempt: AttemptId, outcome: Outcome, bytes: u64) {
+        let report = report(attempt, outcome, bytes);
+        let state = HeldState::Finished(report.clone());
+        self.machines[at].held.insert(attempt, state);
+        self.say(at, WorkerMessage::Finished(report));
+    }
+
+    fn ended(&self, at: usize) -> Vec<AttemptId> {
+        let held = self.machines[at].held.iter();
+        let ended = held.filter(|(_, state)| matches!(state, HeldState::Finished(_)));
+        ended.map(|(attempt, _)| *attempt).collect()
+    }
+
+    fn upload(&mut self, at: usize) {
+        if let Some(attempt) = self.ended(at).first() {
+            self.upload_of(at, *attempt);
+        }
+    }
+
+    /// Uploads go over links of their own, with or without a session.
+    fn upload_of(&mut self, at: usize, attempt: AttemptId) {
+        let Some(HeldState::Finished(report)) = self.machines[at].held.get(&attempt) else {
+            return;
+        };
+        let bytes = report.log.bytes;
+        if bytes > 0 && self.gate.get(&attempt) == Some(&worker(number(at))) {
+            let status = complete(bytes);
+            self.tell(Input::LogSettled { attempt, status });
+        }
+    }
+
+    fn seal(&mut self) {
+        if let Some(attempt) = self.sealing.pop_first() {
+            let status = lost_from(0);
+            self.tell(Input::LogSettled { attempt, status });
+        }
+    }
+
+    fn say(&mut self, at: usize, message: WorkerMessage) {
+        if let Some(session) = self.machines[at].session {
+            let messages = vec![message];
+            self.tell(Input::Said { session, messages });
+        }
+    }
+
+    fn pass(&mut self, time: Duration, in_touch: bool) {
+        let end = self.cluster.now.steady + time;
+        let step = if in_touch { TIMINGS.lease / 2 } else { time };
+        while self.cluster.now.steady < end {
+            let step = self.cluster.pass(step);
+            self.absorb(step);
+            if in_touch {
+                for at in 0..self.machines.len() {
+                    self.say(at, WorkerMessage::Heartbeat);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, input: Input) {
+        if std::mem::take(&mut self.crash) {
+            self.everybody_is_cut_off();
+            let step = self.cluster.tell_and_crash(input);
+            self.absorb(step);
+        } else {
+            let step = self.cluster.tell(input);
+            self.absorb(step);
+        }
+    }
+
+    fn restart(&mut self) {
+        self.everybody_is_cut_off();
+        let step = self.cluster.restart();
+        self.absorb(step);
+    }
+
+    fn everybody_is_cut_off(&mut self) {
+        self.gate.clear();
+        self.sealing.clear();
+        for machine in &mut self.machines {
+            machine.session = None;
+            machine.mail.clear();
+        }
+    }
+
+    /// What a shell would do.
+    fn absorb(&mut self, step: Step) {
+        for effect in &step.effects {
+            match effect {
+                Effect::Reply { answer, .. } => self.hear(answer),
+                Effect::Send { session, message } => self.deliver(*session, message),
+                Effect::Assign {
+                    session, attempt, ..
+                } => {
+                    assert!(
+                        self.assigned.insert(*attempt),
+                        "{attempt} is assigned twice"
+                    );
+                    self.post(*session, Mail::Assign(*attempt));
+                }
+                Effect::Close { session, .. } | Effect::Refuse { session, .. } => {
+                    if let Some(at) = self.machine_of(*session) {
+                        self.machines[at].session = None;
+                        self.read(at);
+                    }
+                }
+                Effect::Grant { attempt, worker } => drop(self.gate.insert(*attempt, *worker)),
+                Effect::Revoke { attempt } => drop(self.gate.remove(attempt)),
+                Effect::AbandonLog { attempt, .. } => {
+                    assert!(self.sealing.insert(*attempt), "{attempt} is sealed twice");
+                }
+                Effect::Membership { .. } | Effect::Changed { .. } => {}
+            }
+        }
+        self.history.push(step);
+    }
+
+    fn hear(&mut self, answer: &Answer) {
+        if let Answer::Submitted(jobs) = answer {
+            self.accepted.extend(jobs.iter().map(|job| job.id));
+        }
+    }
+
+    fn deliver(&mut self, session: SessionId, message: &MasterMessage) {
+        match message {
+            MasterMessage::Welcome(welcome) => {
+                let Some(at) = self.machine_of(session) else {
+                    return;
+                };
+                let held: Vec<AttemptId> = self.machines[at].held.keys().copied().collect();
+                let judged: Vec<AttemptId> = welcome.verdicts.iter().map(|(id, _)| *id).collect();
+                assert_eq!(held, judged, "a verdict for each");
+                for (attempt, verdict) in &welcome.verdicts {
+                    match verdict {
+                        Verdict::Stop { .. } => self.post(session, Mail::Stop(*attempt)),
+                        Verdict::Forget => self.post(session, Mail::Forget(*attempt)),
+                        _ => {}
+                    }
+                }
+            }
+            MasterMessage::Stop { attempt, .. } => self.post(session, Mail::Stop(*attempt)),
+            MasterMessage::Forget { attempt } => self.post(session, Mail::Forget(*attempt)),
+            MasterMessage::Removed => self.post(session, Mail::Removed),
+            _ => {}
+        }
+    }
+
+    fn post(&mut self, session: SessionId, mail: Mail) {
+        if let Some(at) = self.machine_of(session) {
+            self.machines[at].mail.push(mail);
+        }
+    }
+
+    fn machine_of(&self, session: SessionId) -> Option<usize> {
+        let mut machines = self.machines.iter();
+        machines.position(|machine| machine.session == Some(session))
+    }
+
+    /// What must always hold.
+    fn check(&mut self) {
+        let records = self.cluster.jobs();
+        let known: BTreeSet<JobId> = records.iter().map(|record| record.id).collect();
+        assert!(self.accepted.is_subset(&known), "a job is lost");
+        for record in records {
+            for (n, attempt) in (1..).zip(&record.attempts) {
+                assert_eq!(attempt.id.number.get(), n, "{record:#?}");
+                if let Some(outcome) = attempt.outcome {
+                    let first = self.attempt_outcomes.entry(attempt.id).or_insert(outcome);
+                    assert_eq!(*first, outcome, "an outcome has changed: {record:#?}");
+                } else {
+                    assert_eq!(n as usize, record.attempts.len(), "{record:#?}");
+                    assert!(!record.state.is_finished(), "{record:#?}");
+                }
+            }
+            assert_eq!(record.outcome.is_some(), record.state.is_finished());
+            if let Some(outcome) = record.outcome {
+                let first = self.job_outcomes.entry(record.id).or_insert(outcome);
+                assert_eq!(*first, outcome, "an outcome has changed: {record:#?}");
+            }
+            let ran = self.ran.iter().filter(|attempt| attempt.job == record.id);
+            assert!(
+                record.demand.repeatable || ran.count() <= 1,
+                "ran twice and may not: {record:#?}"
+            );
+        }
+        for shown in self.cluster.engine.workers(false) {
+            assert!(shown.slots_used <= SLOTS, "{shown:?}");
+        }
+    }
+}
+
+fn number(at: usize) -> u128 {
+    at as u128 + 1
+}
