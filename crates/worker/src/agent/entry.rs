@@ -88,6 +88,14 @@ impl Entry {
         }
     }
 
+    /// A confirmation of the output counts for the session on which it was given: the master makes its own note of it
+    /// after it has answered, and a crash in between loses the note.
+    pub(super) const fn owe_confirmation(&mut self) {
+        if let Stage::Finished { uploaded, .. } = &mut self.stage {
+            *uploaded = false;
+        }
+    }
+
     /// Whether there is, or may come, output that the master does not have.
     pub(super) const fn owes_output(&self) -> bool {
         match &self.stage {
