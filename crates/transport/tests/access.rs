@@ -1,17 +1,19 @@
 //! Who gets in, and what for.
 
-#[expect(
+#![expect(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "the test files share a master and each uses a part of it"
+    reason = "the test files share a master; each uses a part of it, and a failure there is one of the test"
 )]
+
 mod support;
 
 use std::sync::Arc;
 
 use jobyard_core::{
     Admin, Caller, ConnectError, ControlError, Fleet, Hello, Jobs, LinkError, RefusalReason, Role,
-    TagSet, Transport, WorkerFacts,
+    Session, TagSet, Transport, WorkerFacts, WorkerMessage,
 };
 use jobyard_core::{BootId, Refusal};
 use jobyard_transport::{ConnectOptions, GrpcControl, GrpcTransport};
@@ -163,19 +165,46 @@ async fn second_address_is_tried_when_the_first_is_silent() {
         .expect("the second answers");
 }
 
-#[tokio::test]
-async fn sessions_end_when_the_server_is_dropped() {
-    let master = Master::quiet().await;
+async fn session(master: &Master) -> Session {
     let options = ConnectOptions::default();
     let tls = master.authority.worker(worker_id());
     let transport = GrpcTransport::new(master.endpoints(), &tls, options).unwrap();
     let boot = BootId::from_uuid(Uuid::from_u128(1));
     let hello = Hello::new(boot, boot, WorkerFacts::default(), TagSet::new(), 1);
-    let mut session = soon(transport.connect(hello)).await.unwrap();
+    soon(transport.connect(hello)).await.unwrap()
+}
+
+#[tokio::test]
+async fn sessions_end_when_the_server_is_dropped() {
+    let master = Master::quiet().await;
+    let mut session = session(&master).await;
     master.server.abort();
     let over = soon(session.control.receiver.receive()).await;
     assert!(
         matches!(over, Err(LinkError::Lost { .. } | LinkError::Closed)),
         "{over:?}"
     );
+}
+
+#[tokio::test]
+async fn server_that_is_told_to_stop_lets_sessions_end_by_themselves() {
+    let mut master = Master::quiet().await;
+    let mut session = session(&master).await;
+    master.stop.cancel();
+    let newcomer = open_session(&master, &master.authority.worker(worker_id())).await;
+    assert!(
+        matches!(newcomer, Err(ConnectError::Unreachable { .. })),
+        "{newcomer:?}"
+    );
+    let sent = session
+        .control
+        .sender
+        .send(vec![WorkerMessage::Heartbeat])
+        .await;
+    sent.expect("the session lives on");
+    assert!(!master.server.is_finished());
+    drop(session);
+    soon(&mut master.server)
+        .await
+        .expect("it returns once the last session is over");
 }

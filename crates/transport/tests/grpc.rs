@@ -1,10 +1,12 @@
 //! gRPC over mutual TLS keeps the contract of transports.
 
-#[expect(
+#![expect(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
-    reason = "the test files share a master and each uses a part of it"
+    reason = "the test files share a master; each uses a part of it, and a failure there is one of the test"
 )]
+
 mod support;
 
 mod grpc {
@@ -41,4 +43,13 @@ mod grpc {
     }
 
     jobyard_testkit::transport_suite!(#[tokio::test], Factory::default());
+
+    mod on_several_threads {
+        use super::Factory;
+
+        jobyard_testkit::transport_suite!(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)],
+            Factory::default()
+        );
+    }
 }

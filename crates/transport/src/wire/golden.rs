@@ -106,7 +106,7 @@ fn spec() -> ValidSpec {
     spec.worker = Some("builder-1".to_owned());
     spec.queue = "ci".to_owned();
     spec.slots = 2;
-    spec.timeout = Some(Duration::from_secs(600));
+    spec.timeout = Some(Duration::from_mins(10));
     spec.grace = Duration::from_millis(2_500);
     spec.infra_retries = 5;
     spec.repeatable = true;
@@ -467,7 +467,7 @@ fn workers_and_tokens() {
     golden::<v1::Worker, _>("worker", &worker);
     let mut token = NewToken::default();
     token.uses = 10;
-    token.ttl = Duration::from_secs(3_600);
+    token.ttl = Duration::from_hours(1);
     token.tags = vec!["rust".parse().unwrap()];
     golden::<v1::CreateTokenRequest, _>("create_token_request", &token);
     let mut info = TokenInfo::new("ab12".to_owned(), at(0), at(1), 9);

@@ -149,7 +149,7 @@ pub fn spec() -> ValidSpec {
     spec.name = Some("unit tests".to_owned());
     spec.requirements = vec!["os=linux|darwin".parse().unwrap(), "gpu".parse().unwrap()];
     spec.worker = Some("builder-1".to_owned());
-    spec.queue = "ci".to_owned();
+    spec.queue = "ci".into();
     spec.slots = 2;
     spec.timeout = Some(Duration::from_millis(1_500));
     spec.grace = Duration::ZERO;
@@ -240,9 +240,9 @@ pub fn worker() -> Worker {
     let id = WorkerId::from_uuid(Uuid::from_u128(5));
     let mut worker = Worker::new(id, "builder-1".to_owned(), Timestamp::from_micros(1));
     worker.facts = WorkerFacts::default();
-    worker.facts.host = "h".to_owned();
+    worker.facts.host = "h".into();
     worker.facts.memory_bytes = 1 << 40;
-    worker.address = "10.0.0.1:1".to_owned();
+    worker.address = "10.0.0.1:1".into();
     worker.tags = TagSet::try_from(vec!["os=linux".parse().unwrap()]).unwrap();
     worker.slots = 8;
     worker.slots_used = 1;
@@ -262,12 +262,12 @@ pub fn token_info() -> TokenInfo {
 
 pub fn status() -> MasterStatus {
     let mut status = MasterStatus::default();
-    status.name = "ci".to_owned();
-    status.version = "0.1.0".to_owned();
+    status.name = "ci".into();
+    status.version = "0.1.0".into();
     status.epoch = Epoch(4);
     status.started_at = Timestamp::from_micros(3);
     status.listen = Some("[::1]:7411".parse().unwrap());
-    status.store = "sqlite".to_owned();
+    status.store = "sqlite".into();
     status.workers.insert("active".to_owned(), 2);
     status.jobs.insert("queued".to_owned(), 5);
     status.queues.insert("ci".to_owned(), 5);

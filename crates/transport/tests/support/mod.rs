@@ -23,7 +23,7 @@ use control::FakeControl;
 
 /// A generous guard around what should take milliseconds.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future)
+    tokio::time::timeout(Duration::from_mins(1), future)
         .await
         .expect("it happens within a minute")
 }
@@ -34,7 +34,8 @@ pub struct Master {
     pub authority: Arc<Authority>,
     pub control: Arc<FakeControl>,
     pub server: JoinHandle<()>,
-    _stop: DropGuard,
+    pub stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
 }
 
 impl Master {
@@ -58,7 +59,8 @@ impl Master {
             authority,
             control,
             server,
-            _stop: stop.drop_guard(),
+            stop: stop.clone(),
+            _stop_when_dropped: stop.drop_guard(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_core::Stream;
 use futures_util::StreamExt;
 use jobyard_core::{Authenticator, Control, EnrolmentHandler, SessionHandler};
 use tokio::net::TcpListener;
@@ -98,11 +99,9 @@ impl Server {
     }
 }
 
-type Incoming = ReceiverStream<Connection>;
+type Accepted = Result<Connection, Infallible>;
 
-fn incoming(
-    connections: mpsc::Receiver<Connection>,
-) -> futures_util::stream::Map<Incoming, fn(Connection) -> Result<Connection, Infallible>> {
+fn incoming(connections: mpsc::Receiver<Connection>) -> impl Stream<Item = Accepted> {
     ReceiverStream::new(connections).map(Ok)
 }
 

@@ -63,7 +63,7 @@ impl WorkerSession for SessionService {
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let peer = caller::worker(&request)?;
         let mut frames = request.into_inner();
-        let (hello, id) = opening(first(&mut frames).await?).map_err(invalid)?;
+        let (hello, id) = opening(first(&mut frames).await?).map_err(|error| invalid(&error))?;
         let guard = self.sessions.open(peer.id, id);
         let ending = guard.ending().clone();
         let (link, to_worker): (Link<MasterMessage, WorkerMessage>, _) =
@@ -81,7 +81,8 @@ impl WorkerSession for SessionService {
     ) -> Result<Response<Self::UploadStream>, Status> {
         let peer = caller::worker(&request)?;
         let mut frames = request.into_inner();
-        let (attempt, offset, session) = upload(first(&mut frames).await?).map_err(invalid)?;
+        let (attempt, offset, session) =
+            upload(first(&mut frames).await?).map_err(|error| invalid(&error))?;
         let ending = self
             .sessions
             .upload(peer.id, session)
@@ -109,8 +110,8 @@ async fn first<F>(frames: &mut Streaming<F>) -> Result<F, Status> {
     }
 }
 
-fn invalid(error: InvalidMessage) -> Status {
-    status::of_refusal(&status::invalid_refusal(&error))
+fn invalid(error: &InvalidMessage) -> Status {
+    status::of_refusal(&status::invalid_refusal(error))
 }
 
 fn opening(frame: v1::WorkerFrame) -> Result<(Hello, Uuid), InvalidMessage> {
