@@ -49,11 +49,13 @@
 
 pub mod agent;
 pub mod facts;
+mod identity;
 pub mod journal;
 mod shell;
 pub mod spool;
 mod uploader;
 
+pub use self::identity::{Identity, IdentityError, JOIN_PATIENCE, Join, JoinError};
 pub use self::shell::{
     DataDirLock, LockError, StartWorkerError, Worker, WorkerConfig, WorkerHandle,
 };

@@ -1,0 +1,309 @@
+//! What the worker is told, put together from flags, environment and file.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use jobyard_core::{Executor, MAX_WORKER_SLOTS, Tag, TagSet, WorkerFacts, check_name};
+use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
+use jobyard_pki::{JoinToken, MAX_TOKEN_CHARS};
+use jobyard_worker::agent::ShutdownMode;
+use jobyard_worker::facts;
+
+use crate::duration::parse_duration;
+use crate::file::ConfigFile;
+use crate::options::{LogFormat, OnTerm, Options};
+
+/// Long enough for most builds, short enough for a machine that shuts down.
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
+const DEFAULT_DATA: &str = ".jobyard-worker";
+/// Holds a join token.
+const JOIN_VARIABLE: &str = "JOBYARD_JOIN";
+
+/// What came out.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) data: PathBuf,
+    pub(crate) masters: Vec<String>,
+    pub(crate) join: TokenSource,
+    pub(crate) name: String,
+    pub(crate) slots: u32,
+    pub(crate) tags: TagSet,
+    pub(crate) facts: WorkerFacts,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) executors: Vec<Arc<dyn Executor>>,
+    pub(crate) on_term: ShutdownMode,
+    pub(crate) log_format: LogFormat,
+    pub(crate) log_level: String,
+}
+
+impl Options {
+    /// Puts flags, environment and file together.
+    pub(crate) fn settle(self) -> anyhow::Result<Settings> {
+        let file = self
+            .config
+            .as_deref()
+            .map(ConfigFile::read)
+            .transpose()?
+            .unwrap_or_default();
+        allow_root(self.allow_root_jobs || file.allow_root_jobs)?;
+        let on_term = shutdown_mode(&self, &file)?;
+        let env = environment(&self, &file)?;
+        let masters = if self.master.is_empty() {
+            file.master
+        } else {
+            self.master
+        };
+        ensure!(
+            !masters.is_empty(),
+            "--master: say where the master is, as in ci.example.org:7411"
+        );
+        let facts = facts::of_this_machine();
+        let executors: Vec<Arc<dyn Executor>> = vec![Arc::new(ProcessExecutor::new())];
+        let mut tags = TagSet::new();
+        if !self.no_auto_tags && !file.no_auto_tags {
+            let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+            tags = facts::auto_tags(&facts, path, &executors);
+        }
+        add_tags(&mut tags, self.tag.iter().chain(&file.tag))?;
+        let slots = self.slots.or(file.slots).unwrap_or(facts.cores);
+        ensure!(
+            (1..=MAX_WORKER_SLOTS).contains(&slots),
+            "--slots: {slots} is not between 1 and {MAX_WORKER_SLOTS}"
+        );
+        Ok(Settings {
+            data: self
+                .data
+                .or(file.data)
+                .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
+            masters,
+            join: TokenSource {
+                word: self.join,
+                file: self.join_file.or(file.join_file),
+            },
+            name: name(self.name.or(file.name), &facts)?,
+            slots,
+            tags,
+            facts,
+            env,
+            executors,
+            on_term,
+            log_format: self
+                .log_format
+                .or(file.log_format)
+                .unwrap_or(LogFormat::Text),
+            log_level: self
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+/// Where the join token is.
+#[derive(Default)]
+pub(crate) struct TokenSource {
+    word: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for TokenSource {
+    /// Leaves the token out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenSource")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TokenSource {
+    /// Reads the token, which has to be there.
+    pub(crate) fn read(&self, data: &Path) -> anyhow::Result<JoinToken> {
+        let text = if let Some(word) = &self.word {
+            tracing::warn!(
+                "--join shows the token in the list of processes: prefer --join-file or {JOIN_VARIABLE}"
+            );
+            word.clone()
+        } else if let Some(file) = &self.file {
+            read_token(file)?
+        } else if let Ok(word) = std::env::var(JOIN_VARIABLE) {
+            word
+        } else {
+            bail!(
+                "this machine has not joined a cluster yet ({} has no identity): make a token with \
+                 `jobyard token create` and pass it with --join-file",
+                data.display()
+            )
+        };
+        JoinToken::parse(&text).context("the join token is not usable")
+    }
+}
+
+fn read_token(file: &Path) -> anyhow::Result<String> {
+    let limit = MAX_TOKEN_CHARS as u64 * 2;
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|file| file.take(limit).read_to_string(&mut text))
+    };
+    read.with_context(|| format!("--join-file: {} cannot be read", file.display()))?;
+    Ok(text)
+}
+
+/// Whoever can submit jobs to a worker of root can do everything on its machine, so somebody has to want that.
+fn allow_root(allowed: bool) -> anyhow::Result<()> {
+    ensure!(
+        allowed || !rustix::process::geteuid().is_root(),
+        "jobs would run as root: start the worker as another user, or say --allow-root-jobs"
+    );
+    Ok(())
+}
+
+fn shutdown_mode(options: &Options, file: &ConfigFile) -> anyhow::Result<ShutdownMode> {
+    let from_file = file
+        .drain_timeout
+        .as_deref()
+        .map(parse_duration)
+        .transpose();
+    let from_file = from_file.map_err(|problem| anyhow::anyhow!("drain-timeout: {problem}"))?;
+    let timeout = options.drain_timeout.or(from_file).unwrap_or(DRAIN_TIMEOUT);
+    match options.on_term.or(file.on_term).unwrap_or(OnTerm::Drain) {
+        OnTerm::Drain => Ok(ShutdownMode::Drain { timeout }),
+        OnTerm::Stop => Ok(ShutdownMode::Stop),
+        OnTerm::Detach => {
+            bail!("--on-term detach: this version cannot leave jobs running; use drain or stop")
+        }
+    }
+}
+
+/// What is passed on, then what is set; flags win over the file.
+fn environment(options: &Options, file: &ConfigFile) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut env = BTreeMap::new();
+    for name in file.pass_env.iter().chain(&options.pass_env) {
+        match std::env::var(name) {
+            Ok(value) => drop(env.insert(name.clone(), value)),
+            Err(std::env::VarError::NotPresent) => {}
+            Err(_) => bail!("--pass-env: {name} is not valid UTF-8"),
+        }
+    }
+    env.extend(file.env.clone());
+    for setting in &options.env {
+        let (name, value) = setting
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .with_context(|| format!("--env: `{setting}` is not NAME=VALUE"))?;
+        env.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(env)
+}
+
+fn add_tags<'a>(tags: &mut TagSet, texts: impl Iterator<Item = &'a String>) -> anyhow::Result<()> {
+    for text in texts {
+        let tag: Tag = text.parse().with_context(|| format!("--tag {text}"))?;
+        tags.insert(tag).with_context(|| format!("--tag {text}"))?;
+    }
+    Ok(())
+}
+
+/// The name that was asked for, or the host name as far as it makes one.
+fn name(wanted: Option<String>, facts: &WorkerFacts) -> anyhow::Result<String> {
+    if let Some(name) = wanted {
+        check_name(&name).map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;
+        return Ok(name);
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let host: String = facts
+        .host
+        .chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .take(jobyard_core::MAX_NAME_BYTES)
+        .collect();
+    check_name(&host)
+        .map_err(|_| anyhow::anyhow!("--name: this machine has no usable host name"))?;
+    Ok(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn settle(arguments: &[&str]) -> anyhow::Result<Settings> {
+        let program = ["jobyard-worker", "--allow-root-jobs"];
+        Options::try_parse_from(program.iter().chain(arguments))?.settle()
+    }
+
+    fn problem(arguments: &[&str]) -> String {
+        format!("{:#}", settle(arguments).expect_err("a refusal"))
+    }
+
+    #[test]
+    fn the_defaults_need_only_a_master() {
+        let settings = settle(&["--master", "m:1"]).unwrap();
+        assert_eq!(settings.data, PathBuf::from(DEFAULT_DATA));
+        assert_eq!(
+            settings.on_term,
+            ShutdownMode::Drain {
+                timeout: DRAIN_TIMEOUT
+            }
+        );
+        assert!(settings.tags.has_key("os") && settings.slots >= 1);
+        assert!(problem(&[]).contains("--master"));
+    }
+
+    #[test]
+    fn refuse_what_cannot_be_meant() {
+        let refuse = |argument: &str, value: &str| {
+            let problem = problem(&["--master", "m:1", argument, value]);
+            assert!(problem.contains(argument), "{problem}");
+        };
+        refuse("--slots", "0");
+        refuse("--tag", "a b");
+        refuse("--env", "=x");
+        refuse("--name", "a/b");
+        refuse("--on-term", "detach");
+        refuse("--drain-timeout", "soon");
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("worker.toml");
+        let text = "master = [\"file:1\"]\nslots = 3\ntag = [\"a\"]\non-term = \"stop\"\n\
+                    no-auto-tags = true\n[env]\nA = \"file\"\nB = \"file\"\n";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let settings = settle(&[
+            "--config", path, "--slots", "5", "--tag", "b", "--env", "A=flag",
+        ])
+        .unwrap();
+        assert_eq!(
+            (settings.slots, settings.masters),
+            (5, vec!["file:1".to_owned()])
+        );
+        let tags: Vec<String> = settings.tags.iter().map(|tag| tag.to_string()).collect();
+        assert_eq!(tags, ["a", "b"]);
+        assert_eq!(
+            (settings.env["A"].as_str(), settings.env["B"].as_str()),
+            ("flag", "file")
+        );
+        assert_eq!(settings.on_term, ShutdownMode::Stop);
+    }
+
+    #[test]
+    fn a_missing_token_says_what_to_do() {
+        let source = TokenSource::default();
+        if std::env::var(JOIN_VARIABLE).is_err() {
+            let problem = source.read(Path::new("data")).unwrap_err().to_string();
+            assert!(problem.contains("jobyard token create"), "{problem}");
+        }
+    }
+}
