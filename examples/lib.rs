@@ -3,6 +3,7 @@
 //!
 //! | example | shows |
 //! |---|---|
+//! | `embedded` | master and worker inside one program, through the facade |
 //! | `scheduler_only` | the scheduler alone in a host without runtime: who runs where, and why one waits |
 
 #![forbid(unsafe_code)]

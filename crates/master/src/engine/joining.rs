@@ -2,7 +2,7 @@
 
 use jobyard_core::{
     AdminState, AuditEntry, Change, ControlError, NewToken, Now, Refusal, RefusalReason, TagSet,
-    WorkerId, check_name,
+    TextProblem, WorkerId, check_name,
 };
 use jobyard_pki::{Admission, Denial, TokenRecord};
 use jobyard_scheduler::Event;
@@ -106,6 +106,42 @@ impl Engine {
         self.reply(reply, answer);
     }
 
+    /// A worker of this program joins without token and certificate, or is the one that joined under this name before.
+    pub(super) fn on_admit_local(
+        &mut self,
+        now: Now,
+        reply: ReplyTo,
+        name: String,
+        fresh: WorkerId,
+    ) {
+        let known = self
+            .tables
+            .names
+            .get(&name)
+            .and_then(|id| self.tables.workers.get(id));
+        let answer = match known {
+            Some(entry) if entry.record.key.is_none() => Answer::Enrolled {
+                worker: entry.record.id,
+                name,
+            },
+            Some(_) => Answer::Denied(name_taken(&name).0),
+            None => match check_name(&name) {
+                Ok(()) => {
+                    let record = WorkerRecord::new(fresh, self.next_worker(), name, now.wall);
+                    let name = self.add_worker(now, record);
+                    let subject = fresh.to_string();
+                    self.audit(AuditEntry::new(now.wall, "host", "enrol", subject, "ok"));
+                    Answer::Enrolled {
+                        worker: fresh,
+                        name,
+                    }
+                }
+                Err(problem) => Answer::Denied(bad_name(&problem).0),
+            },
+        };
+        self.reply(reply, answer);
+    }
+
     fn admit(
         &mut self,
         now: Now,
@@ -140,24 +176,10 @@ impl Engine {
             return Err(banned());
         }
         if let Err(problem) = check_name(&joining.name) {
-            let message = format!("the worker's name cannot be used: {problem}");
-            return Err((Refusal::new(RefusalReason::Invalid, &message), message));
-        }
-        if joining.name.parse::<WorkerId>().is_ok() {
-            // Commands and jobs name workers by name or id: nobody may pass for another.
-            let message = "the worker's name looks like an id: choose another with --name";
-            let refusal = Refusal::new(RefusalReason::Invalid, message);
-            return Err((refusal, message.to_owned()));
+            return Err(bad_name(&problem));
         }
         if self.tables.names.contains_key(&joining.name) {
-            let message = format!(
-                "a worker named `{}` exists already: choose another with --name, or remove it first",
-                joining.name
-            );
-            return Err((
-                Refusal::new(RefusalReason::AlreadyExists, &message),
-                message,
-            ));
+            return Err(name_taken(&joining.name));
         }
         Ok(())
     }
@@ -169,24 +191,50 @@ impl Engine {
         worker: WorkerId,
         token_tags: TagSet,
     ) -> String {
-        let sequence = self.tables.workers.len() as u64 + 1;
-        let mut record = WorkerRecord::new(worker, sequence, joining.name.clone(), now.wall);
+        let mut record =
+            WorkerRecord::new(worker, self.next_worker(), joining.name.clone(), now.wall);
         record.facts = joining.facts.clone();
         record.token_tags = token_tags;
         record.key = Some(joining.key);
+        self.tables.keys.insert(joining.key, worker);
+        self.add_worker(now, record)
+    }
+
+    /// The place of the next worker in the order of enrolment.
+    fn next_worker(&self) -> u64 {
+        self.tables.workers.len() as u64 + 1
+    }
+
+    /// A new member. Gives its name.
+    fn add_worker(&mut self, now: Now, record: WorkerRecord) -> String {
+        let worker = record.id;
         self.outbox.changes.push(Change::Put(record.to_record()));
         self.outbox.effects.push(Effect::Membership {
             worker,
             member: true,
         });
         self.tables.names.insert(record.name.clone(), worker);
-        self.tables.keys.insert(joining.key, worker);
         let entry = WorkerEntry::new(record);
         let (offer, name) = (entry.offer(), entry.record.name.clone());
         self.tables.workers.insert(worker, entry);
         self.schedule(now, Event::WorkerJoined(offer));
         name
     }
+}
+
+fn bad_name(problem: &TextProblem) -> (Refusal, String) {
+    let message = format!("the worker's name cannot be used: {problem}");
+    (Refusal::new(RefusalReason::Invalid, &message), message)
+}
+
+fn name_taken(name: &str) -> (Refusal, String) {
+    let message = format!(
+        "a worker named `{name}` exists already: choose another with --name, or remove it first"
+    );
+    (
+        Refusal::new(RefusalReason::AlreadyExists, &message),
+        message,
+    )
 }
 
 fn banned() -> (Refusal, String) {

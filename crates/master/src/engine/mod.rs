@@ -152,6 +152,9 @@ impl Engine {
             } => {
                 self.audit(AuditEntry::new(now.wall, who, action, subject, cause));
             }
+            Input::AdmitLocal { reply, name, fresh } => {
+                self.on_admit_local(now, reply, name, fresh);
+            }
             Input::DeadlineReached => self.on_deadline(now),
         }
     }

@@ -56,6 +56,32 @@ impl EnrolmentHandler for Master {
 }
 
 impl Master {
+    /// Makes a worker inside this program a member, without token and certificate: the program vouches for it. The same
+    /// name gives the same worker again, also after a restart. Connect it through an in-process transport.
+    ///
+    /// # Errors
+    ///
+    /// When the name cannot be used, or a worker that joined over the network has it.
+    pub async fn admit_local(&self, name: &str) -> Result<WorkerId, Refusal> {
+        let (reply, answer) = self.shared.replies.expect();
+        let fresh = WorkerId::from_uuid(Uuid::now_v7());
+        let input = Input::AdmitLocal {
+            reply,
+            name: name.to_owned(),
+            fresh,
+        };
+        self.shared
+            .inbox
+            .tell(input)
+            .await
+            .map_err(|problem| unavailable(&problem))?;
+        match answer.await {
+            Ok(Answer::Enrolled { worker, .. }) => Ok(worker),
+            Ok(Answer::Denied(refusal)) => Err(refusal),
+            Ok(_) | Err(_) => Err(unavailable(&"the master is starting anew; try again")),
+        }
+    }
+
     /// The worker and the use of its token are durable: now its key is signed.
     async fn sign(
         &self,
