@@ -5,8 +5,11 @@ use std::time::Duration;
 use jobyard_core::ControlError;
 use tokio::time::Instant;
 
-/// How long a single call is repeated: a master that restarts is back in a few seconds.
-pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a question is repeated. Short, because a person waits for the answer, and "there is no master" is one.
+const CALL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long something that must not be left undone is repeated: a master that restarts is back by then.
+const FIRM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a follower tries to reach the master again: as long as an upgrade that goes wrong and is mended.
 pub(crate) const FOLLOW_PATIENCE: Duration = Duration::from_mins(15);
@@ -58,12 +61,30 @@ impl Retry {
     }
 }
 
-/// Repeats a call that may be repeated until it succeeds or it is pointless to go on.
-pub(crate) async fn repeat<T, F>(mut call: impl FnMut() -> F) -> Result<T, ControlError>
+/// Repeats a question for a moment.
+pub(crate) async fn repeat<T, F>(call: impl FnMut() -> F) -> Result<T, ControlError>
 where
     F: Future<Output = Result<T, ControlError>>,
 {
-    let mut retry = Retry::new(CALL_PATIENCE);
+    repeat_for(CALL_PATIENCE, call).await
+}
+
+/// Repeats a call that may be repeated until it succeeds, or it is pointless to go on.
+pub(crate) async fn insist<T, F>(call: impl FnMut() -> F) -> Result<T, ControlError>
+where
+    F: Future<Output = Result<T, ControlError>>,
+{
+    repeat_for(FIRM_PATIENCE, call).await
+}
+
+async fn repeat_for<T, F>(
+    patience: Duration,
+    mut call: impl FnMut() -> F,
+) -> Result<T, ControlError>
+where
+    F: Future<Output = Result<T, ControlError>>,
+{
+    let mut retry = Retry::new(patience);
     loop {
         match call().await {
             Ok(value) => return Ok(value),
@@ -88,7 +109,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn repeat_until_the_master_is_back() {
         let calls = Cell::new(0);
-        let result = repeat(|| {
+        let result = insist(|| {
             calls.set(calls.get() + 1);
             let answer = if calls.get() < 4 {
                 Err(ControlError::unavailable("restarts"))

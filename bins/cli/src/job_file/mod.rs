@@ -7,4 +7,4 @@ mod shape;
 
 pub(crate) use entry::{Draft, DurationText, Entry, ExecutorText, SizeText};
 pub(crate) use format::Format;
-pub(crate) use parse::{FileJob, JobFileError, MAX_FILE_BYTES, parse};
+pub(crate) use parse::{FileJob, MAX_FILE_BYTES, parse};

@@ -163,11 +163,28 @@ fn json_entries(text: &str) -> Result<Vec<Entry>, Problem> {
         Some(Err(error)) => Err(problem(error)),
         Some(Ok(Shape::List)) => serde_json::from_str(text).map_err(problem),
         Some(Ok(Shape::Jobs)) => Ok(serde_json::from_str::<Many>(text).map_err(problem)?.jobs),
-        // One job, or one a line.
-        Some(Ok(Shape::One)) => serde_json::Deserializer::from_str(text)
-            .into_iter::<Entry>()
-            .collect::<Result<_, _>>()
-            .map_err(problem),
+        Some(Ok(Shape::One)) => json_lines(text).map_err(|(start, error)| {
+            let mut problem = problem(error);
+            // What is wrong with a job as a whole is at its beginning.
+            problem.place = problem.place.or(Some(place_of(text, start)));
+            problem
+        }),
+    }
+}
+
+/// One job, or one a line; an error with the offset at which its job begins.
+fn json_lines(text: &str) -> Result<Vec<Entry>, (usize, serde_json::Error)> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Entry>();
+    let mut entries = Vec::new();
+    loop {
+        let end = stream.byte_offset();
+        let rest = text.get(end..).unwrap_or_default();
+        let start = end + (rest.len() - rest.trim_start().len());
+        match stream.next() {
+            None => return Ok(entries),
+            Some(Ok(entry)) => entries.push(entry),
+            Some(Err(error)) => return Err((start, error)),
+        }
     }
 }
 
@@ -453,6 +470,11 @@ mod tests {
         }
         let list = "- command: [a]\n- command: [b]\n  slots: 0\n";
         let error = refusal("a.yaml", list);
+        assert!(error.contains("line 2"), "{error}");
+        let lines = "{\"command\":[\"a\"]}\n\n{\"slots\":1}\n";
+        let error = refusal("a.jsonl", lines);
+        assert!(error.contains("line 3, column 1"), "{error}");
+        let error = refusal("a.json", "[{\"command\":[\"a\"]},\n{\"slots\":1}]");
         assert!(error.contains("line 2"), "{error}");
     }
 

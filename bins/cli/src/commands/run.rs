@@ -1,0 +1,369 @@
+//! `jobyard run`
+
+use std::time::Duration;
+
+use clap::Args;
+use jobyard_core::{
+    ControlError, Explanation, JobId, JobState, LogQuery, NewJob, Outcome, StopOptions, WaitVerdict,
+};
+use tokio::task::JoinSet;
+
+use crate::context::Context;
+use crate::failure::{EXIT_CANCELLED, Failure, exit_of, sentence};
+use crate::follow::{Followed, Follower};
+use crate::interrupts::Interrupts;
+use crate::job_options::JobOptions;
+use crate::printer::{PrintOptions, Printer};
+use crate::retry::insist;
+use crate::submission::submit_all;
+use crate::views::LogLine;
+
+/// How long a job may say nothing before its follower asks whether it can run at all.
+const ASK_AFTER: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    jobyard run -- make test\n  \
+    jobyard run --tag os=linux --tag has=docker --timeout 30m --env CI_JOB=lint -- ./ci/lint\n\n\
+    Ctrl-C stops the job and shows its end; a second one leaves it alone and returns.")]
+pub(crate) struct RunArgs {
+    /// On a terminal: escape nothing that the job prints
+    #[arg(long)]
+    raw: bool,
+
+    #[command(flatten)]
+    pub(crate) job: JobOptions,
+}
+
+/// Submits a job, shows its output, and exits like it.
+pub(crate) async fn run(
+    context: &mut Context,
+    args: RunArgs,
+    interrupts: &mut Interrupts,
+) -> Result<u8, Failure> {
+    let options = PrintOptions {
+        merge: args.job.merge,
+        raw: args.raw,
+        ..context.print_options()
+    };
+    let program = args.job.command.first().cloned().unwrap_or_default();
+    let job = args.job.job()?.job;
+    run_job(context, job, &program, options, interrupts).await
+}
+
+/// Submits a job and stays with it to its end.
+pub(super) async fn run_job(
+    context: &mut Context,
+    job: NewJob,
+    program: &str,
+    options: PrintOptions,
+    interrupts: &mut Interrupts,
+) -> Result<u8, Failure> {
+    let id = job.id;
+    tokio::select! {
+        result = submit_all(context, vec![job], async |_, _| Ok(())) => result?,
+        () = interrupts.next() => {
+            return Err(Failure::interrupted("interrupted before the master had answered")
+                .with_hint(format!("if it has accepted the job, `jobyard stop {id}` stops it")));
+        }
+    }
+    if context.json {
+        context
+            .console
+            .json(&LogLine::Submitted { job_id: id })
+            .await?;
+    }
+    let end = Watch::new(context, id)
+        .to_the_end(context, options, interrupts)
+        .await?;
+    let Some(outcome) = end else {
+        return Ok(EXIT_CANCELLED);
+    };
+    if !context.json
+        && let Some(text) = sentence(id, &outcome, Some(program))
+    {
+        context.console.note(&text).await;
+    }
+    Ok(exit_of(&outcome))
+}
+
+/// What was asked of the master beside the following, and has been answered.
+enum Answer {
+    Stopped(Result<JobState, ControlError>),
+    Explained(Result<Explanation, ControlError>),
+}
+
+/// Stays with one job.
+struct Watch {
+    id: JobId,
+    asked: JoinSet<Answer>,
+    /// Ctrl-C came once.
+    stopping: bool,
+    /// Whether any output has come.
+    heard: bool,
+    /// Nobody reads our standard output any more; the job goes on all the same.
+    unread: bool,
+    control: std::sync::Arc<dyn jobyard_core::Control>,
+    caller: jobyard_core::Caller,
+}
+
+impl Watch {
+    fn new(context: &Context, id: JobId) -> Self {
+        Self {
+            id,
+            asked: JoinSet::new(),
+            stopping: false,
+            heard: false,
+            unread: false,
+            control: std::sync::Arc::clone(&context.control),
+            caller: context.request(),
+        }
+    }
+
+    /// Shows everything up to the outcome; `None` if the person left before.
+    async fn to_the_end(
+        mut self,
+        context: &mut Context,
+        options: PrintOptions,
+        interrupts: &mut Interrupts,
+    ) -> Result<Option<Outcome>, Failure> {
+        let mut query = LogQuery::new(self.id);
+        query.follow = true;
+        let mut follower = Follower::new(&*context.control, &context.caller, query);
+        let mut printer = Printer::new(&mut context.console, options);
+        let ask = tokio::time::sleep(ASK_AFTER);
+        tokio::pin!(ask);
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                followed = follower.next() => {
+                    let followed = followed.map_err(|problem| self.lost(problem))?;
+                    if let Some(outcome) = self.on_followed(followed, &mut printer).await? {
+                        return Ok(Some(outcome));
+                    }
+                }
+                () = interrupts.next() => {
+                    if self.stopping {
+                        let id = self.id;
+                        printer.note(&format!(
+                            "job {id} is left alone: `jobyard logs --follow {id}` shows it again"
+                        )).await;
+                        return Ok(None);
+                    }
+                    self.stop();
+                }
+                () = &mut ask, if !asked => {
+                    asked = true;
+                    self.ask_why();
+                }
+                Some(Ok(answer)) = self.asked.join_next() => self.on_answer(answer, &mut printer).await,
+            }
+        }
+    }
+
+    /// Shows one piece; the outcome at the end.
+    async fn on_followed(
+        &mut self,
+        followed: Followed,
+        printer: &mut Printer<'_>,
+    ) -> Result<Option<Outcome>, Failure> {
+        let shown = match followed {
+            Followed::Chunk { attempt, chunk } => {
+                self.heard = true;
+                if self.unread {
+                    return Ok(None);
+                }
+                printer.chunk(attempt, &chunk).await
+            }
+            Followed::AttemptEnd { attempt, log } => {
+                self.heard = true;
+                printer.attempt_end(attempt, &log).await
+            }
+            Followed::Lost { problem } => {
+                printer.note(&format!("{problem}; trying again")).await;
+                return Ok(None);
+            }
+            Followed::End {
+                outcome: Some(outcome),
+            } => {
+                self.tolerate(printer.end(Some(&outcome)).await)?;
+                return Ok(Some(outcome));
+            }
+            // A master that ends a following without an outcome is about to go.
+            Followed::End { outcome: None } => {
+                return Err(self.lost(ControlError::unavailable("it ended the following")));
+            }
+        };
+        self.tolerate(shown)?;
+        Ok(None)
+    }
+
+    /// A closed pipe ends the printing, not the job.
+    fn tolerate(&mut self, shown: std::io::Result<()>) -> Result<(), Failure> {
+        match shown.map_err(Failure::from) {
+            Err(failure) if failure.is_closed_pipe() => self.unread = true,
+            other => other?,
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        let (control, caller, id) = (self.control.clone(), self.caller.clone(), self.id);
+        self.asked.spawn(async move {
+            let options = StopOptions::default();
+            Answer::Stopped(insist(|| control.stop(&caller, id, options)).await)
+        });
+    }
+
+    fn ask_why(&mut self) {
+        if self.heard {
+            return;
+        }
+        let (control, caller, id) = (self.control.clone(), self.caller.clone(), self.id);
+        self.asked
+            .spawn(async move { Answer::Explained(control.explain(&caller, id).await) });
+    }
+
+    async fn on_answer(&mut self, answer: Answer, printer: &mut Printer<'_>) {
+        let id = self.id;
+        match answer {
+            Answer::Stopped(Ok(_)) => {}
+            Answer::Stopped(Err(problem)) => {
+                self.stopping = false;
+                printer
+                    .note(&format!("job {id} could not be stopped: {problem}"))
+                    .await;
+            }
+            Answer::Explained(Ok(why)) if why.verdict == Some(WaitVerdict::Never) => {
+                let reason = why
+                    .reasons
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                printer.note(&format!(
+                    "no worker can run the job: {reason}; it waits for one, `jobyard explain {id}` says more"
+                )).await;
+            }
+            // Why it waits a little is nobody's concern, and the question was only asked to help.
+            Answer::Explained(_) => {}
+        }
+    }
+
+    fn lost(&self, problem: ControlError) -> Failure {
+        let id = self.id;
+        Failure::from(problem)
+            .with_context(format!("job {id} cannot be followed any more"))
+            .with_hint(format!(
+                "it goes on: `jobyard logs --follow {id}` shows it again"
+            ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::scripted;
+    use crate::testing::{Reply, attempt, chunk, job_id, piece};
+    use jobyard_core::{Exit, LogItem, LogStatus, OutputStream, StartFailure, WaitReason};
+    use tokio::sync::mpsc;
+
+    fn args(command: &str) -> RunArgs {
+        RunArgs {
+            raw: false,
+            job: JobOptions {
+                id: Some(job_id()),
+                command: vec![command.to_owned()],
+                ..JobOptions::default()
+            },
+        }
+    }
+
+    fn end(outcome: Outcome) -> Vec<Result<LogItem, ControlError>> {
+        vec![
+            Ok(LogItem::AttemptEnd {
+                attempt: attempt(1),
+                log: LogStatus::open(0),
+            }),
+            Ok(LogItem::End {
+                outcome: Some(outcome),
+            }),
+        ]
+    }
+
+    fn no_interrupts() -> Interrupts {
+        Interrupts::of_channel(mpsc::channel(1).1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exit_like_the_job_with_its_output_where_it_belongs() {
+        let (mut context, control, out, err) = scripted();
+        let mut items = vec![
+            chunk(1, 0, "out"),
+            piece(1, 3, OutputStream::Stderr, b"err"),
+        ];
+        items.extend(end(Outcome::of_exit(Exit::Exited(7))));
+        control.logs([Reply::Stream(items)]);
+        let exit = run(&mut context, args("make"), &mut no_interrupts()).await;
+        assert_eq!(exit, Ok(7));
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("out", "err"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_is_not_there_is_said_so() {
+        let (mut context, control, _, err) = scripted();
+        let cause = StartFailure::NotFound;
+        control.logs([Reply::Stream(end(Outcome::StartFailed { cause }))]);
+        let exit = run(&mut context, args("nope"), &mut no_interrupts()).await;
+        assert_eq!(exit, Ok(127));
+        assert!(
+            err.text().contains("`nope` was not found"),
+            "{}",
+            err.text()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ctrl_c_stops_the_job_and_a_second_one_leaves_it_alone() {
+        let (mut context, control, _, err) = scripted();
+        control.logs([Reply::Silent(vec![chunk(1, 0, "x")])]);
+        let (sender, receiver) = mpsc::channel(2);
+        let mut interrupts = Interrupts::of_channel(receiver);
+        let running = async {
+            // Only once the job is followed: before, there is nothing to stop.
+            sender.send(()).await.expect("room");
+            while control.stopped().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            sender.send(()).await.expect("room");
+        };
+        let mut context_run = async || {
+            let watch = Watch::new(&context, job_id());
+            let options = PrintOptions::default();
+            watch
+                .to_the_end(&mut context, options, &mut interrupts)
+                .await
+        };
+        let (outcome, ()) = tokio::join!(context_run(), running);
+        assert_eq!(outcome, Ok(None));
+        assert_eq!(control.stopped().len(), 1);
+        assert!(
+            err.text().contains("jobyard logs --follow"),
+            "{}",
+            err.text()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_no_worker_can_run_gets_a_hint_once() {
+        let (mut context, control, _, err) = scripted();
+        control.logs([Reply::Silent(Vec::new())]);
+        let reasons = vec![WaitReason::NoWorkers];
+        control.explain_with(Explanation::waiting(WaitVerdict::Never, reasons));
+        let mut interrupts = no_interrupts();
+        let running = run(&mut context, args("make"), &mut interrupts);
+        let waited = tokio::time::timeout(Duration::from_mins(10), running).await;
+        assert!(waited.is_err(), "it waits on");
+        assert_eq!(err.text().matches("no worker can run the job").count(), 1);
+    }
+}

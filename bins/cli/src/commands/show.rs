@@ -1,0 +1,98 @@
+//! `jobyard show`
+
+use clap::Args;
+use jobyard_core::{Attempt, Job, JobId, Requirement};
+
+use crate::context::Context;
+use crate::escape::escape_line;
+use crate::failure::Failure;
+use crate::quantity::show_size;
+use crate::retry::repeat;
+use crate::table::{or_dash, pairs, table};
+use crate::views::{JobView, command, log_state, time};
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its id
+    job: JobId,
+}
+
+/// Prints one job.
+pub(crate) async fn show(context: &mut Context, args: ShowArgs) -> Result<u8, Failure> {
+    let job = repeat(|| context.control.job(&context.caller, args.job)).await?;
+    if context.json {
+        context.console.json(&JobView::from(&job)).await?;
+        return Ok(0);
+    }
+    context.console.line(&text(&job)).await?;
+    Ok(0)
+}
+
+fn text(job: &Job) -> String {
+    let mut lines = vec![
+        ("job", job.id.to_string()),
+        ("state", job.state.as_str().to_owned()),
+    ];
+    let mut add = |name, value: Option<String>| lines.extend(value.map(|value| (name, value)));
+    add("outcome", job.outcome.map(|outcome| outcome.to_string()));
+    add("name", job.spec.name.clone());
+    add(
+        "command",
+        command(job).map(|command| escape_line(&command.join(" "))),
+    );
+    add("queue", Some(job.spec.queue.clone()));
+    add(
+        "tags",
+        joined(job.spec.requirements.iter().map(Requirement::to_string)),
+    );
+    add("worker", job.spec.worker.clone());
+    add(
+        "labels",
+        joined(
+            job.spec
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}")),
+        ),
+    );
+    add(
+        "submitted",
+        Some(format!(
+            "{} by {}",
+            time(job.submitted_at),
+            job.submitted_by
+        )),
+    );
+    add("finished", job.finished_at.map(time));
+    let mut text = pairs(&lines);
+    if !job.attempts.is_empty() {
+        let heading = [
+            "ATTEMPT", "WORKER", "PID", "STARTED", "FINISHED", "OUTCOME", "OUTPUT",
+        ];
+        let rows = job.attempts.iter().map(row).collect();
+        text.push_str("\n\n");
+        text.push_str(&table(heading, rows));
+    }
+    text
+}
+
+fn row(attempt: &Attempt) -> [String; 7] {
+    [
+        attempt.id.number.to_string(),
+        attempt.worker_name.clone(),
+        or_dash(attempt.pid),
+        or_dash(attempt.started_at.map(time)),
+        or_dash(attempt.finished_at.map(time)),
+        or_dash(attempt.outcome),
+        format!(
+            "{} {}",
+            show_size(attempt.log_bytes),
+            log_state(attempt.log)
+        ),
+    ]
+}
+
+fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
+    let text = texts.collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
+}

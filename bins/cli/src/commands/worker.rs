@@ -1,0 +1,97 @@
+//! `jobyard worker`
+
+use clap::Subcommand;
+use jobyard_core::{Tag, Worker, WorkerCommand as Order};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::quantity::show_size;
+use crate::retry::repeat;
+use crate::table::{or_dash, pairs};
+use crate::views::{WorkerView, time};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// Show one worker
+    Show {
+        /// Its name or id
+        worker: String,
+    },
+    /// Give it no more jobs; it keeps those that it has
+    Suspend {
+        /// Its name or id
+        worker: String,
+    },
+    /// Give it jobs again
+    Resume {
+        /// Its name or id
+        worker: String,
+    },
+    /// Remove it for good: its jobs are stopped and its certificate is refused
+    Remove {
+        /// Its name or id
+        worker: String,
+    },
+}
+
+/// Shows or changes one worker.
+pub(crate) async fn worker(context: &mut Context, command: WorkerCommand) -> Result<u8, Failure> {
+    let (name, order) = match command {
+        WorkerCommand::Show { worker } => (worker, None),
+        WorkerCommand::Suspend { worker } => (worker, Some(Order::Suspend)),
+        WorkerCommand::Resume { worker } => (worker, Some(Order::Resume)),
+        WorkerCommand::Remove { worker } => (worker, Some(Order::Remove)),
+    };
+    let worker = match order {
+        None => repeat(|| context.control.worker(&context.caller, &name)).await?,
+        Some(order) => {
+            let caller = context.request();
+            repeat(|| context.control.set_worker(&caller, &name, order)).await?
+        }
+    };
+    if context.json {
+        context.console.json(&WorkerView::from(&worker)).await?;
+    } else if order.is_none() {
+        context.console.line(&text(&worker)).await?;
+    } else {
+        let line = format!("{} {}", worker.name, worker.state().as_str());
+        context.console.line(&line).await?;
+    }
+    Ok(0)
+}
+
+fn text(worker: &Worker) -> String {
+    let tags: Vec<_> = worker.tags.iter().map(|tag: Tag| tag.to_string()).collect();
+    let jobs: Vec<_> = worker
+        .attempts
+        .iter()
+        .map(|attempt| attempt.job.to_string())
+        .collect();
+    let facts = &worker.facts;
+    pairs(&[
+        ("worker", worker.id.to_string()),
+        ("name", worker.name.clone()),
+        ("state", worker.state().as_str().to_owned()),
+        (
+            "slots",
+            format!("{} of {} taken", worker.slots_used, worker.slots),
+        ),
+        ("tags", tags.join(" ")),
+        ("jobs", jobs.join(" ")),
+        (
+            "machine",
+            format!(
+                "{} ({} {}, {} cores, {})",
+                facts.host,
+                facts.os,
+                facts.arch,
+                facts.cores,
+                show_size(facts.memory_bytes)
+            ),
+        ),
+        ("version", facts.version.clone()),
+        ("address", worker.address.clone()),
+        ("enrolled", time(worker.enrolled_at)),
+        ("last contact", or_dash(worker.last_contact.map(time))),
+    ])
+}

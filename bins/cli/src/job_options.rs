@@ -1,0 +1,219 @@
+//! The options of `run` and `submit`.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jobyard_core::{JobId, MAX_CONFIG_BYTES, Requirement};
+
+use crate::failure::Failure;
+use crate::job_file::{Draft, DurationText, Entry, ExecutorText, FileJob, SizeText};
+
+/// What one job asks for.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct JobOptions {
+    /// Its id; submitting the same id again changes nothing [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    pub(crate) id: Option<JobId>,
+
+    /// A name for people
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// What its worker has to offer, as in os=linux or 'os=linux|darwin'; repeatable, all must hold
+    #[arg(long = "tag", value_name = "REQ")]
+    pub(crate) tags: Vec<Requirement>,
+
+    /// Only this worker will do: its name or id
+    #[arg(long)]
+    pub(crate) worker: Option<String>,
+
+    /// The queue in which it waits
+    #[arg(long)]
+    pub(crate) queue: Option<String>,
+
+    /// How many slots of its worker it takes [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<u32>,
+
+    /// A variable of its environment; repeatable
+    #[arg(long, value_name = "K=V", value_parser = key_value)]
+    pub(crate) env: Vec<(String, String)>,
+
+    /// Where it runs: relative to its own fresh directory, or absolute
+    #[arg(long)]
+    pub(crate) dir: Option<String>,
+
+    /// How long one attempt may run, as in 90s or 1h30m [default: as long as it likes]
+    #[arg(long, value_name = "T")]
+    pub(crate) timeout: Option<DurationText>,
+
+    /// How long it may take to end once it was told to [default: 10s]
+    #[arg(long, value_name = "T")]
+    pub(crate) grace: Option<DurationText>,
+
+    /// How often it runs again when the infrastructure failed [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(crate) infra_retries: Option<u32>,
+
+    /// A second attempt would do harm: run again only if the first surely never started
+    #[arg(long)]
+    pub(crate) not_repeatable: bool,
+
+    /// Metadata to find it by; repeatable
+    #[arg(long, value_name = "K=V", value_parser = key_value)]
+    pub(crate) label: Vec<(String, String)>,
+
+    /// How much of its output is kept, as in 64MiB [default: 1GiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) log_limit: Option<SizeText>,
+
+    /// Send standard error through standard output, in exact order
+    #[arg(long)]
+    pub(crate) merge: bool,
+
+    /// Which executor runs it [default: process]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) executor: Option<String>,
+
+    /// A file with what it reads from its standard input; - for ours
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stdin: Option<PathBuf>,
+
+    /// The program and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+impl JobOptions {
+    /// The job with its id. Reads the file for standard input; blocks on that.
+    pub(crate) fn job(self) -> Result<FileJob, Failure> {
+        if self.command.is_empty() {
+            return Err(Failure::usage("there is no command")
+                .with_hint("write it after two dashes, as in `jobyard run -- make test`"));
+        }
+        let draft = Draft {
+            id: self.id,
+            name: self.name,
+            command: self.command,
+            script: None,
+            env: unique("--env", self.env)?,
+            dir: self.dir,
+            stdin: self.stdin.as_deref().map(read_text).transpose()?,
+            tags: self.tags,
+            worker: self.worker,
+            queue: self.queue,
+            slots: self.slots,
+            timeout: self.timeout,
+            grace: self.grace,
+            infra_retries: self.infra_retries,
+            repeatable: self.not_repeatable.then_some(false),
+            labels: unique("--label", self.label)?,
+            log_limit: self.log_limit,
+            merge: self.merge.then_some(true),
+            executor: self.executor.map(ExecutorText::named),
+        };
+        let entry = Entry::try_from(draft).map_err(Failure::usage)?;
+        Ok(FileJob::new(entry))
+    }
+}
+
+/// Reads `K=V`.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+/// The pairs as a map; a name that comes twice is refused, because only one value could win.
+pub(crate) fn unique(
+    option: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut map = BTreeMap::new();
+    for (key, value) in pairs {
+        if map.insert(key.clone(), value).is_some() {
+            return Err(
+                Failure::usage(format!("{option} gives {key} twice")).with_hint("give it once")
+            );
+        }
+    }
+    Ok(map)
+}
+
+fn read_text(path: &Path) -> Result<String, Failure> {
+    let name = path.display();
+    let limit = MAX_CONFIG_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().take(limit).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::usage(format!("cannot read {name}: {error}")))?;
+    if bytes.len() > MAX_CONFIG_BYTES {
+        return Err(Failure::usage(format!(
+            "{name} is larger than {MAX_CONFIG_BYTES} bytes, which is the most for standard input"
+        ))
+        .with_hint("let the job fetch it itself"));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::usage(format!("{name} is not text (UTF-8)"))
+            .with_hint("let the job fetch it itself")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_become_a_spec() {
+        let options = JobOptions {
+            name: Some("build".to_owned()),
+            env: vec![("CC".to_owned(), "clang".to_owned())],
+            not_repeatable: true,
+            command: vec!["make".to_owned()],
+            ..JobOptions::default()
+        };
+        let job = options.job().expect("a job").job;
+        assert!(!job.spec.repeatable);
+        assert_eq!(
+            job.spec.executor.config,
+            r#"{"command":["make"],"env":{"CC":"clang"}}"#
+        );
+    }
+
+    #[test]
+    fn refuse_options_that_make_no_job() {
+        let error = JobOptions::default().job().expect_err("no command");
+        assert!(error.to_string().contains("two dashes"), "{error}");
+        let twice = JobOptions {
+            env: vec![
+                ("A".to_owned(), "1".to_owned()),
+                ("A".to_owned(), "2".to_owned()),
+            ],
+            command: vec!["a".to_owned()],
+            ..JobOptions::default()
+        };
+        let error = twice.job().expect_err("twice");
+        assert!(error.to_string().contains("--env gives A twice"), "{error}");
+        assert!(key_value("novalue").is_err() && key_value("=v").is_err());
+        assert_eq!(key_value("k="), Ok(("k".to_owned(), String::new())));
+    }
+
+    #[test]
+    fn standard_input_comes_from_a_file_of_text() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("in");
+        std::fs::write(&path, "hello").expect("written");
+        assert_eq!(read_text(&path).as_deref(), Ok("hello"));
+        std::fs::write(&path, b"\xff").expect("written");
+        assert!(read_text(&path).is_err());
+        std::fs::write(&path, vec![b'x'; MAX_CONFIG_BYTES + 1]).expect("written");
+        assert!(read_text(&path).is_err());
+        assert!(read_text(&dir.path().join("none")).is_err());
+    }
+}
