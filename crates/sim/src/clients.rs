@@ -1,0 +1,209 @@
+//! Those who ask: clients that submit jobs, and operators. They repeat what was not answered, with the same ids.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jobyard_core::{
+    ExecutorSpec, JobId, JobSpec, Requirement, StopOptions, ValidSpec, WorkerCommand,
+};
+use jobyard_master::engine::{Answer, Input, Submission};
+use jobyard_master::records::{Demand, SpecDigest};
+
+use crate::agenda::{Event, MasterEvent};
+use crate::env::Env;
+use crate::fact::Fact;
+use crate::fault::Fault;
+use crate::master::MasterNode;
+
+/// How long a client waits for an answer before it asks again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The executor that simulated jobs name and simulated workers have.
+pub(crate) const EXECUTOR: &str = "sim";
+
+/// Everybody who asks.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    asks: BTreeMap<u64, Ask>,
+    last: u64,
+    /// Jobs that somebody was told are accepted.
+    known: Vec<JobId>,
+}
+
+#[derive(Clone, Debug)]
+struct Ask {
+    what: What,
+    tries: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Submit(Vec<(JobId, ValidSpec)>),
+    Stop(JobId, StopOptions),
+    SetWorker(String, WorkerCommand),
+}
+
+impl Clients {
+    /// Whether nobody waits for an answer.
+    pub(crate) fn are_content(&self) -> bool {
+        self.asks.is_empty()
+    }
+
+    pub(crate) fn ask(&mut self, env: &mut Env, what: What) {
+        self.last += 1;
+        self.asks.insert(self.last, Ask { what, tries: 0 });
+        self.on_sent(env, self.last);
+    }
+
+    /// Operators give up what they wanted of workers and were not answered.
+    pub(crate) fn withdraw_orders(&mut self) {
+        self.asks
+            .retain(|_, ask| !matches!(ask.what, What::SetWorker(..)));
+    }
+
+    /// Somebody submits a few jobs of different kinds.
+    pub(crate) fn submit(&mut self, env: &mut Env) {
+        let jobs = (0..=env.rng.below(4))
+            .map(|_| (JobId::from_uuid(env.rng.uuid()), random_spec(env)))
+            .collect();
+        self.ask(env, What::Submit(jobs));
+    }
+
+    /// Somebody stops a job, most often one of the newest.
+    pub(crate) fn stop_some_job(&mut self, env: &mut Env) {
+        let recent = self.known.len().saturating_sub(8);
+        let candidates = self.known.get(recent..).unwrap_or_default();
+        let Some(job) = env.rng.pick(candidates).copied() else {
+            return;
+        };
+        let force = env.rng.chance(150);
+        env.fault(if force {
+            Fault::JobForced
+        } else {
+            Fault::JobStopped
+        });
+        let grace = env.rng.chance(300).then(|| env.rng.millis(0, 1_000));
+        self.ask(env, What::Stop(job, StopOptions::new(grace, force)));
+    }
+
+    /// Sends a request, and makes sure that it is sent again if nobody answers.
+    pub(crate) fn on_sent(&mut self, env: &mut Env, ask: u64) {
+        let Some(found) = self.asks.get_mut(&ask) else {
+            return;
+        };
+        found.tries += 1;
+        if found.tries > 1 {
+            env.fault(Fault::RequestRepeated);
+        }
+        env.after(PATIENCE, Event::AskSent { ask });
+        if !env.mishap(20, Fault::RequestLost) {
+            let delay = env.rng.millis(0, 3);
+            env.after(delay, Event::AskArrives { ask });
+        }
+    }
+
+    /// The master's shell prepares a request for the engine, which hears of it a little later.
+    pub(crate) fn on_arrived(&self, env: &mut Env, master: &mut MasterNode, ask: u64) {
+        let (Some(found), true) = (self.asks.get(&ask), master.is_up()) else {
+            return;
+        };
+        let what = found.what.clone();
+        let Some(reply) = master.expect_reply(ask) else {
+            return;
+        };
+        let by = "client".to_owned();
+        let input = match what {
+            What::Submit(jobs) => {
+                let jobs = jobs
+                    .iter()
+                    .map(|(id, spec)| submission(master, *id, spec))
+                    .collect();
+                Input::Submit { reply, by, jobs }
+            }
+            What::Stop(job, options) => Input::Stop {
+                reply,
+                by,
+                job,
+                options,
+            },
+            What::SetWorker(worker, to) => Input::SetWorker {
+                reply,
+                by,
+                worker,
+                to,
+            },
+        };
+        let delay = env.rng.millis(0, 2);
+        let life = master.life();
+        let event = MasterEvent::Tell(Box::new(input));
+        env.after(delay, Event::Master { life, event });
+    }
+
+    /// An answer. Without one, the client waits as if nothing had come.
+    pub(crate) fn on_answer(&mut self, env: &mut Env, ask: u64, answer: Option<Answer>) {
+        let Some(answer) = answer else { return };
+        let Some(Ask { what, .. }) = self.asks.remove(&ask) else {
+            return;
+        };
+        match (what, answer) {
+            (What::Submit(asked), Answer::Submitted(answers)) => {
+                let jobs: Vec<JobId> = answers.iter().map(|answer| answer.id).collect();
+                assert_eq!(asked.len(), jobs.len(), "each job of a submit is answered");
+                if answers.iter().any(|answer| !answer.created) {
+                    env.summary.transition("submit recognised");
+                }
+                self.known.extend(&jobs);
+                env.facts.push(Fact::SubmitAcknowledged { jobs });
+            }
+            (What::Stop(job, _), Answer::Stopping(state)) => {
+                env.summary.transition(match state {
+                    jobyard_core::JobState::Finished => "stop answered finished",
+                    _ => "stop answered stopping",
+                });
+                if state != jobyard_core::JobState::Finished {
+                    env.facts.push(Fact::StopAcknowledged { job });
+                }
+            }
+            // The job was over and gone from the engine, or the worker was removed before.
+            (What::Stop(..) | What::SetWorker(..), _) => {}
+            (What::Submit(_), answer) => panic!("a submit is refused: {answer:?}"),
+        }
+    }
+}
+
+/// As the master's shell makes it: a look into the store, and a digest.
+fn submission(master: &MasterNode, id: JobId, spec: &ValidSpec) -> Submission {
+    let json = serde_json::to_vec(spec).expect("a spec is texts, numbers, lists and maps");
+    Submission {
+        id,
+        demand: Demand::of(spec),
+        name: None,
+        labels: BTreeMap::new(),
+        digest: SpecDigest(format!("{:016x}", digest(&json))),
+        spec_json: Bytes::from(json),
+        known: master.disk.job(id).map(|record| record.digest.clone()),
+    }
+}
+
+/// FNV-1a: there are no attackers here.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn random_spec(env: &mut Env) -> ValidSpec {
+    let rng = &mut env.rng;
+    let mut spec = JobSpec::new(ExecutorSpec::new(EXECUTOR, "{}"));
+    spec.slots = 1 + u32::from(rng.chance(250));
+    spec.repeatable = rng.chance(600);
+    spec.infra_retries = if rng.chance(200) { 0 } else { 5 };
+    spec.timeout = rng.chance(250).then(|| rng.millis(500, 3_000));
+    spec.grace = rng.millis(100, 2_000);
+    if rng.chance(300) {
+        let zone = if rng.chance(500) { "zone=a" } else { "zone=b" };
+        spec.requirements.extend(zone.parse::<Requirement>());
+    }
+    spec.validate().expect("within every limit")
+}

@@ -1,0 +1,58 @@
+//! What must always hold, each in a file of its own.
+//!
+//! An invariant is told every [`Fact`] in order and judges by facts and by the durable records alone. A new one is a new
+//! file here and a line in [`all`].
+
+mod attempts_increase;
+mod no_attempt_starts_twice;
+mod no_job_lost;
+mod nothing_left_over;
+mod outcomes_are_final;
+mod slots_not_oversold;
+mod stop_is_final;
+mod suspended_gets_nothing;
+mod tables_agree;
+mod unrepeatable_runs_once;
+
+use std::fmt;
+
+use crate::fact::Fact;
+use crate::master::Books;
+
+/// Something that must always hold.
+pub(crate) trait Invariant: fmt::Debug {
+    /// A sentence that is true as long as it holds.
+    fn name(&self) -> &'static str;
+
+    /// Something has become true. `books` are the durable records after all facts that became true together.
+    fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String>;
+
+    /// Faults have stopped, and the world has come to rest or has had all the time that it may take.
+    fn at_rest(&mut self, _rest: &Rest<'_>) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// The end of a world.
+#[derive(Debug)]
+pub(crate) struct Rest<'a> {
+    pub(crate) books: &'a Books,
+    /// What is left on workers, and requests that nobody has answered.
+    pub(crate) leftovers: &'a [String],
+}
+
+/// One of each.
+pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(no_job_lost::NoJobLost::default()),
+        Box::new(no_attempt_starts_twice::NoAttemptStartsTwice::default()),
+        Box::new(slots_not_oversold::SlotsNotOversold::default()),
+        Box::new(unrepeatable_runs_once::UnrepeatableRunsOnce::default()),
+        Box::new(outcomes_are_final::OutcomesAreFinal),
+        Box::new(attempts_increase::AttemptsIncrease),
+        Box::new(stop_is_final::StopIsFinal::default()),
+        Box::new(suspended_gets_nothing::SuspendedGetsNothing::default()),
+        Box::new(tables_agree::TablesAgree),
+        Box::new(nothing_left_over::NothingLeftOver),
+    ]
+}

@@ -1,0 +1,54 @@
+//! A job that was acknowledged is in the store from then on, and is finished in the end.
+
+use std::collections::BTreeSet;
+
+use jobyard_core::JobId;
+
+use super::{Invariant, Rest};
+use crate::fact::Fact;
+use crate::master::Books;
+
+#[derive(Debug, Default)]
+pub(super) struct NoJobLost {
+    acknowledged: BTreeSet<JobId>,
+}
+
+impl Invariant for NoJobLost {
+    fn name(&self) -> &'static str {
+        "no submitted job is lost"
+    }
+
+    fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String> {
+        match fact {
+            Fact::SubmitAcknowledged { jobs } => {
+                self.acknowledged.extend(jobs);
+                present(books, jobs)
+            }
+            Fact::TermBegan => present(books, &self.acknowledged),
+            Fact::JobRemoved { key } => Err(format!("the record of job {key} was removed")),
+            _ => Ok(()),
+        }
+    }
+
+    fn at_rest(&mut self, rest: &Rest<'_>) -> Result<(), String> {
+        present(rest.books, &self.acknowledged)?;
+        for job in &self.acknowledged {
+            let record = rest.books.jobs.get(job).map(|(record, _)| record);
+            if record.is_none_or(|record| record.outcome.is_none()) {
+                return Err(format!(
+                    "job {job} was acknowledged and never finished: {record:#?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn present<'a>(books: &Books, jobs: impl IntoIterator<Item = &'a JobId>) -> Result<(), String> {
+    match jobs.into_iter().find(|job| !books.jobs.contains_key(job)) {
+        Some(job) => Err(format!(
+            "job {job} was acknowledged and is not in the store"
+        )),
+        None => Ok(()),
+    }
+}

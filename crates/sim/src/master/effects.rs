@@ -1,0 +1,121 @@
+//! What the engine wants, carried out.
+
+use jobyard_core::{Assignment, AttemptId, LinkError, MasterMessage, SessionId};
+use jobyard_master::engine::Effect;
+
+use super::MasterNode;
+use crate::agenda::{Event, MasterEvent};
+use crate::env::Env;
+use crate::fault::Fault;
+use crate::network::{Frame, Side};
+use crate::scenario::Sabotage;
+
+impl MasterNode {
+    pub(super) fn carry_out_one(&mut self, env: &mut Env, effect: Effect) {
+        let Some(term) = &mut self.term else { return };
+        match effect {
+            Effect::Reply { to, answer } => {
+                if let Some(ask) = term.replies.remove(&to) {
+                    if env.mishap(40, Fault::AnswerLost) {
+                        return;
+                    }
+                    let delay = env.rng.millis(0, 3);
+                    let answer = Some(answer);
+                    env.after(delay, Event::AnswerArrives { ask, answer });
+                }
+            }
+            Effect::Send { session, message } => self.say(env, session, *message),
+            Effect::Assign {
+                session,
+                attempt,
+                env: variables,
+            } => {
+                let spec = self
+                    .disk
+                    .spec(attempt.job)
+                    .expect("a spec is durable before its job is assigned");
+                let mut assignment = Assignment::new(attempt, spec);
+                assignment.env = variables;
+                env.summary.transition("assign");
+                self.say(env, session, MasterMessage::Assign(assignment));
+            }
+            Effect::Close { session, reason } => {
+                if let Some(reason) = reason {
+                    self.say(env, session, MasterMessage::Closing(reason));
+                }
+                self.end_session(env, session, LinkError::Closed);
+            }
+            Effect::Refuse { session, refusal } => {
+                env.summary.transition("session refused");
+                self.end_session(env, session, LinkError::Refused(refusal));
+            }
+            Effect::Grant { attempt, worker } => drop(term.grants.insert(attempt, worker)),
+            Effect::Revoke { attempt } => drop(term.grants.remove(&attempt)),
+            Effect::AbandonLog { attempt, end } => {
+                let delay = env.rng.millis(0, 20);
+                let event = MasterEvent::Seal { attempt, end };
+                let life = self.life;
+                env.after(delay, Event::Master { life, event });
+            }
+            Effect::Membership { worker, member } => {
+                if member {
+                    term.members.insert(worker);
+                } else {
+                    term.members.remove(&worker);
+                }
+            }
+            Effect::Changed { .. } => {}
+        }
+    }
+
+    fn say(&self, env: &mut Env, session: SessionId, message: MasterMessage) {
+        let Some(link) = self
+            .term
+            .as_ref()
+            .and_then(|term| term.sessions.get(&session))
+        else {
+            return;
+        };
+        let Some(worker) = env.network.purpose(*link).map(|purpose| purpose.worker) else {
+            return;
+        };
+        let (what, attempt) = describe(&message);
+        if let Some(attempt) = attempt {
+            env.note(what, Some(worker), Some(attempt));
+        }
+        if what == "forget" && env.is_sabotaged(Sabotage::DropForgets) {
+            return;
+        }
+        env.summary.transition(what);
+        if let MasterMessage::Welcome(welcome) = &message {
+            for (_, verdict) in &welcome.verdicts {
+                env.summary.transition(match verdict {
+                    jobyard_core::Verdict::Keep => "verdict keep",
+                    jobyard_core::Verdict::Stop { .. } => "verdict stop",
+                    _ => "verdict forget",
+                });
+            }
+        }
+        env.send(*link, Side::Worker, Frame::Told(Box::new(message)));
+    }
+
+    fn end_session(&mut self, env: &mut Env, session: SessionId, error: LinkError) {
+        let Some(term) = &mut self.term else { return };
+        if let Some(link) = term.sessions.remove(&session) {
+            term.peers.remove(&link);
+            env.close(link, Side::Master, error);
+        }
+    }
+}
+
+const fn describe(message: &MasterMessage) -> (&'static str, Option<AttemptId>) {
+    match message {
+        MasterMessage::Welcome(_) => ("welcome", None),
+        MasterMessage::Heartbeat => ("master heartbeat", None),
+        MasterMessage::Assign(assignment) => ("assign sent", Some(assignment.attempt)),
+        MasterMessage::Stop { attempt, .. } => ("stop", Some(*attempt)),
+        MasterMessage::Forget { attempt } => ("forget", Some(*attempt)),
+        MasterMessage::Removed => ("removed", None),
+        _ => ("closing", None),
+    }
+}

@@ -1,0 +1,347 @@
+//! The simulated master: the real engine in a simulated shell, on a simulated disk.
+
+mod disk;
+mod effects;
+mod uploads;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jobyard_core::{
+    AttemptId, Batch, ClosingReason, Epoch, LinkError, LogStatus, MasterMessage, Refusal,
+    RefusalReason, SessionId, Steady, WorkerId,
+};
+use jobyard_master::engine::{Committed, Effect, Engine, HeldEffects, Input, ReplyTo, Sealed};
+use jobyard_master::records::Counters;
+
+use crate::agenda::{Event, MasterEvent};
+use crate::env::{Env, MachineClock};
+use crate::fact::Fact;
+use crate::fault::Fault;
+use crate::network::{Frame, LinkId, Side, lost};
+use crate::scenario::Sabotage;
+pub(crate) use disk::{Books, Disk};
+
+/// How many inputs lie between two audits of the engine's tables.
+const AUDIT_EVERY: u64 = 16;
+
+/// One master: what survives its crashes, and, while it is up, its term.
+#[derive(Debug)]
+pub(crate) struct MasterNode {
+    pub(crate) disk: Disk,
+    logs: BTreeMap<AttemptId, LogStatus>,
+    clock: MachineClock,
+    epoch: Epoch,
+    life: u64,
+    inputs: u64,
+    term: Option<Term>,
+}
+
+/// What a crash takes.
+#[derive(Debug)]
+struct Term {
+    engine: Engine,
+    batches: u64,
+    commit: Option<Commit>,
+    deadline: Option<Steady>,
+    members: BTreeSet<WorkerId>,
+    grants: BTreeMap<AttemptId, WorkerId>,
+    sessions: BTreeMap<SessionId, LinkId>,
+    peers: BTreeMap<LinkId, (SessionId, WorkerId)>,
+    replies: BTreeMap<ReplyTo, u64>,
+    last_reply: u64,
+}
+
+/// A batch on its way to the disk, and what waits for it.
+#[derive(Debug)]
+struct Commit {
+    batch: Batch,
+    held: Option<HeldEffects>,
+}
+
+impl MasterNode {
+    pub(crate) fn new(env: &mut Env) -> Self {
+        Self {
+            disk: Disk::default(),
+            logs: BTreeMap::new(),
+            clock: MachineClock::new(&mut env.rng),
+            epoch: Epoch::ZERO,
+            life: 0,
+            inputs: 0,
+            term: None,
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.term.is_some()
+    }
+
+    pub(crate) const fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// Leads, and loads the engine from what is durable.
+    pub(crate) fn start(&mut self, env: &mut Env) {
+        self.epoch = self.epoch.next();
+        self.life += 1;
+        if env.is_sabotaged(Sabotage::ReviveFinished) {
+            self.disk.revive_finished();
+        }
+        let counters = Counters {
+            epoch: self.epoch,
+            job_sequence: self.disk.highest(jobyard_master::records::JOB),
+            audit_seq: self.disk.highest(jobyard_master::records::AUDIT),
+        };
+        let mut restore = Engine::restore(env.scenario.timings, counters);
+        for record in self.disk.live() {
+            restore
+                .add(record)
+                .expect("records are as the engine wrote them");
+        }
+        self.term = Some(Term {
+            engine: restore.finish(self.clock.read(env.now)),
+            batches: 0,
+            commit: None,
+            deadline: None,
+            members: BTreeSet::new(),
+            grants: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            last_reply: 0,
+        });
+        env.note("master leads", None, None);
+        env.facts.push(Fact::TermBegan);
+        self.pump(env);
+    }
+
+    /// The program dies: its memory is gone, and a commit that was under way is durable or not.
+    pub(crate) fn crash(&mut self, env: &mut Env) {
+        let Some(term) = self.term.take() else {
+            return;
+        };
+        self.life += 1;
+        env.note("master dies", None, None);
+        match term.commit {
+            None => env.fault(Fault::MasterCrashIdle),
+            Some(commit) if env.rng.chance(500) => {
+                env.fault(Fault::MasterCrashCommitApplied);
+                self.disk.apply(commit.batch, &mut env.facts);
+            }
+            Some(_) => env.fault(Fault::MasterCrashCommitLost),
+        }
+        for link in env.network.ends(Side::Master, None) {
+            // The kernel of a machine that goes on says so; one that has lost its power does not.
+            if env.rng.chance(700) {
+                env.close(link, Side::Master, lost());
+            } else {
+                env.shut(link, Side::Master);
+            }
+        }
+        let down = env.rng.millis(50, 6_000);
+        let life = self.life;
+        env.after(down, Event::MasterUp { life });
+    }
+
+    /// In a life of the master; see [`Event::Master`].
+    pub(crate) fn on_event(&mut self, env: &mut Env, event: MasterEvent) {
+        match event {
+            MasterEvent::Deadline(at) => {
+                let due = self
+                    .term
+                    .as_mut()
+                    .is_some_and(|term| term.deadline.take_if(|set| *set == at).is_some());
+                if due {
+                    self.tell(env, Input::DeadlineReached);
+                }
+            }
+            MasterEvent::CommitDone => self.on_commit_done(env),
+            MasterEvent::Tell(input) => self.tell(env, *input),
+            MasterEvent::Seal { attempt, end } => self.seal_abandoned(env, attempt, end),
+        }
+    }
+
+    /// A frame of a connection whose master's side is open.
+    pub(crate) fn on_frame(&mut self, env: &mut Env, link: LinkId, from: WorkerId, frame: Frame) {
+        let Some(term) = &mut self.term else {
+            // Nobody listens at that port.
+            return env.close(link, Side::Master, lost());
+        };
+        if !term.members.contains(&from) && !matches!(frame, Frame::Closed(_)) {
+            let refusal = Refusal::new(RefusalReason::Removed, "not one of this master's");
+            env.close(link, Side::Master, LinkError::Refused(refusal));
+            return self.on_link_over(env, link);
+        }
+        match frame {
+            Frame::Hello(hello) => {
+                // The transport ends an older session of the worker, if it has noticed that there is one.
+                let older: Vec<_> = term
+                    .peers
+                    .iter()
+                    .filter(|(_, (_, worker))| *worker == from)
+                    .map(|(link, _)| *link)
+                    .collect();
+                for old in older {
+                    if env.rng.chance(500) {
+                        env.close(old, Side::Master, LinkError::Closed);
+                        self.on_link_over(env, old);
+                    }
+                }
+                let session = SessionId::from_uuid(env.rng.uuid());
+                let Some(term) = &mut self.term else { return };
+                term.sessions.insert(session, link);
+                term.peers.insert(link, (session, from));
+                env.send(link, Side::Worker, Frame::Accepted);
+                let mut hello = hello;
+                if env.is_sabotaged(Sabotage::OverstateSlots) {
+                    hello.slots *= 2;
+                }
+                let opened = Input::SessionOpened {
+                    worker: from,
+                    session,
+                    address: "simulated".to_owned(),
+                    hello,
+                };
+                self.tell(env, opened);
+            }
+            Frame::Said(message) => {
+                if let Some((session, _)) = term.peers.get(&link).copied() {
+                    let messages = vec![message];
+                    self.tell(env, Input::Said { session, messages });
+                }
+            }
+            Frame::Closed(_) => self.on_link_over(env, link),
+            frame => self.on_upload_frame(env, link, from, frame),
+        }
+    }
+
+    /// A connection is over as far as the master can tell.
+    pub(crate) fn on_link_over(&mut self, env: &mut Env, link: LinkId) {
+        let Some(term) = &mut self.term else { return };
+        if let Some((session, _)) = term.peers.remove(&link) {
+            term.sessions.remove(&session);
+            self.tell(env, Input::SessionEnded { session });
+        }
+    }
+
+    /// Waits for an answer on behalf of a client.
+    pub(crate) fn expect_reply(&mut self, ask: u64) -> Option<ReplyTo> {
+        let term = self.term.as_mut()?;
+        term.last_reply += 1;
+        let reply = ReplyTo(term.last_reply);
+        term.replies.insert(reply, ask);
+        Some(reply)
+    }
+
+    /// Tells the engine, and does what follows.
+    fn tell(&mut self, env: &mut Env, input: Input) {
+        let now = self.clock.read(env.now);
+        let Some(term) = &mut self.term else { return };
+        term.engine.handle(now, input);
+        self.inputs += 1;
+        if self.inputs.is_multiple_of(AUDIT_EVERY) {
+            let result = term.engine.audit_tables(now);
+            env.facts.push(Fact::TablesAudited(result));
+        }
+        self.pump(env);
+    }
+
+    /// One commit is under way at a time; what comes together meanwhile waits for it.
+    fn pump(&mut self, env: &mut Env) {
+        loop {
+            let Some(term) = &mut self.term else { return };
+            if term.commit.is_some() || term.engine.is_quiet() {
+                break;
+            }
+            match term.engine.take_outbox().seal(term.batches + 1) {
+                Sealed::Free(effects) => self.carry_out(env, effects),
+                Sealed::AfterCommit(batch, held) => self.begin_commit(env, batch, held),
+            }
+        }
+        self.set_deadline(env);
+    }
+
+    fn begin_commit(&mut self, env: &mut Env, batch: Batch, held: HeldEffects) {
+        let delay = if env.mishap(20, Fault::CommitSlow) {
+            env.rng.millis(100, 1_500)
+        } else {
+            env.rng.millis(0, 8)
+        };
+        let Some(term) = &mut self.term else { return };
+        term.batches += 1;
+        let mut early = Vec::new();
+        let held = if env.is_sabotaged(Sabotage::SpeakBeforeCommit) {
+            early = held.release(&Committed::batch(term.batches));
+            None
+        } else {
+            Some(held)
+        };
+        term.commit = Some(Commit { batch, held });
+        let event = MasterEvent::CommitDone;
+        let life = self.life;
+        env.after(delay, Event::Master { life, event });
+        self.carry_out(env, early);
+    }
+
+    fn on_commit_done(&mut self, env: &mut Env) {
+        let Some(term) = &mut self.term else { return };
+        let Some(Commit { batch, held }) = term.commit.take() else {
+            return;
+        };
+        if env.mishap(2, Fault::CommitFailed) {
+            // The store does not know whether the batch is in it.
+            if env.rng.chance(500) {
+                self.disk.apply(batch, &mut env.facts);
+            }
+            return self.end_term(env);
+        }
+        let number = batch.number;
+        self.disk.apply(batch, &mut env.facts);
+        if let Some(held) = held {
+            let effects = held.release(&Committed::batch(number));
+            self.carry_out(env, effects);
+        }
+        self.pump(env);
+    }
+
+    /// A failed commit ends the term: the program goes on, and leads anew after a pause.
+    fn end_term(&mut self, env: &mut Env) {
+        let Some(term) = self.term.take() else { return };
+        self.life += 1;
+        env.note("term ends", None, None);
+        for ask in term.replies.into_values() {
+            env.after(Duration::ZERO, Event::AnswerArrives { ask, answer: None });
+        }
+        for link in term.peers.into_keys() {
+            let closing = MasterMessage::Closing(ClosingReason::Restarting);
+            env.send(link, Side::Worker, Frame::Told(Box::new(closing)));
+        }
+        for link in env.network.ends(Side::Master, None) {
+            env.close(link, Side::Master, LinkError::Closed);
+        }
+        let life = self.life;
+        env.after(Duration::from_secs(1), Event::MasterUp { life });
+    }
+
+    fn set_deadline(&mut self, env: &mut Env) {
+        let Some(term) = &mut self.term else { return };
+        let wanted = term
+            .engine
+            .next_deadline()
+            .map(|at| self.clock.true_time(at).max(env.now));
+        if wanted != term.deadline {
+            term.deadline = wanted;
+            if let Some(at) = wanted {
+                let event = MasterEvent::Deadline(at);
+                let life = self.life;
+                env.agenda.set(at, Event::Master { life, event });
+            }
+        }
+    }
+
+    fn carry_out(&mut self, env: &mut Env, effects: Vec<Effect>) {
+        for effect in effects {
+            self.carry_out_one(env, effect);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What is simulated: sizes, times, and how much goes wrong.
+
+use std::time::Duration;
+
+use jobyard_master::engine::Timings;
+
+/// The sizes of a world and how rough it is. A world is its scenario and its seed: the same two give the same history,
+/// event by event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// How many workers there are; at least 1. The first one can run every job and is never removed, so that every job
+    /// can end.
+    pub workers: usize,
+    /// For how long jobs are submitted and faults happen, in simulated time.
+    pub horizon: Duration,
+    /// How long the world may take after that until every job is finished and nothing is left over.
+    pub drain: Duration,
+    /// How long it takes on average until somebody submits the next few jobs.
+    pub submit_every: Duration,
+    /// How long it takes on average until an operator does something.
+    pub operate_every: Duration,
+    /// How long it takes on average until the next fault of the network, of a machine or of a program. `None`: never;
+    /// the small faults (slow disks, failed starts, lost answers) do not happen then either.
+    pub fault_every: Option<Duration>,
+    /// How patient the master is.
+    pub timings: Timings,
+    /// A deliberate bug, to see that it is found.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Scenario {
+    /// Sixty simulated seconds of four workers with every kind of fault.
+    pub const fn rough() -> Self {
+        Self {
+            workers: 4,
+            horizon: Duration::from_secs(60),
+            drain: Duration::from_secs(300),
+            submit_every: Duration::from_millis(1_000),
+            operate_every: Duration::from_millis(1_000),
+            fault_every: Some(Duration::from_millis(1_500)),
+            timings: TIMINGS,
+            sabotage: None,
+        }
+    }
+
+    /// Two workers for ten simulated seconds, and nothing goes wrong.
+    pub const fn calm() -> Self {
+        Self {
+            workers: 2,
+            horizon: Duration::from_secs(10),
+            drain: Duration::from_secs(60),
+            fault_every: None,
+            ..Self::rough()
+        }
+    }
+
+    /// The same with a deliberate bug.
+    #[must_use]
+    pub fn with(mut self, sabotage: Sabotage) -> Self {
+        self.sabotage = Some(sabotage);
+        self
+    }
+}
+
+/// Shorter than in earnest, in about the same proportions, so that a minute sees many leases end.
+const TIMINGS: Timings = Timings {
+    heartbeat: Duration::from_secs(1),
+    lease: Duration::from_secs(5),
+    reconcile_for: Duration::from_secs(15),
+    log_drain: Duration::from_secs(2),
+    fleet_grace: Duration::from_secs(3),
+};
+
+/// A deliberate bug of the simulated surroundings. None of them touches the code that is simulated: they show that the
+/// invariants see what they are there to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sabotage {
+    /// The master's shell lets effects go before their batch is durable.
+    SpeakBeforeCommit,
+    /// A worker's executor starts an attempt anew where it should find it again.
+    AdoptByStarting,
+    /// A worker loses its journal when its agent is started anew.
+    ForgetJournal,
+    /// The master's shell doubles the slots that a worker offers.
+    OverstateSlots,
+    /// The master's messages that an attempt is done with do not arrive.
+    DropForgets,
+    /// The store keeps the first version of a finished job's record when the master is started anew, and calls it
+    /// unfinished.
+    ReviveFinished,
+}

@@ -1,0 +1,172 @@
+//! Output: counted, spooled and uploaded.
+
+use jobyard_core::{AttemptId, HeldState, LinkError, LogEnd, RefusalReason, UploadAnswer};
+use jobyard_worker::agent::Input;
+
+use super::WorkerNode;
+use crate::agenda::AgentEvent;
+use crate::env::Env;
+use crate::network::{Frame, LinkId, Purpose, Side};
+use crate::rng::Rng;
+
+/// The output of an attempt on its worker: only how much there is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spool {
+    written: u64,
+    /// What the master has for certain.
+    durable: u64,
+}
+
+/// A connection for output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Upload {
+    pub(super) link: LinkId,
+    /// How far this connection is; unknown until the master has said where to begin.
+    sent: Option<u64>,
+    ended: bool,
+}
+
+impl Spool {
+    pub(super) const fn write(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
+    pub(super) const fn end(&self) -> LogEnd {
+        LogEnd {
+            bytes: self.written,
+            dropped: 0,
+        }
+    }
+
+    /// Loses some of what the master does not have. Says whether there was any.
+    pub(super) const fn tear(&mut self, rng: &mut Rng) -> bool {
+        let open = self.written.saturating_sub(self.durable);
+        if open == 0 {
+            return false;
+        }
+        self.written -= rng.below(open) + 1;
+        true
+    }
+}
+
+impl WorkerNode {
+    /// Opens a connection for an attempt's output, unless there is one.
+    pub(super) fn open_upload(&mut self, env: &mut Env, attempt: AttemptId) {
+        let Some(life) = &mut self.running else {
+            return;
+        };
+        if !life.connected || !self.spool.contains_key(&attempt) {
+            return;
+        }
+        if life.uploads.contains_key(&attempt) {
+            return;
+        }
+        let purpose = Purpose {
+            worker: self.index,
+            upload: Some(attempt),
+        };
+        let link = env.open_link(purpose);
+        let upload = Upload {
+            link,
+            sent: None,
+            ended: false,
+        };
+        life.uploads.insert(attempt, upload);
+        env.send(link, Side::Master, Frame::Offer);
+    }
+
+    pub(super) fn on_upload_frame(&mut self, env: &mut Env, link: LinkId, frame: Frame) {
+        let Some(attempt) = env.network.purpose(link).and_then(|purpose| purpose.upload) else {
+            if let Frame::Closed(error) = frame {
+                self.on_upload_lost(env, link, &error);
+            }
+            return;
+        };
+        match frame {
+            Frame::Answer(UploadAnswer::ResumeAt(offset)) => {
+                if let Some(upload) = self.upload(attempt, link) {
+                    upload.sent = Some(offset);
+                }
+                self.push_output(env, attempt);
+            }
+            Frame::Answer(UploadAnswer::Durable(to)) => {
+                if let Some(spool) = self.spool.get_mut(&attempt) {
+                    spool.durable = spool.durable.max(to).min(spool.written);
+                }
+            }
+            Frame::Answer(UploadAnswer::Sealed) => {
+                if self.upload(attempt, link).is_some() {
+                    if let Some(life) = &mut self.running {
+                        life.uploads.remove(&attempt);
+                    }
+                    env.close(link, Side::Worker, LinkError::Closed);
+                    self.feed(env, Input::LogConfirmed { attempt });
+                }
+            }
+            Frame::Closed(error) => self.on_upload_lost(env, link, &error),
+            _ => {}
+        }
+    }
+
+    /// Tries again while the session lives, unless the output is not wanted.
+    pub(super) fn on_upload_lost(&mut self, env: &mut Env, link: LinkId, error: &LinkError) {
+        let Some(life) = &mut self.running else {
+            return;
+        };
+        let lost = life.uploads.iter().find(|(_, upload)| upload.link == link);
+        let Some(attempt) = lost.map(|(attempt, _)| *attempt) else {
+            return;
+        };
+        life.uploads.remove(&attempt);
+        let unwanted = matches!(
+            error,
+            LinkError::Refused(refusal) if refusal.reason == RefusalReason::Stale
+        );
+        if !unwanted {
+            let delay = env.rng.millis(50, 500);
+            self.later(env, delay, AgentEvent::UploadDue { attempt });
+        }
+    }
+
+    /// Sends what is there beyond what was sent, and the end once it is known.
+    pub(super) fn push_output(&mut self, env: &mut Env, attempt: AttemptId) {
+        let end = self.known_end(attempt);
+        let Some(spool) = self.spool.get(&attempt).copied() else {
+            return;
+        };
+        let life = self.running.as_mut();
+        let Some(upload) = life.and_then(|life| life.uploads.get_mut(&attempt)) else {
+            return;
+        };
+        let Some(sent) = upload.sent else { return };
+        let link = upload.link;
+        let mut frames = Vec::new();
+        if spool.written > sent {
+            let to = spool.written;
+            upload.sent = Some(to);
+            frames.push(Frame::Bytes { from: sent, to });
+        }
+        if let (Some(end), false) = (end, upload.ended) {
+            upload.ended = true;
+            frames.push(Frame::End(end));
+        }
+        for frame in frames {
+            env.send(link, Side::Master, frame);
+        }
+    }
+
+    /// Where the output ends, once the attempt has.
+    fn known_end(&self, attempt: AttemptId) -> Option<LogEnd> {
+        let life = self.running.as_ref()?;
+        let held = life.agent.held().find(|held| held.attempt == attempt)?;
+        match held.state {
+            HeldState::Finished(report) => Some(report.log),
+            _ => None,
+        }
+    }
+
+    fn upload(&mut self, attempt: AttemptId, link: LinkId) -> Option<&mut Upload> {
+        let upload = self.running.as_mut()?.uploads.get_mut(&attempt)?;
+        (upload.link == link).then_some(upload)
+    }
+}

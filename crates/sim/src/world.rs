@@ -1,0 +1,406 @@
+//! One world: its programs, what happens to them, and whoever watches.
+
+use std::time::Duration;
+
+use jobyard_core::{AdminState, JobState, WorkerCommand};
+
+use crate::agenda::Event;
+use crate::clients::{Clients, What};
+use crate::env::Env;
+use crate::fact::Fact;
+use crate::failure::Failure;
+use crate::fault::Fault;
+use crate::invariants::{self, Invariant, Rest};
+use crate::master::MasterNode;
+use crate::network::Side;
+use crate::scenario::Scenario;
+use crate::summary::Summary;
+use crate::worker::WorkerNode;
+
+/// How often somebody looks whether all is done, once faults have stopped.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long requests that are under way may take to arrive.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// Runs one world from its beginning to its end.
+///
+/// # Errors
+///
+/// The first invariant that does not hold.
+pub fn simulate(seed: u64, scenario: &Scenario) -> Result<Summary, Box<Failure>> {
+    let mut world = World::new(seed, scenario.clone());
+    match world.run() {
+        Ok(()) => Ok(world.summary()),
+        Err(Violation { invariant, problem }) => Err(Box::new(Failure {
+            seed,
+            invariant,
+            histories: world.env.trace.histories(&problem),
+            problem,
+            last: world.env.trace.last_notes(),
+        })),
+    }
+}
+
+#[derive(Debug)]
+struct World {
+    env: Env,
+    master: MasterNode,
+    workers: Vec<WorkerNode>,
+    clients: Clients,
+    invariants: Vec<Box<dyn Invariant>>,
+    events: u64,
+    removed: usize,
+    /// When the world must have come to rest.
+    end: jobyard_core::Steady,
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Violation {
+    invariant: &'static str,
+    problem: String,
+}
+
+impl World {
+    fn new(seed: u64, scenario: Scenario) -> Self {
+        let mut env = Env::new(seed, scenario);
+        let workers: Vec<_> = (0..env.scenario.workers.max(1))
+            .map(|index| WorkerNode::new(&mut env, index))
+            .collect();
+        let mut master = MasterNode::new(&mut env);
+        for worker in &workers {
+            worker.announce(&mut env);
+            master.disk.put(worker.record().to_record(), &mut env.facts);
+        }
+        let end = env.now + env.scenario.horizon + env.scenario.drain;
+        Self {
+            env,
+            master,
+            workers,
+            clients: Clients::default(),
+            invariants: invariants::all(),
+            events: 0,
+            removed: 0,
+            end,
+            is_over: false,
+        }
+    }
+
+    fn summary(self) -> Summary {
+        let mut summary = self.env.summary;
+        summary.events = self.events;
+        summary.hash = self.env.trace.hash();
+        summary
+    }
+
+    fn run(&mut self) -> Result<(), Violation> {
+        let life = self.master.life();
+        self.env.after(Duration::ZERO, Event::MasterUp { life });
+        for (worker, node) in self.workers.iter().enumerate() {
+            let (delay, life) = (self.env.rng.millis(0, 2_000), node.life());
+            self.env.after(delay, Event::AgentUp { worker, life });
+        }
+        self.env.after(Duration::ZERO, Event::SubmitDue);
+        self.env.after(Duration::from_secs(1), Event::OperatorDue);
+        self.env.after(Duration::from_secs(1), Event::FaultDue);
+        self.env
+            .after(self.env.scenario.horizon, Event::HorizonReached);
+        while let Some((at, event)) = self.env.agenda.next() {
+            self.env.now = at;
+            self.events += 1;
+            let (what, worker, attempt) = event.describe();
+            self.env.note(what, worker, attempt);
+            self.happen(event);
+            self.watch()?;
+            if self.is_over || self.env.now >= self.end {
+                break;
+            }
+        }
+        self.come_to_rest()
+    }
+
+    fn happen(&mut self, event: Event) {
+        let env = &mut self.env;
+        match event {
+            Event::Deliver { link, to } => self.deliver(link, to),
+            Event::LinkLost { link, side } => {
+                let Some(purpose) = env.network.purpose(link) else {
+                    return;
+                };
+                if !env.notice(link, side) {
+                    return;
+                }
+                match side {
+                    Side::Master => self.master.on_link_over(env, link),
+                    Side::Worker => self.workers[purpose.worker].on_link_lost(env, link),
+                }
+            }
+            Event::Master { life, event } => {
+                if life == self.master.life() {
+                    self.master.on_event(env, event);
+                }
+            }
+            Event::MasterUp { life } => {
+                if life == self.master.life() && !self.master.is_up() {
+                    self.master.start(env);
+                }
+            }
+            Event::Agent {
+                worker,
+                life,
+                event,
+            } => {
+                if life == self.workers[worker].life() {
+                    self.workers[worker].on_agent_event(env, event);
+                }
+            }
+            Event::AgentUp { worker, life } => {
+                if life == self.workers[worker].life() && !self.workers[worker].is_up() {
+                    self.workers[worker].start(env);
+                }
+            }
+            Event::Machine {
+                worker,
+                boot,
+                event,
+            } => {
+                if boot == self.workers[worker].boots() {
+                    self.workers[worker].on_machine_event(env, event);
+                }
+            }
+            Event::AskSent { ask } => self.clients.on_sent(env, ask),
+            Event::AskArrives { ask } => self.clients.on_arrived(env, &mut self.master, ask),
+            Event::AnswerArrives { ask, answer } => self.clients.on_answer(env, ask, answer),
+            Event::SubmitDue => self.on_submit_due(),
+            Event::OperatorDue => self.on_operator_due(),
+            Event::FaultDue => self.on_fault_due(),
+            Event::HorizonReached => self.on_horizon(),
+            Event::ResumeDue => self.resume_all(),
+            Event::LookDue => self.look(),
+        }
+    }
+
+    fn deliver(&mut self, link: crate::network::LinkId, to: Side) {
+        let env = &mut self.env;
+        let Some(purpose) = env.network.purpose(link) else {
+            return;
+        };
+        let Some(frame) = env.receive(link, to) else {
+            return;
+        };
+        let worker = &mut self.workers[purpose.worker];
+        match to {
+            Side::Master => self.master.on_frame(env, link, worker.id, frame),
+            Side::Worker => worker.on_frame(env, link, frame),
+        }
+    }
+
+    fn on_submit_due(&mut self) {
+        if self.env.now.since(jobyard_core::Steady::default()) >= self.env.scenario.horizon {
+            return;
+        }
+        self.clients.submit(&mut self.env);
+        self.again(self.env.scenario.submit_every, Event::SubmitDue);
+    }
+
+    fn on_operator_due(&mut self) {
+        let env = &mut self.env;
+        if env.now.since(jobyard_core::Steady::default()) >= env.scenario.horizon {
+            return;
+        }
+        let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
+        let name = format!("worker-{index}");
+        match env.rng.below(100) {
+            0..50 => self.clients.stop_some_job(env),
+            50..68 => {
+                env.fault(Fault::WorkerSuspended);
+                let command = What::SetWorker(name, WorkerCommand::Suspend);
+                self.clients.ask(env, command);
+            }
+            68..97 => {
+                env.fault(Fault::WorkerResumed);
+                let command = What::SetWorker(name, WorkerCommand::Resume);
+                self.clients.ask(env, command);
+            }
+            _ if index > 0 && self.removed == 0 => {
+                self.removed += 1;
+                env.fault(Fault::WorkerRemoved);
+                let command = What::SetWorker(name, WorkerCommand::Remove);
+                self.clients.ask(env, command);
+            }
+            _ => {}
+        }
+        self.again(self.env.scenario.operate_every, Event::OperatorDue);
+    }
+
+    fn on_fault_due(&mut self) {
+        let Some(every) = self.env.scenario.fault_every else {
+            return;
+        };
+        if self.env.calm {
+            return;
+        }
+        let env = &mut self.env;
+        let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
+        match env.rng.below(100) {
+            0..22 => {
+                let links = env.network.live(false);
+                if let Some(link) = env.rng.pick(&links).copied() {
+                    env.cut(link);
+                }
+            }
+            22..32 => {
+                let links = env.network.live(true);
+                if let Some(link) = env.rng.pick(&links).copied() {
+                    env.cut(link);
+                }
+            }
+            32..52 => self.stall(index),
+            52..67 => self.master.crash(env),
+            67..82 => self.workers[index].crash_agent(env),
+            82..92 => self.workers[index].reboot(env),
+            _ => self.workers[index].shut_down(env),
+        }
+        self.again(every, Event::FaultDue);
+    }
+
+    /// Nothing passes to or from a worker for a while: sometimes for longer than a lease, sometimes for longer than the
+    /// master waits.
+    fn stall(&mut self, worker: usize) {
+        let env = &mut self.env;
+        let length = match env.rng.below(10) {
+            0..6 => env.rng.millis(100, 4_000),
+            6..9 => env.rng.millis(4_000, 12_000),
+            _ => env.rng.millis(15_000, 25_000),
+        };
+        let until = env.now + length;
+        env.note("stall", Some(worker), None);
+        let direction = env.rng.below(4);
+        if direction != 0 {
+            env.network.stall(worker, Side::Worker, until);
+        }
+        if direction != 1 {
+            env.network.stall(worker, Side::Master, until);
+        }
+        env.fault(match direction {
+            0 | 1 => Fault::OneWayStalled,
+            _ => Fault::NetworkStalled,
+        });
+    }
+
+    /// After about this time.
+    fn again(&mut self, every: Duration, event: Event) {
+        let mean = u64::try_from(every.as_millis()).unwrap_or(1_000).max(1);
+        let delay = self.env.rng.millis(0, mean * 2);
+        self.env.after(delay, event);
+    }
+
+    /// Faults stop, what is down comes up by itself, and every worker may have jobs again.
+    fn on_horizon(&mut self) {
+        let env = &mut self.env;
+        env.calm = true;
+        env.network.heal();
+        env.note("calm", None, None);
+        // An older order that is repeated later would win over the resume.
+        self.clients.withdraw_orders();
+        env.after(SETTLING, Event::ResumeDue);
+        env.after(SETTLING + LOOK_EVERY, Event::LookDue);
+    }
+
+    fn resume_all(&mut self) {
+        for index in 0..self.workers.len() {
+            let command = What::SetWorker(format!("worker-{index}"), WorkerCommand::Resume);
+            self.clients.ask(&mut self.env, command);
+        }
+    }
+
+    fn look(&mut self) {
+        let books = self.master.disk.books();
+        self.is_over = self.leftovers().is_empty() && !books.jobs.values().any(|(_, live)| *live);
+        self.env.after(LOOK_EVERY, Event::LookDue);
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        if !self.clients.are_content() {
+            left.push("a client waits for its answer".to_owned());
+        }
+        let books = self.master.disk.books();
+        for (index, worker) in self.workers.iter().enumerate() {
+            let record = books.workers.get(&worker.id);
+            // One that was removed and has not heard of it ends when it does.
+            let removed = record.is_some_and(|record| record.admin == AdminState::Removed);
+            left.extend(
+                worker
+                    .leftovers()
+                    .into_iter()
+                    .map(|what| format!("worker {index} (removed: {removed}): {what}")),
+            );
+        }
+        left
+    }
+
+    /// Tells the invariants what has become true.
+    fn watch(&mut self) -> Result<(), Violation> {
+        if self.env.facts.is_empty() {
+            return Ok(());
+        }
+        let facts = std::mem::take(&mut self.env.facts);
+        let books = self.master.disk.books();
+        for fact in &facts {
+            count(&mut self.env.summary, fact);
+            for invariant in &mut self.invariants {
+                let name = invariant.name();
+                invariant
+                    .observe(fact, books)
+                    .map_err(|problem| Violation {
+                        invariant: name,
+                        problem,
+                    })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn come_to_rest(&mut self) -> Result<(), Violation> {
+        let leftovers = self.leftovers();
+        let rest = Rest {
+            books: self.master.disk.books(),
+            leftovers: &leftovers,
+        };
+        for invariant in &mut self.invariants {
+            let name = invariant.name();
+            invariant.at_rest(&rest).map_err(|problem| Violation {
+                invariant: name,
+                problem,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts the transitions that a durable record shows.
+fn count(summary: &mut Summary, fact: &Fact) {
+    let Fact::JobWritten { before, after } = fact else {
+        return;
+    };
+    let from = before.as_ref().map(|before| before.state);
+    if from != Some(after.state) {
+        let from = from.map_or("nothing", JobState::as_str);
+        summary.transition(&format!("job {from} -> {}", after.state.as_str()));
+    }
+    let known = before.as_ref().map_or(&[][..], |before| &before.attempts);
+    for (index, attempt) in after.attempts.iter().enumerate() {
+        let earlier = known.get(index).and_then(|attempt| attempt.outcome);
+        if let (None, Some(outcome)) = (earlier, attempt.outcome) {
+            let rule = outcome.rule();
+            summary.transition(&format!("attempt ends {} {}", rule.kind, rule.reason));
+        }
+    }
+    if let (Some(before), Some(outcome)) = (before, after.outcome)
+        && before.outcome.is_none()
+    {
+        summary.transition(&format!("job ends {}", outcome.rule().kind));
+    }
+}
