@@ -1,4 +1,55 @@
-//! What a Jobyard master remembers.
+//! What a Jobyard master remembers: records, and the output of attempts.
+//!
+//! # What
+//!
+//! Implementations of two ports of `jobyard-core`:
+//!
+//! | port | durable | forgetful, small enough to read as an example |
+//! |---|---|---|
+//! | [`Store`](jobyard_core::Store): records | [`SqliteStore`], one file | [`MemoryStore`] |
+//! | [`LogStore`](jobyard_core::LogStore): output by offset | [`FileLogs`], segment files | [`MemoryLogs`] |
+//!
+//! All four pass the suites of `jobyard-testkit`.
+//!
+//! # Theory of operation
+//!
+//! Both durable ones do their IO away from the threads of the runtime, and answer a write only when it is on disk.
+//!
+//! **Records.** One thread owns the connection that writes. A batch is one transaction with one fsync in the
+//! write-ahead log, which is moved into the main file after the answer, so that nobody waits for that. Each commit
+//! compares its epoch and batch number with the leader's row inside its transaction: that is the fence, and that is why
+//! a repeat has one effect. Questions run on a few read-only connections beside the writer and see every commit that
+//! has returned. A lock on a file beside the store keeps a second process from leading; people may read the file at any
+//! time: `sqlite3 FILE 'select kind, key, state, body from records'`.
+//!
+//! **Output.** The log of an attempt is a row of append-only segment files, whose format stands in [`FileLogs`]. One
+//! append is one write and one `fdatasync`; then the new end is published, readers may read up to it, and followers
+//! wake. What is known of a log is kept in a bounded cache and found again from its last segment alone. Writers of one
+//! log take turns; nobody waits for a reader, and a reader for nobody.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use jobyard_core::{Batch, Change, Epoch, Record, RecordKind, Store};
+//! use jobyard_store::{SqliteOptions, SqliteStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! const JOB: RecordKind = RecordKind("job");
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("store.db");
+//! let store = SqliteStore::open(path, &SqliteOptions::default())?;
+//! let epoch = store.lead("example", Duration::from_secs(15), Epoch::ZERO).await?.epoch;
+//! let record = Record::new(JOB, "a", r#"{"state":"queued"}"#);
+//! let changes = vec![Change::Put(record.clone())];
+//! store.commit(epoch, Batch { number: 1, changes }).await?;
+//! assert_eq!(store.get(JOB, "a").await?, Some(record));
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 

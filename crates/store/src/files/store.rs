@@ -85,7 +85,8 @@ pub enum OpenLogsError {
 ///   record as well: after a restart, or when it was not used for long, such a log is open and empty again. Ask the
 ///   attempt's record before following the log of an attempt that is over.
 /// * The highest epoch that was seen is kept in memory; while the directory is open no other process can open it.
-/// * Appends to one attempt go one after another, those of different attempts beside each other.
+/// * Appends to one attempt go one after another, those of different attempts beside each other. Each costs one
+///   `fdatasync`: whoever gathers what arrives during one append for the next, a few MiB at most, gets the disk's speed.
 #[derive(Debug)]
 pub struct FileLogs {
     shared: Arc<Shared>,

@@ -48,8 +48,9 @@ impl<'c> RowChange<'c> {
 pub(crate) struct Rows<'t> {
     find: CachedStatement<'t>,
     insert: CachedStatement<'t>,
+    insert_label: CachedStatement<'t>,
     update_body: CachedStatement<'t>,
-    update_standing: CachedStatement<'t>,
+    update_state: CachedStatement<'t>,
     update_all: CachedStatement<'t>,
     remove: CachedStatement<'t>,
 }
@@ -60,16 +61,20 @@ impl<'t> Rows<'t> {
         Ok(Self {
             find: transaction.prepare_cached(
                 "SELECT id, ord = ?3 AND name IS ?4 AND grp IS ?5 AND labels IS ?6, \
-                 live = ?7 AND state IS ?8 FROM records WHERE kind = ?1 AND key = ?2",
+                 live = ?7, state IS ?8 FROM records WHERE kind = ?1 AND key = ?2",
             )?,
             insert: transaction.prepare_cached(
                 "INSERT INTO records (kind, key, version, ord, live, state, name, grp, labels, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
+            insert_label: transaction.prepare_cached(
+                "INSERT OR IGNORE INTO labels (kind, label, value, ord, record) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
             update_body: transaction
                 .prepare_cached("UPDATE records SET version = ?2, body = ?3 WHERE id = ?1")?,
-            update_standing: transaction.prepare_cached(
-                "UPDATE records SET version = ?2, body = ?3, live = ?4, state = ?5 WHERE id = ?1",
+            update_state: transaction.prepare_cached(
+                "UPDATE records SET version = ?2, body = ?3, state = ?4 WHERE id = ?1",
             )?,
             update_all: transaction.prepare_cached(
                 "UPDATE records SET version = ?2, body = ?3, live = ?4, state = ?5, ord = ?6, \
@@ -102,22 +107,30 @@ impl<'t> Rows<'t> {
         let (order, labels, body) = (row.order, &row.labels, row.body);
         let state = fields.state.as_deref();
         let (name, group, live) = (&fields.name, &fields.group, fields.live);
-        let found: Option<(i64, bool, bool)> = self
+        let found: Option<(i64, bool, bool, bool)> = self
             .find
             .query_row(
                 params![kind.0, key, order, name, group, labels, live, state],
-                |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?)),
+                |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?, found.get(3)?)),
             )
             .optional()?;
+        // What is the same: order, name, group and labels; whether it is live; its state.
         match found {
-            None => self.insert.execute(params![
-                kind.0, key, version, order, live, state, name, group, labels, body
-            ])?,
-            Some((id, true, true)) => self.update_body.execute(params![id, version, body])?,
-            Some((id, true, false)) => self
-                .update_standing
-                .execute(params![id, version, body, live, state])?,
-            Some((id, false, _)) => self.update_all.execute(params![
+            None => {
+                let id = self.insert.insert(params![
+                    kind.0, key, version, order, live, state, name, group, labels, body
+                ])?;
+                for (label, value) in &fields.labels {
+                    self.insert_label
+                        .execute(params![kind.0, label, value, order, id])?;
+                }
+                return Ok(());
+            }
+            Some((id, true, true, true)) => self.update_body.execute(params![id, version, body])?,
+            Some((id, true, true, false)) => self
+                .update_state
+                .execute(params![id, version, body, state])?,
+            Some((id, ..)) => self.update_all.execute(params![
                 id, version, body, live, state, order, name, group, labels
             ])?,
         };
