@@ -32,11 +32,7 @@ pub(super) enum Stage {
         started_at: Timestamp,
     },
     /// It is over.
-    Finished {
-        report: AttemptReport,
-        /// The master has all of its output.
-        uploaded: bool,
-    },
+    Finished { report: AttemptReport },
 }
 
 /// What the master knows of an attempt from this worker.
@@ -74,7 +70,7 @@ impl Entry {
                 pid: *pid,
                 started_at: *started_at,
             },
-            Stage::Finished { report, .. } => HeldState::Finished(report.clone()),
+            Stage::Finished { report } => HeldState::Finished(report.clone()),
         };
         Held::new(attempt, state)
     }
@@ -88,20 +84,14 @@ impl Entry {
         }
     }
 
-    /// A confirmation of the output counts for the session on which it was given: the master makes its own note of it
-    /// after it has answered, and a crash in between loses the note.
-    pub(super) const fn owe_confirmation(&mut self) {
-        if let Stage::Finished { uploaded, .. } = &mut self.stage {
-            *uploaded = false;
-        }
-    }
-
-    /// Whether there is, or may come, output that the master does not have.
+    /// Whether there is, or may come, output that the master has to confirm. A confirmation counts for the session on
+    /// which it was given: the master makes its own note of it after it has answered, and a crash in between loses the
+    /// note. Only a forget says that it is kept.
     pub(super) const fn owes_output(&self) -> bool {
         match &self.stage {
             Stage::Journaling { .. } => false,
             Stage::Starting { .. } | Stage::Running { .. } => true,
-            Stage::Finished { report, uploaded } => report.log.bytes > 0 && !*uploaded,
+            Stage::Finished { report } => report.log.bytes > 0,
         }
     }
 }

@@ -48,7 +48,8 @@ pub enum Input {
     },
     /// It is over, and nothing of it is left.
     AttemptEnded(AttemptEnd),
-    /// The master has all of its output.
+    /// The master has all of its output. Changes nothing: the attempt and its output stay until the master says
+    /// `Forget`, and the output is offered again on each session until then.
     LogConfirmed {
         /// Which attempt.
         attempt: AttemptId,

@@ -101,13 +101,8 @@ impl Agent {
                 }
             }
             Input::AttemptEnded(end) => self.on_ended(now, end, out),
-            Input::LogConfirmed { attempt } => {
-                if let Some(entry) = self.held.get_mut(&attempt)
-                    && let Stage::Finished { uploaded, .. } = &mut entry.stage
-                {
-                    *uploaded = true;
-                }
-            }
+            // The master has not noted it durably yet; its forget says so.
+            Input::LogConfirmed { .. } => {}
             Input::Shutdown(mode) => self.on_shutdown(now, mode, out),
             Input::DeadlineReached => {
                 self.on_session_deadline(now, out);
@@ -279,10 +274,7 @@ impl Agent {
             return;
         };
         out.push(Output::Journal(JournalEntry::Finished(report.clone())));
-        entry.stage = Stage::Finished {
-            report,
-            uploaded: false,
-        };
+        entry.stage = Stage::Finished { report };
         self.tell(now, attempt, out);
     }
 
@@ -357,7 +349,7 @@ impl Agent {
                 pid: *pid,
                 at: *started_at,
             },
-            Stage::Finished { report, .. } => WorkerMessage::Finished(report.clone()),
+            Stage::Finished { report } => WorkerMessage::Finished(report.clone()),
         };
         self.say(now, message, out);
     }

@@ -98,10 +98,7 @@ impl Agent {
         let left = std::mem::take(&mut self.recovered);
         for (attempt, left) in left.left {
             let stage = match left {
-                Left::Finished(report) => Stage::Finished {
-                    report,
-                    uploaded: false,
-                },
+                Left::Finished(report) => Stage::Finished { report },
                 Left::Open {
                     assignment,
                     boot,
@@ -114,10 +111,7 @@ impl Agent {
                     report.started_at = started.map(|(_, _, at)| at);
                     report.log = logs.get(&attempt).copied().unwrap_or_default();
                     out.push(Output::Journal(JournalEntry::Finished(report.clone())));
-                    Stage::Finished {
-                        report,
-                        uploaded: false,
-                    }
+                    Stage::Finished { report }
                 }
             };
             self.held.insert(attempt, Entry::new(stage));

@@ -102,8 +102,6 @@ impl Agent {
         hello.accepting = self.is_accepting();
         hello.max_epoch = self.max_epoch;
         for (attempt, entry) in &mut self.held {
-            // Until it says so by a forget, the master may have lost that the output is complete.
-            entry.owe_confirmation();
             if !entry.forgotten {
                 entry.told = entry.tells();
                 hello.inventory.push(entry.held(*attempt));

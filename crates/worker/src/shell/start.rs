@@ -65,6 +65,7 @@ impl Worker {
             places: Places::new(MAX_LINKS),
             events,
             status,
+            exit: None,
         };
         tokio::spawn(task.run(inbox, orders).instrument(span));
         Ok(handle)

@@ -42,7 +42,12 @@ pub(super) struct Task {
     pub(super) places: Places,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) status: watch::Sender<Status>,
+    /// Why it ended, once it has.
+    pub(super) exit: Option<ExitReason>,
 }
+
+/// How many events are handled in a row before deadlines are looked at.
+const BURST: usize = 256;
 
 /// The data directory.
 #[derive(Debug)]
@@ -65,8 +70,15 @@ impl Task {
         self.feed(Input::Start { logs });
         self.tidy().await;
         let mut abandoned = false;
+        let mut burst = 0;
         while !self.agent.has_exited() {
             let deadline = self.agent.next_deadline();
+            if burst >= BURST {
+                burst = 0;
+                self.feed(Input::DeadlineReached);
+                continue;
+            }
+            burst += 1;
             // Events come before the deadline: what the master said counts, even if this task was held up until its
             // lease was over.
             tokio::select! {
@@ -79,6 +91,19 @@ impl Task {
                 () = sleep_until(&*clock, deadline) => self.feed(Input::DeadlineReached),
             }
         }
+        self.end();
+    }
+
+    /// Gives the data directory back, and only then says that the worker has ended.
+    fn end(self) {
+        let Self {
+            disk, status, exit, ..
+        } = self;
+        drop(disk);
+        status.send_modify(|status| {
+            status.connected = false;
+            status.exit = exit;
+        });
     }
 
     fn on_event(&mut self, event: Event) {
@@ -325,10 +350,7 @@ impl Task {
 
     fn on_exit(&mut self, reason: ExitReason) {
         self.connection = None;
-        self.status.send_modify(|status| {
-            status.connected = false;
-            status.exit = Some(reason);
-        });
+        self.exit = Some(reason);
     }
 
     /// Closes and deletes what an earlier life left: the output of attempts that had ended then has its end, and what

@@ -128,7 +128,7 @@ fn the_hello_tells_everything_and_the_welcome_brings_up_to_date() {
 }
 
 #[test]
-fn output_that_the_master_has_is_not_offered_again() {
+fn output_is_confirmed_anew_on_each_session_until_it_is_forgotten() {
     let mut rig = Rig::open();
     let a = attempt(1, 1);
     rig.run(a);
@@ -140,6 +140,10 @@ fn output_that_the_master_has_is_not_offered_again() {
         1,
         "the report stays until it is forgotten"
     );
+    assert_eq!(names(&rig.welcomed()), ["opened", "upload"]);
+    rig.forget(a);
+    rig.lose_session();
+    rig.hello();
     assert_eq!(names(&rig.welcomed()), ["opened"]);
 }
 
