@@ -2,7 +2,7 @@
 
 use jobyard_core::{
     AdminState, AuditEntry, Change, ControlError, NewToken, Now, Refusal, RefusalReason, TagSet,
-    TextProblem, WorkerId, check_name,
+    WorkerId, check_name,
 };
 use jobyard_pki::{Admission, Denial, TokenRecord};
 use jobyard_scheduler::Event;
@@ -125,7 +125,7 @@ impl Engine {
                 name,
             },
             Some(_) => Answer::Denied(name_taken(&name).0),
-            None => match check_name(&name) {
+            None => match check_worker_name(&name) {
                 Ok(()) => {
                     let record = WorkerRecord::new(fresh, self.next_worker(), name, now.wall);
                     let name = self.add_worker(now, record);
@@ -136,7 +136,7 @@ impl Engine {
                         name,
                     }
                 }
-                Err(problem) => Answer::Denied(bad_name(&problem).0),
+                Err((refusal, _)) => Answer::Denied(refusal),
             },
         };
         self.reply(reply, answer);
@@ -175,9 +175,7 @@ impl Engine {
         if self.tables.keys.contains_key(&joining.key) {
             return Err(banned());
         }
-        if let Err(problem) = check_name(&joining.name) {
-            return Err(bad_name(&problem));
-        }
+        check_worker_name(&joining.name)?;
         if self.tables.names.contains_key(&joining.name) {
             return Err(name_taken(&joining.name));
         }
@@ -222,9 +220,16 @@ impl Engine {
     }
 }
 
-fn bad_name(problem: &TextProblem) -> (Refusal, String) {
-    let message = format!("the worker's name cannot be used: {problem}");
-    (Refusal::new(RefusalReason::Invalid, &message), message)
+/// Commands and jobs name workers by name or id, so a name must not look like the id of another.
+fn check_worker_name(name: &str) -> Result<(), (Refusal, String)> {
+    let message = match check_name(name) {
+        Err(problem) => format!("the worker's name cannot be used: {problem}"),
+        Ok(()) if name.parse::<WorkerId>().is_ok() => {
+            "the worker's name looks like an id: choose another with --name".to_owned()
+        }
+        Ok(()) => return Ok(()),
+    };
+    Err((Refusal::new(RefusalReason::Invalid, &message), message))
 }
 
 fn name_taken(name: &str) -> (Refusal, String) {

@@ -31,6 +31,13 @@ pub(crate) const TIMINGS: Timings = Timings {
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
+/// The shortest time that a clock can tell.
+pub(crate) const MOMENT: Duration = Duration::from_micros(1);
+
+pub(crate) const fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(MOMENT)
+}
+
 pub(crate) const fn job(n: u128) -> JobId {
     JobId::from_uuid(Uuid::from_u128(n))
 }

@@ -1,7 +1,5 @@
 //! Machines join.
 
-use std::time::Duration;
-
 use jobyard_core::{
     ControlError, DEFAULT_TOKEN_TTL, Refusal, RefusalReason, WorkerCommand, WorkerState,
 };
@@ -9,7 +7,7 @@ use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::{TOKEN, WORKER, read};
 use jobyard_pki::{Denial, JoinSecret, TokenRecord};
 
-use crate::cluster::{Cluster, hello, key, name, token, worker};
+use crate::cluster::{Cluster, hello, just_before, key, name, token, worker};
 use crate::step::Step;
 
 const SEED: u8 = 1;
@@ -138,7 +136,7 @@ fn an_expired_token_is_refused() {
 #[test]
 fn a_token_is_good_until_the_last_moment() {
     let mut cluster = with_token(1);
-    cluster.pass(DEFAULT_TOKEN_TTL - Duration::from_micros(1));
+    cluster.pass(just_before(DEFAULT_TOKEN_TTL));
     let step = cluster.join(SEED, 1, "builder");
     assert!(matches!(step.answer(), Answer::Enrolled { .. }));
 }
@@ -299,4 +297,41 @@ fn tokens_are_listed_and_never_with_their_secret() {
         assert!(!String::from_utf8_lossy(&record.body).contains(secret));
     }
     assert!(cluster.records.keys().any(|(kind, _)| *kind == WORKER));
+}
+
+fn admit_local(cluster: &mut Cluster, n: u128, name: &str) -> Step {
+    let (reply, name) = (cluster.reply_to(), name.to_owned());
+    let fresh = worker(n);
+    cluster.tell(Input::AdmitLocal { reply, name, fresh })
+}
+
+#[test]
+fn a_worker_of_the_same_program_needs_no_token_and_stays_the_same() {
+    let mut cluster = Cluster::new();
+    let enrolled = Answer::Enrolled {
+        worker: worker(1),
+        name: "inside".to_owned(),
+    };
+    let step = admit_local(&mut cluster, 1, "inside");
+    assert!(step.is_durable());
+    assert_eq!(step.answer(), enrolled);
+    assert_eq!(step.audit()[0].subject, worker(1).to_string());
+    assert_eq!(admit_local(&mut cluster, 2, "inside").answer(), enrolled);
+    cluster.restart();
+    assert_eq!(admit_local(&mut cluster, 3, "inside").answer(), enrolled);
+    assert_eq!(cluster.engine.workers(true).len(), 1);
+}
+
+#[test]
+fn a_worker_of_the_same_program_does_not_take_the_name_of_another() {
+    let mut cluster = Cluster::with_workers(1);
+    let step = admit_local(&mut cluster, 9, &name(1));
+    assert_eq!(refusal(&step).reason, RefusalReason::AlreadyExists);
+    for bad in ["..", &worker(1).to_string()] {
+        let step = admit_local(&mut cluster, 9, bad);
+        assert_eq!(refusal(&step).reason, RefusalReason::Invalid);
+    }
+    admit_local(&mut cluster, 9, "inside");
+    let step = cluster.join(200, 50, "inside");
+    assert_eq!(refusal(&step).reason, RefusalReason::AlreadyExists);
 }

@@ -8,20 +8,21 @@ use crate::cluster::{Cluster, TIMINGS, draft, submission};
 /// A master that lost its whole fleet gives everything up in batches that its store takes.
 #[test]
 fn many_lost_workers_fit_into_batches() {
-    const WORKERS: u8 = 5;
-    let jobs = u128::from(WORKERS) * u128::from(MAX_WORKER_SLOTS);
+    let slots = MAX_WORKER_SLOTS as usize;
+    let large = MAX_BATCH_CHANGES / slots;
+    let workers = u8::try_from(large + 1).expect("a few");
+    let jobs = (large * slots + 1) as u128;
     assert!(jobs > MAX_BATCH_CHANGES as u128);
 
-    let mut cluster = Cluster::with_workers(WORKERS);
+    let mut cluster = Cluster::with_workers(workers);
     let all: Vec<u128> = (1..=jobs).collect();
     for some in all.chunks(MAX_SUBMIT_JOBS) {
         let some = some.iter().map(|n| submission(*n, draft("{}")));
         cluster.submit_all(some.collect());
     }
-    for n in 1..=WORKERS {
+    for n in 1..=workers {
         cluster.connect(n.into(), MAX_WORKER_SLOTS);
     }
-    cluster.restart();
     cluster.skip(TIMINGS.reconcile_for);
 
     let mut settled = 0;

@@ -69,6 +69,8 @@ proptest! {
     #![proptest_config(ProptestConfig {
         // A failure prints its inputs, shrunk: enough to make a test of it.
         failure_persistence: None,
+        // Each runs a whole life of a cluster: a quarter as many as usual (or as `PROPTEST_CASES` says) will do.
+        cases: ProptestConfig::default().cases.div_ceil(4),
         ..ProptestConfig::default()
     })]
 

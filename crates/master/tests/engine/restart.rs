@@ -1,7 +1,5 @@
 //! A master starts anew from what was committed.
 
-use std::time::Duration;
-
 use jobyard_core::{
     Epoch, InfraReason, JobState, LogState, Outcome, RefusalReason, StopCause, Verdict,
     WaitVerdict, WorkerCommand,
@@ -10,8 +8,8 @@ use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::AUDIT;
 
 use crate::cluster::{
-    Cluster, GRACE, TIMINGS, attempt, complete, draft, ended, exit, hello, infra, job, lost_from,
-    name, report, running, submission, token, worker,
+    Cluster, GRACE, MOMENT, TIMINGS, attempt, complete, draft, ended, exit, hello, infra, job,
+    just_before, lost_from, name, report, running, submission, token, worker,
 };
 
 #[test]
@@ -108,13 +106,9 @@ fn workers_are_waited_for_anew() {
     cluster.disconnect(session);
     cluster.pass(TIMINGS.reconcile_for / 2);
     cluster.restart();
-    cluster.pass(
-        TIMINGS
-            .reconcile_for
-            .saturating_sub(Duration::from_micros(1)),
-    );
+    cluster.pass(just_before(TIMINGS.reconcile_for));
     assert_eq!(cluster.job(1).state, JobState::Running);
-    cluster.pass(Duration::from_micros(1));
+    cluster.pass(MOMENT);
     assert_eq!(cluster.job(1).state, JobState::Queued);
     let lost = infra(InfraReason::WorkerLost);
     assert_eq!(cluster.job(1).attempts[0].outcome, Some(lost));

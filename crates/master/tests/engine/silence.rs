@@ -1,17 +1,13 @@
 //! A worker is not heard: its session ends, and its attempts are waited for.
 
-use std::time::Duration;
-
 use jobyard_core::{
     Contact, InfraReason, JobState, MasterMessage, Verdict, WorkerMessage, WorkerState,
 };
 
 use crate::cluster::{
-    Cluster, TIMINGS, attempt, complete, draft, exit, hello, infra, job, lost_from, report,
-    running, worker,
+    Cluster, MOMENT, TIMINGS, attempt, complete, draft, exit, hello, infra, job, just_before,
+    lost_from, report, running, worker,
 };
-
-const MOMENT: Duration = Duration::from_micros(1);
 
 #[test]
 fn a_worker_without_a_session_gets_nothing() {
@@ -31,7 +27,7 @@ fn a_worker_that_is_back_in_time_keeps_its_job() {
     cluster.submit(1);
     cluster.started(session, attempt(1, 1));
     cluster.disconnect(session);
-    let step = cluster.pass(TIMINGS.reconcile_for - MOMENT);
+    let step = cluster.pass(just_before(TIMINGS.reconcile_for));
     assert!(!step.is_durable());
     let (_, step) = cluster.connect_as(1, hello(1, vec![running(attempt(1, 1))]));
     assert_eq!(step.verdicts(), [(attempt(1, 1), Verdict::Keep)]);
@@ -86,7 +82,7 @@ fn lost_workers_use_the_budget_up() {
 #[test]
 fn a_session_that_says_nothing_for_a_lease_is_closed() {
     let (mut cluster, session) = Cluster::with_one(1);
-    let step = cluster.pass(TIMINGS.lease - MOMENT);
+    let step = cluster.pass(just_before(TIMINGS.lease));
     assert!(step.closed().is_empty());
     let step = cluster.pass(MOMENT);
     assert_eq!(step.closed(), [(session, None)]);
@@ -98,14 +94,14 @@ fn a_session_that_says_nothing_for_a_lease_is_closed() {
 #[test]
 fn any_message_extends_the_lease_and_a_heartbeat_is_answered() {
     let (mut cluster, session) = Cluster::with_one(1);
-    cluster.pass(TIMINGS.lease - MOMENT);
+    cluster.pass(just_before(TIMINGS.lease));
     let step = cluster.say(session, WorkerMessage::Heartbeat);
     assert_eq!(step.sent(session), [MasterMessage::Heartbeat]);
     assert!(!step.is_durable(), "heartbeats are not worth a commit");
-    let step = cluster.pass(TIMINGS.lease - MOMENT);
+    let step = cluster.pass(just_before(TIMINGS.lease));
     assert!(step.closed().is_empty());
     cluster.say(session, WorkerMessage::Accepting(true));
-    let step = cluster.pass(TIMINGS.lease - MOMENT);
+    let step = cluster.pass(just_before(TIMINGS.lease));
     assert!(step.closed().is_empty());
     assert_eq!(cluster.pass(MOMENT).closed(), [(session, None)]);
 }
@@ -115,7 +111,7 @@ fn the_wait_counts_from_the_last_message_and_not_from_the_end_of_the_lease() {
     let (mut cluster, session) = Cluster::with_one(1);
     cluster.submit(1);
     cluster.started(session, attempt(1, 1));
-    let step = cluster.pass(TIMINGS.reconcile_for - MOMENT);
+    let step = cluster.pass(just_before(TIMINGS.reconcile_for));
     assert_eq!(step.closed(), [(session, None)]);
     assert_eq!(cluster.job(1).state, JobState::Running);
     cluster.pass(MOMENT);

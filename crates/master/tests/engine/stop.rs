@@ -13,7 +13,7 @@ use crate::cluster::{
 };
 
 const SHORT: Duration = Duration::from_secs(3);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const FORCE: StopOptions = StopOptions::new(None, true);
 
 const fn cancelled(exit: Option<Exit>) -> Outcome {
