@@ -109,24 +109,23 @@ impl<'a> Follower<'a> {
 
     /// One item of the stream; `None` if there is nothing to say about it.
     async fn step(&mut self) -> Result<Option<Followed>, ControlError> {
-        let open = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let query = self.query_from_here();
-                let narrowed = query.attempt != self.query.attempt;
-                let items = self.jobs.logs(self.caller, query).await?;
-                self.reached = true;
-                self.open.insert(Open {
-                    items,
-                    narrowed,
-                    showed: false,
-                })
-            }
+        if self.open.is_none() {
+            let query = self.query_from_here();
+            let narrowed = query.attempt != self.query.attempt;
+            let items = self.jobs.logs(self.caller, query).await?;
+            self.reached = true;
+            self.open = Some(Open {
+                items,
+                narrowed,
+                showed: false,
+            });
+        }
+        let item = match &mut self.open {
+            Some(open) => open.items.next().await,
+            None => None,
         };
-        let item =
-            open.items.next().await.unwrap_or_else(|| {
-                Err(ControlError::unavailable("the connection ended too early"))
-            })?;
+        let item = item
+            .unwrap_or_else(|| Err(ControlError::unavailable("the connection ended too early")))?;
         self.retry.succeeded();
         self.on_item(item)
     }
@@ -237,6 +236,7 @@ mod tests {
         query
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "stands among results")]
     fn ended(number: u32) -> Result<LogItem, ControlError> {
         Ok(LogItem::AttemptEnd {
             attempt: attempt(number),
@@ -244,6 +244,7 @@ mod tests {
         })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "stands among results")]
     fn over() -> Result<LogItem, ControlError> {
         Ok(LogItem::End {
             outcome: Some(Outcome::Succeeded),

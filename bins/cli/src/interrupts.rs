@@ -26,7 +26,7 @@ impl Interrupts {
     /// The next one. Cancel-safe.
     pub(crate) async fn next(&mut self) {
         if self.0.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::views::{LogLine, OutcomeView, time};
 
 /// How output is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct PrintOptions {
     /// One JSON object a line.
     pub(crate) json: bool,

@@ -27,6 +27,7 @@ pub(crate) fn chunk(number: u32, offset: u64, text: &str) -> Result<LogItem, Con
     piece(number, offset, OutputStream::Stdout, text.as_bytes())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "stands among results")]
 pub(crate) fn piece(
     number: u32,
     offset: u64,

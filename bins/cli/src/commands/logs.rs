@@ -9,6 +9,7 @@ use crate::follow::{Followed, Follower};
 use crate::printer::{PrintOptions, Printer};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct LogsArgs {
     /// Its id
     job: JobId,

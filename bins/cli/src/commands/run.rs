@@ -73,18 +73,29 @@ pub(super) async fn run_job(
             .json(&LogLine::Submitted { job_id: id })
             .await?;
     }
-    let end = Watch::new(context, id)
-        .to_the_end(context, options, interrupts)
+    let ending = Watch::new(context, id)
+        .follow_to_the_end(context, options, interrupts)
         .await?;
-    let Some(outcome) = end else {
+    let Some(Ending { outcome, printed }) = ending else {
         return Ok(EXIT_CANCELLED);
     };
+    // Where a job does not start, its executor may have said why in its output.
+    let said = printed && matches!(outcome, Outcome::StartFailed { .. });
     if !context.json
+        && !said
         && let Some(text) = sentence(id, &outcome, Some(program))
     {
         context.console.note(&text).await;
     }
     Ok(exit_of(&outcome))
+}
+
+/// How a job ended.
+#[derive(Debug, PartialEq)]
+struct Ending {
+    outcome: Outcome,
+    /// Whether there was any output.
+    printed: bool,
 }
 
 /// What was asked of the master beside the following, and has been answered.
@@ -100,7 +111,7 @@ struct Watch {
     /// Ctrl-C came once.
     stopping: bool,
     /// Whether any output has come.
-    heard: bool,
+    printed: bool,
     /// Nobody reads our standard output any more; the job goes on all the same.
     unread: bool,
     control: std::sync::Arc<dyn jobyard_core::Control>,
@@ -113,7 +124,7 @@ impl Watch {
             id,
             asked: JoinSet::new(),
             stopping: false,
-            heard: false,
+            printed: false,
             unread: false,
             control: std::sync::Arc::clone(&context.control),
             caller: context.request(),
@@ -121,12 +132,12 @@ impl Watch {
     }
 
     /// Shows everything up to the outcome; `None` if the person left before.
-    async fn to_the_end(
+    async fn follow_to_the_end(
         mut self,
         context: &mut Context,
         options: PrintOptions,
         interrupts: &mut Interrupts,
-    ) -> Result<Option<Outcome>, Failure> {
+    ) -> Result<Option<Ending>, Failure> {
         let mut query = LogQuery::new(self.id);
         query.follow = true;
         let mut follower = Follower::new(&*context.control, &context.caller, query);
@@ -139,7 +150,7 @@ impl Watch {
                 followed = follower.next() => {
                     let followed = followed.map_err(|problem| self.lost(problem))?;
                     if let Some(outcome) = self.on_followed(followed, &mut printer).await? {
-                        return Ok(Some(outcome));
+                        return Ok(Some(Ending { outcome, printed: self.printed }));
                     }
                 }
                 () = interrupts.next() => {
@@ -169,16 +180,13 @@ impl Watch {
     ) -> Result<Option<Outcome>, Failure> {
         let shown = match followed {
             Followed::Chunk { attempt, chunk } => {
-                self.heard = true;
+                self.printed = true;
                 if self.unread {
                     return Ok(None);
                 }
                 printer.chunk(attempt, &chunk).await
             }
-            Followed::AttemptEnd { attempt, log } => {
-                self.heard = true;
-                printer.attempt_end(attempt, &log).await
-            }
+            Followed::AttemptEnd { attempt, log } => printer.attempt_end(attempt, &log).await,
             Followed::Lost { problem } => {
                 printer.note(&format!("{problem}; trying again")).await;
                 return Ok(None);
@@ -217,7 +225,7 @@ impl Watch {
     }
 
     fn ask_why(&mut self) {
-        if self.heard {
+        if self.printed {
             return;
         }
         let (control, caller, id) = (self.control.clone(), self.caller.clone(), self.id);
@@ -228,7 +236,6 @@ impl Watch {
     async fn on_answer(&mut self, answer: Answer, printer: &mut Printer<'_>) {
         let id = self.id;
         match answer {
-            Answer::Stopped(Ok(_)) => {}
             Answer::Stopped(Err(problem)) => {
                 self.stopping = false;
                 printer
@@ -245,8 +252,9 @@ impl Watch {
                     "no worker can run the job: {reason}; it waits for one, `jobyard explain {id}` says more"
                 )).await;
             }
-            // Why it waits a little is nobody's concern, and the question was only asked to help.
-            Answer::Explained(_) => {}
+            // A stop shows itself by the end of the job. Why it waits a little is nobody's concern, and the question
+            // was only asked to help.
+            Answer::Stopped(Ok(_)) | Answer::Explained(_) => {}
         }
     }
 
@@ -341,7 +349,7 @@ mod tests {
             let watch = Watch::new(&context, job_id());
             let options = PrintOptions::default();
             watch
-                .to_the_end(&mut context, options, &mut interrupts)
+                .follow_to_the_end(&mut context, options, &mut interrupts)
                 .await
         };
         let (outcome, ()) = tokio::join!(context_run(), running);

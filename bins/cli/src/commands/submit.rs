@@ -73,10 +73,12 @@ pub(crate) async fn submit(context: &mut Context, args: SubmitArgs) -> Result<u8
 }
 
 fn ids(submitted: &[Submitted]) -> String {
-    submitted
-        .iter()
-        .map(|submitted| format!("{}\n", submitted.id))
-        .collect()
+    let mut lines = String::new();
+    for job in submitted {
+        lines.push_str(&job.id.to_string());
+        lines.push('\n');
+    }
+    lines
 }
 
 fn read_file(path: &Path, format: Option<Format>) -> Result<Vec<FileJob>, Failure> {

@@ -503,7 +503,18 @@ mod tests {
         let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
         for level in 1..12 {
             let name = format!("*a{},", level - 1).repeat(10);
-            text.push_str(&format!("a{level}: &a{level} [{name}]\n"));
+            text.push_str(
+                &[
+                    "a",
+                    &level.to_string(),
+                    ": &a",
+                    &level.to_string(),
+                    " [",
+                    &name,
+                    "]\n",
+                ]
+                .concat(),
+            );
         }
         assert!(file("a.yaml", &text).is_err());
     }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::Fleet;
-use jobyard_core::{Caller, Executor, NewToken};
+use jobyard_core::{Caller, Executor, Fleet, NewToken};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_master::{DEFAULT_LISTEN, Daemon, DaemonConfig};
 use jobyard_pki::JoinToken;
@@ -24,7 +23,7 @@ const NAME: &str = "local";
 /// How long jobs of others, who attached to this master, may go on when our own command has ended.
 const DRAIN: Duration = Duration::from_mins(10);
 
-/// How many times the worker is told to end: to drain, or to stop.
+/// What runs in this process.
 pub(super) struct Local {
     daemon: Daemon,
     worker: WorkerHandle,
@@ -36,7 +35,7 @@ impl Local {
     pub(super) async fn start(args: &DevArgs) -> Result<Self, Failure> {
         let listen = address(args)?;
         let mut config = DaemonConfig::new(args.data.clone(), listen);
-        config.name = "dev".to_owned();
+        config.name = String::from("dev");
         let daemon = Daemon::open(config).await.map_err(failed("the master"))?;
         let reach = vec![reachable(daemon.address()).to_string()];
         let identity = identity(&daemon, args.data.join("worker"), reach.clone()).await?;

@@ -1,0 +1,107 @@
+//! What the program says before it has reached any master.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the program in a directory of its own, without the profile of whoever runs the tests.
+fn jobyard(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_jobyard"))
+        .args(arguments)
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env_remove("JOBYARD_PROFILE")
+        .output()
+        .expect("the program runs")
+}
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn without_a_profile_one_sentence_says_what_to_do() {
+    let home = home();
+    let output = jobyard(home.path(), &["jobs"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("there is no client profile"), "{said}");
+    assert!(
+        said.contains("jobyard dev") && said.contains("--profile"),
+        "{said}"
+    );
+}
+
+#[test]
+fn errors_are_objects_with_json() {
+    let home = home();
+    let lines: [&[&str]; 3] = [
+        &["jobs", "--json"],
+        &["--json", "jobs", "--limit", "many"],
+        &["run", "--json", "--priority", "1", "--", "true"],
+    ];
+    for arguments in lines {
+        let output = jobyard(home.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = stderr(&output);
+        let error: serde_json::Value = serde_json::from_str(&said).expect(&said);
+        for key in ["code", "message", "hint"] {
+            assert!(error[key].is_string(), "{key} in {said}");
+        }
+    }
+}
+
+#[test]
+fn unknown_options_are_refused_with_exit_2() {
+    let home = home();
+    let output = jobyard(home.path(), &["run", "--priority", "1", "--", "true"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--priority"));
+}
+
+#[test]
+fn a_profile_that_is_missing_or_wrong_is_named() {
+    let home = home();
+    let output = jobyard(home.path(), &["--profile", "none.toml", "status"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("none.toml"), "{}", stderr(&output));
+
+    let profile = home.path().join("wrong.toml");
+    std::fs::write(&profile, "mastrs = []\n").expect("written");
+    make_private(&profile);
+    let output = jobyard(home.path(), &["--profile", "wrong.toml", "status"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("wrong.toml, line 1"), "{said}");
+}
+
+#[cfg(unix)]
+fn make_private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a file");
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) {}
+
+#[test]
+fn version_help_and_completions_go_to_standard_output() {
+    let home = home();
+    let version = jobyard(home.path(), &["--version"]);
+    let said = String::from_utf8_lossy(&version.stdout).into_owned();
+    assert_eq!(said, format!("jobyard {}\n", env!("CARGO_PKG_VERSION")));
+    for arguments in [
+        ["--help", ""],
+        ["submit", "--help"],
+        ["completions", "bash"],
+    ] {
+        let arguments: Vec<_> = arguments.into_iter().filter(|a| !a.is_empty()).collect();
+        let output = jobyard(home.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+}
