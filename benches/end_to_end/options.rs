@@ -37,6 +37,13 @@ pub(crate) struct Options {
     bench: bool,
 }
 
+impl Options {
+    /// Where directories for the run are made.
+    pub(crate) fn parent(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(std::env::temp_dir)
+    }
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("at least 1".to_owned()),

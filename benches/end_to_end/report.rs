@@ -61,6 +61,18 @@ impl Report {
             |r| r.raw,
         );
         compare(
+            "jobs/s, of the executor alone",
+            0,
+            |r| r.real.rate,
+            |r| r.supervised,
+        );
+        compare(
+            "executor alone, of the bare pair",
+            0,
+            |r| r.supervised,
+            |r| r.bare.rate,
+        );
+        compare(
             "bare pair's jobs/s, of the raw spawn rate",
             0,
             |r| r.bare.rate,
@@ -90,16 +102,17 @@ impl Report {
 /// One value of a round.
 type Of = fn(&Round) -> f64;
 
-const HEAD: &str = "round     raw/s  bare/s  jobyard/s   of bare   of raw   \
+const HEAD: &str = "round     raw/s  bare/s  executor/s  jobyard/s   of bare   of raw   \
                     bare p50/p99 ms   jobyard p50/p99 ms";
 
 /// The medians of some rounds, or the values of one.
 fn line(name: &str, rounds: &[Round]) -> String {
     let of = |value: Of| over(rounds, value);
     format!(
-        "{name:<8}{:>7.0}{:>8.0}{:>11.0}{:>10.2}{:>9.2}{:>18}{:>21}",
+        "{name:<8}{:>7.0}{:>8.0}{:>12.0}{:>11.0}{:>10.2}{:>9.2}{:>18}{:>21}",
         of(|r| r.raw),
         of(|r| r.bare.rate),
+        of(|r| r.supervised),
         of(|r| r.real.rate),
         of(|r| r.real.rate / r.bare.rate),
         of(|r| r.real.rate / r.raw),

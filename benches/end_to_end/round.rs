@@ -6,7 +6,7 @@ use anyhow::Result;
 use jobyard_benches::bare::Pair;
 use jobyard_benches::cluster::{Cluster, Load, Programs};
 use jobyard_benches::figures::{percentile, rate};
-use jobyard_benches::raw;
+use jobyard_benches::{raw, supervised};
 use tokio::runtime::Runtime;
 
 use crate::options::Options;
@@ -18,6 +18,8 @@ pub(crate) struct Round {
     pub(crate) raw: f64,
     /// The bare pair.
     pub(crate) bare: Figures,
+    /// Attempts a second of the executor alone.
+    pub(crate) supervised: f64,
     /// Master and worker.
     pub(crate) real: Figures,
 }
@@ -44,6 +46,7 @@ impl Round {
         Ok(Self {
             raw,
             bare: bare(options)?,
+            supervised: executor(options)?,
             real: runtime.block_on(real(programs, options))?,
         })
     }
@@ -57,9 +60,18 @@ fn bare(options: &Options) -> Result<Figures> {
     Ok(Figures::new(options.jobs, many, &singles))
 }
 
+fn executor(options: &Options) -> Result<f64> {
+    let dir = tempfile::tempdir_in(options.parent())?;
+    let took = Runtime::new()?.block_on(supervised::run_many(
+        options.jobs,
+        options.slots,
+        dir.path(),
+    ))?;
+    Ok(rate(options.jobs, took))
+}
+
 async fn real(programs: &Programs, options: &Options) -> Result<Figures> {
-    let parent = options.data.clone().unwrap_or_else(std::env::temp_dir);
-    let cluster = Cluster::start(programs, &parent, options.slots).await?;
+    let cluster = Cluster::start(programs, &options.parent(), options.slots).await?;
     let load = Load::new(cluster.control())?;
     load.run_one_by_one(WARM_UP).await?;
     let singles = load.run_one_by_one(options.single).await?;

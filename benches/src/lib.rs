@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`raw`] | how fast this machine starts and reaps processes, with nothing else |
 //! | [`bare`] | a master and a worker of tonic and mutual TLS that can do nothing but run `/bin/true`: the yardstick |
+//! | [`supervised`] | the process executor and its supervisor alone: what the worker adds to starting a process |
 //! | [`cluster`] | the real `jobyard-master` and `jobyard-worker`, as processes of their own, and a client |
 //! | [`figures`] | medians, percentiles and rates |
 //! | [`machine`] | what the figures were measured on |
@@ -39,5 +40,6 @@ pub mod figures;
 pub mod machine;
 mod program;
 pub mod raw;
+pub mod supervised;
 
 pub use program::PROGRAM;
