@@ -79,6 +79,8 @@ pub(crate) enum MasterEvent {
     Deadline(Steady),
     /// The commit that is under way ends.
     CommitDone,
+    /// It dies.
+    Dies,
     /// The shell has come to tell the engine something.
     Tell(Box<Input>),
     /// The shell seals a log that will not grow any more.
@@ -115,6 +117,8 @@ pub(crate) enum AgentEvent {
     },
     /// A signal was not delivered.
     SignalFailed { attempt: AttemptId },
+    /// It dies.
+    Dies,
     /// A supervisor's deadline, as it was when this was set.
     SupervisorDeadline { attempt: AttemptId, at: Steady },
 }
@@ -141,6 +145,7 @@ impl Event {
             Self::Master { event, .. } => match event {
                 MasterEvent::Deadline(_) => ("master deadline", None, None),
                 MasterEvent::CommitDone => ("commit done", None, None),
+                MasterEvent::Dies => ("master due to die", None, None),
                 MasterEvent::Tell(_) => ("master told", None, None),
                 MasterEvent::Seal { attempt, .. } => ("log sealed", None, Some(*attempt)),
             },
@@ -179,6 +184,7 @@ impl AgentEvent {
             Self::AdoptAnswered { attempt } => ("adopt answered", Some(*attempt)),
             Self::CleanedUp { attempt, .. } => ("cleaned up", Some(*attempt)),
             Self::SignalFailed { attempt } => ("signal failed", Some(*attempt)),
+            Self::Dies => ("agent due to die", None),
             Self::SupervisorDeadline { attempt, .. } => ("supervisor deadline", Some(*attempt)),
         }
     }

@@ -1,7 +1,7 @@
 //! What the engine wants, carried out.
 
 use jobyard_core::{Assignment, AttemptId, LinkError, MasterMessage, SessionId};
-use jobyard_master::engine::Effect;
+use jobyard_master::engine::{Effect, Input};
 
 use super::MasterNode;
 use crate::agenda::{Event, MasterEvent};
@@ -30,10 +30,11 @@ impl MasterNode {
                 attempt,
                 env: variables,
             } => {
-                let spec = self
-                    .disk
-                    .spec(attempt.job)
-                    .expect("a spec is durable before its job is assigned");
+                let Some(spec) = self.disk.spec(attempt.job) else {
+                    // As the real shell does; reconciliation gives the job back.
+                    self.end_session(env, session, LinkError::Closed);
+                    return self.tell(env, Input::SessionEnded { session });
+                };
                 let mut assignment = Assignment::new(attempt, spec);
                 assignment.env = variables;
                 env.summary.transition("assign");

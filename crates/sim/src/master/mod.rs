@@ -156,6 +156,7 @@ impl MasterNode {
                 }
             }
             MasterEvent::CommitDone => self.on_commit_done(env),
+            MasterEvent::Dies => self.crash(env),
             MasterEvent::Tell(input) => self.tell(env, *input),
             MasterEvent::Seal { attempt, end } => self.seal_abandoned(env, attempt, end),
         }
@@ -280,6 +281,11 @@ impl MasterNode {
         let event = MasterEvent::CommitDone;
         let life = self.life;
         env.after(delay, Event::Master { life, event });
+        // Crashes at any time seldom meet the moments that matter.
+        if env.rng.chance(2) && !env.calm {
+            let event = MasterEvent::Dies;
+            env.after(delay / 2, Event::Master { life, event });
+        }
         self.carry_out(env, early);
     }
 

@@ -228,6 +228,11 @@ impl WorkerNode {
         let delay = env.rng.millis(0, 10);
         let failure = None;
         self.later(env, delay, AgentEvent::StartAnswered { attempt, failure });
+        // Crashes at any time seldom meet the moments that matter.
+        if env.rng.chance(10) && !env.calm {
+            let delay = env.rng.millis(0, 15);
+            self.later(env, delay, AgentEvent::Dies);
+        }
     }
 
     /// What the process will do by itself.

@@ -290,6 +290,7 @@ impl WorkerNode {
                     self.on_session_over(env, lost());
                 }
             }
+            AgentEvent::Dies => self.crash_agent(env),
             AgentEvent::UploadDue { attempt } => self.open_upload(env, attempt),
             other => self.on_execution_event(env, other),
         }

@@ -1,0 +1,57 @@
+//! The invariants see what they are there to see: each deliberate bug of the surroundings is found by the one that is
+//! meant for it.
+
+use jobyard_sim::{Sabotage, Scenario, simulate};
+
+/// How many worlds a bug may hide in before it must have been found.
+const WORLDS: u64 = 40;
+
+#[test]
+fn find_effects_that_leave_before_their_commit() {
+    find(Sabotage::SpeakBeforeCommit, "no submitted job is lost");
+}
+
+#[test]
+fn find_an_executor_that_starts_what_it_should_adopt() {
+    find(Sabotage::AdoptByStarting, "no attempt starts twice");
+}
+
+#[test]
+fn find_a_worker_that_forgets_its_journal() {
+    find(
+        Sabotage::ForgetJournal,
+        "a job that is not repeatable runs once",
+    );
+}
+
+#[test]
+fn find_slots_that_do_not_exist() {
+    find(Sabotage::OverstateSlots, "slots are never oversold");
+}
+
+#[test]
+fn find_messages_that_never_arrive() {
+    find(Sabotage::DropForgets, "nothing is left over");
+}
+
+#[test]
+fn find_finished_jobs_that_come_back() {
+    find(Sabotage::ReviveFinished, "outcomes are final");
+}
+
+/// The bug breaks this invariant in some world. In another it may break another one first.
+fn find(bug: Sabotage, invariant: &str) {
+    let scenario = Scenario::rough().with(bug);
+    let mut others = Vec::new();
+    for seed in 0..WORLDS {
+        match simulate(seed, &scenario) {
+            Err(failure) if failure.invariant == invariant => {
+                assert!(failure.to_string().contains(&format!("seed {seed}")));
+                return;
+            }
+            Err(failure) => others.push(failure.invariant),
+            Ok(_) => {}
+        }
+    }
+    panic!("{bug:?} was not found by {invariant:?}, but by {others:?}");
+}
