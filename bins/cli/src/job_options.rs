@@ -1,6 +1,7 @@
 //! The options of `run` and `submit`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::job_file::{Draft, DurationText, Entry, ExecutorText, FileJob, SizeText};
 
 /// What one job asks for.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Default, Args)]
 pub(crate) struct JobOptions {
     /// Its id; submitting the same id again changes nothing [default: a new one]
     #[arg(long, value_name = "UUID")]
@@ -116,6 +117,16 @@ impl JobOptions {
         };
         let entry = Entry::try_from(draft).map_err(Failure::usage)?;
         Ok(FileJob::new(entry))
+    }
+}
+
+impl fmt::Debug for JobOptions {
+    /// Leaves out what may be secret: environments hold it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobOptions")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

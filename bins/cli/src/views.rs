@@ -326,7 +326,7 @@ impl From<&Worker> for WorkerView {
 }
 
 /// A join token. The word itself is there only when it was just made and went nowhere else.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct TokenView {
     token_id: String,
     created_at: String,

@@ -7,6 +7,7 @@ use jobyard_core::{
     ControlError, Explanation, JobId, JobState, LogQuery, NewJob, Outcome, StopOptions, WaitVerdict,
 };
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::failure::{EXIT_CANCELLED, Failure, exit_of, sentence};
@@ -20,6 +21,10 @@ use crate::views::LogLine;
 
 /// How long a job may say nothing before its follower asks whether it can run at all.
 const ASK_AFTER: Duration = Duration::from_secs(2);
+
+/// Interrupts closer together than this are one: `timeout` and supervisors signal a process and then its group, and
+/// nobody presses a key twice so fast and means something else by it.
+const ONE_PRESS: Duration = Duration::from_millis(300);
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -108,8 +113,8 @@ enum Answer {
 struct Watch {
     id: JobId,
     asked: JoinSet<Answer>,
-    /// Ctrl-C came once.
-    stopping: bool,
+    /// When Ctrl-C came, if it did.
+    stopping: Option<Instant>,
     /// Whether any output has come.
     printed: bool,
     /// Nobody reads our standard output any more; the job goes on all the same.
@@ -123,7 +128,7 @@ impl Watch {
         Self {
             id,
             asked: JoinSet::new(),
-            stopping: false,
+            stopping: None,
             printed: false,
             unread: false,
             control: std::sync::Arc::clone(&context.control),
@@ -154,7 +159,10 @@ impl Watch {
                     }
                 }
                 () = interrupts.next() => {
-                    if self.stopping {
+                    if let Some(since) = self.stopping {
+                        if since.elapsed() < ONE_PRESS {
+                            continue;
+                        }
                         let id = self.id;
                         printer.note(&format!(
                             "job {id} is left alone: `jobyard logs --follow {id}` shows it again"
@@ -216,7 +224,7 @@ impl Watch {
     }
 
     fn stop(&mut self) {
-        self.stopping = true;
+        self.stopping = Some(Instant::now());
         let (control, caller, id) = (self.control.clone(), self.caller.clone(), self.id);
         self.asked.spawn(async move {
             let options = StopOptions::default();
@@ -237,7 +245,7 @@ impl Watch {
         let id = self.id;
         match answer {
             Answer::Stopped(Err(problem)) => {
-                self.stopping = false;
+                self.stopping = None;
                 printer
                     .note(&format!("job {id} could not be stopped: {problem}"))
                     .await;
@@ -340,9 +348,12 @@ mod tests {
         let running = async {
             // Only once the job is followed: before, there is nothing to stop.
             sender.send(()).await.expect("room");
+            // Signals of one press count once.
+            sender.send(()).await.expect("room");
             while control.stopped().is_empty() {
                 tokio::task::yield_now().await;
             }
+            tokio::time::sleep(ONE_PRESS).await;
             sender.send(()).await.expect("room");
         };
         let mut context_run = async || {

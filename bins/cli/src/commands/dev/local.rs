@@ -16,6 +16,7 @@ use jobyard_worker::{Identity, Join, Worker, WorkerConfig, WorkerHandle, facts};
 
 use super::DevArgs;
 use crate::failure::Failure;
+use crate::interrupts::Interrupts;
 
 /// What the worker is called.
 const NAME: &str = "local";
@@ -70,15 +71,21 @@ impl Local {
         }
     }
 
-    /// Ends both: the worker first, so that its last reports arrive. Without `now`, jobs of others may finish.
-    pub(super) async fn end(self, now: bool) {
+    /// Ends both: the worker first, so that its last reports arrive. Without `now`, jobs of others may finish, unless
+    /// an interrupt comes.
+    pub(super) async fn end(self, now: bool, interrupts: &mut Interrupts) {
         let mode = if now {
             ShutdownMode::Stop
         } else {
             ShutdownMode::Drain { timeout: DRAIN }
         };
         self.worker.shutdown(mode).await;
-        self.worker.wait().await;
+        loop {
+            tokio::select! {
+                _ = self.worker.wait() => break,
+                () = interrupts.next() => self.worker.shutdown(ShutdownMode::Stop).await,
+            }
+        }
         self.daemon.shutdown().await;
     }
 }

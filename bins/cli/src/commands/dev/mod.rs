@@ -12,7 +12,7 @@ use jobyard_pki::ClientProfile;
 
 use crate::console::Console;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::failure::{EXIT_CANCELLED, Failure};
 use crate::interrupts::Interrupts;
 use crate::job_options::JobOptions;
 use crate::profile::connect;
@@ -77,11 +77,12 @@ pub(crate) async fn dev(
             place.ready();
             if command.is_empty() {
                 stay(&mut console, &local, interrupts).await;
-                local.end(true).await;
+                local.end(true, interrupts).await;
                 return Ok(0);
             }
             let result = run_command(console, json, profile, command, interrupts).await;
-            local.end(result.is_err()).await;
+            let given_up = !matches!(&result, Ok(exit) if *exit != EXIT_CANCELLED);
+            local.end(given_up, interrupts).await;
             result
         }
     }
