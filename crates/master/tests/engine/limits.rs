@@ -45,7 +45,8 @@ fn many_lost_workers_fit_into_batches() {
             settled += batch.changes.len();
         }
     }
-    assert_eq!(settled as u128, jobs, "each once");
+    let all = jobs + u128::from(workers);
+    assert_eq!(settled as u128, all, "each job and each worker once");
     let waiting = cluster.engine.tally().jobs;
     assert_eq!(
         waiting.get(JobState::Queued.as_str()).copied(),

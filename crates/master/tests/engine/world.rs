@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, DeclineReason, Exit, Held, HeldState, JobId, JobState, MasterMessage, Outcome,
-    SessionId, StopOptions, Timestamp, Verdict, WorkerCommand, WorkerId, WorkerMessage,
+    AttemptId, DeclineReason, Exit, Held, HeldState, InfraReason, JobId, JobState, MasterMessage,
+    Outcome, SessionId, StopOptions, Timestamp, Verdict, WorkerCommand, WorkerId, WorkerMessage,
 };
 use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::JOB;
 
 use crate::cluster::{
-    Cluster, TIMINGS, boot, complete, draft, hello, job, lost_from, name, report, submission,
-    worker,
+    Cluster, TIMINGS, boot, complete, draft, hello, infra, job, lost_from, name, report,
+    submission, worker,
 };
 use crate::step::Step;
 
@@ -511,6 +511,9 @@ impl World {
             if let Some(outcome) = record.outcome {
                 let first = self.job_outcomes.entry(record.id).or_insert(outcome);
                 assert_eq!(*first, outcome, "an outcome has changed: {record:#?}");
+                let forced = infra(InfraReason::Forced);
+                let stopped = matches!(outcome, Outcome::Cancelled { .. }) || outcome == forced;
+                assert!(record.stop_grace.is_none() || stopped, "{record:#?}");
             }
             let ran = self.ran.iter().filter(|attempt| attempt.job == record.id);
             assert!(
