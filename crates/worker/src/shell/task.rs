@@ -119,7 +119,7 @@ impl Task {
                 Uploaded::Sealed => self.feed(Input::LogConfirmed { attempt }),
                 Uploaded::Nothing => {}
                 Uploaded::Refused(refusal) => {
-                    tracing::warn!(%attempt, %refusal, "the master does not take the output");
+                    tracing::debug!(%attempt, %refusal, "the master does not take the output");
                 }
             },
             // Of a session that is over.

@@ -32,4 +32,4 @@ mod store;
 pub use self::log::{LogProgress, SEGMENT_BYTES, SpoolLog};
 pub use self::reader::{ReadError, SpoolReader};
 pub use self::sink::SpoolSink;
-pub use self::store::{Spool, SpoolError};
+pub use self::store::{Discarded, Spool, SpoolError};
