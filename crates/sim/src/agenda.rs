@@ -124,7 +124,7 @@ pub(crate) enum AgentEvent {
 }
 
 /// See [`Event::Machine`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum MachineEvent {
     /// A process prints.
     Prints { attempt: AttemptId, bytes: u64 },

@@ -34,10 +34,10 @@ impl Scenario {
     pub const fn rough() -> Self {
         Self {
             workers: 4,
-            horizon: Duration::from_secs(60),
-            drain: Duration::from_secs(300),
-            submit_every: Duration::from_millis(1_000),
-            operate_every: Duration::from_millis(1_000),
+            horizon: Duration::from_mins(1),
+            drain: Duration::from_mins(5),
+            submit_every: Duration::from_secs(1),
+            operate_every: Duration::from_secs(1),
             fault_every: Some(Duration::from_millis(1_500)),
             timings: TIMINGS,
             sabotage: None,
@@ -49,7 +49,7 @@ impl Scenario {
         Self {
             workers: 2,
             horizon: Duration::from_secs(10),
-            drain: Duration::from_secs(60),
+            drain: Duration::from_mins(1),
             fault_every: None,
             ..Self::rough()
         }

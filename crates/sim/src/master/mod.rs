@@ -212,7 +212,7 @@ impl MasterNode {
                 }
             }
             Frame::Closed(_) => self.on_link_over(env, link),
-            frame => self.on_upload_frame(env, link, from, frame),
+            frame => self.on_upload_frame(env, link, from, &frame),
         }
     }
 

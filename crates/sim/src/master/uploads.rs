@@ -15,7 +15,7 @@ impl MasterNode {
         env: &mut Env,
         link: LinkId,
         from: WorkerId,
-        frame: Frame,
+        frame: &Frame,
     ) {
         let Some(attempt) = env.network.purpose(link).and_then(|purpose| purpose.upload) else {
             return;
@@ -29,7 +29,7 @@ impl MasterNode {
             return env.close(link, Side::Master, LinkError::Refused(refusal));
         }
         let status = self.logs.entry(attempt).or_insert(LogStatus::open(0));
-        match frame {
+        match *frame {
             Frame::Offer => {
                 let answer = UploadAnswer::ResumeAt(status.end);
                 env.send(link, Side::Worker, Frame::Answer(answer));

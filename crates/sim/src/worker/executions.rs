@@ -19,6 +19,18 @@ use crate::scenario::Sabotage;
 const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 
+/// How an attempt begins in a life of the agent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Begin {
+    /// It is started.
+    Start,
+    /// It was started in an earlier life.
+    Adopt {
+        /// When, if that was written down.
+        started_at: Option<Timestamp>,
+    },
+}
+
 /// A process of a machine. It outlives the agent that started it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Process {
@@ -30,12 +42,7 @@ pub(super) struct Process {
 
 impl WorkerNode {
     /// Starts an attempt, or looks for one of an earlier life.
-    pub(super) fn begin(
-        &mut self,
-        env: &mut Env,
-        assignment: Assignment,
-        adopt: Option<Option<Timestamp>>,
-    ) {
+    pub(super) fn begin(&mut self, env: &mut Env, assignment: &Assignment, begin: Begin) {
         let attempt = assignment.attempt;
         let capabilities = Capabilities::NONE.with_signal();
         let supervisor = Supervisor::new(Plan::new(&assignment.spec, capabilities));
@@ -51,10 +58,11 @@ impl WorkerNode {
         };
         life.supervisors.insert(attempt, supervision);
         self.spool.entry(attempt).or_default();
-        let input = match adopt {
-            Some(_) if env.is_sabotaged(Sabotage::AdoptByStarting) => SupervisorInput::Start,
-            Some(started_at) => SupervisorInput::Adopt { started_at },
-            None => SupervisorInput::Start,
+        let input = match begin {
+            Begin::Adopt { started_at } if !env.is_sabotaged(Sabotage::AdoptByStarting) => {
+                SupervisorInput::Adopt { started_at }
+            }
+            _ => SupervisorInput::Start,
         };
         self.supervise(env, attempt, input);
     }
@@ -242,8 +250,7 @@ impl WorkerNode {
         } else {
             env.rng.millis(300, 10_000)
         };
-        let exit = if env.rng.chance(800) { 0 } else { 1 };
-        let exit = Exit::Exited(exit);
+        let exit = Exit::Exited(i32::from(env.rng.chance(200)));
         let exits = MachineEvent::Exits { attempt, pid, exit };
         self.on_machine(env, runs_for, exits);
         for _ in 0..env.rng.below(4) {

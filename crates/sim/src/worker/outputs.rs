@@ -4,6 +4,7 @@ use jobyard_core::{AttemptId, Hello, LinkError, WorkerMessage};
 use jobyard_worker::agent::{ExitReason, JournalEntry, Output};
 
 use super::WorkerNode;
+use super::executions::Begin;
 use crate::agenda::AgentEvent;
 use crate::env::Env;
 use crate::fact::Fact;
@@ -17,12 +18,12 @@ impl WorkerNode {
             Output::Disconnect => self.drop_session(env),
             Output::Send(message) => self.say(env, message),
             Output::Journal(entry) => self.write_journal(env, entry),
-            Output::Start(assignment) => self.begin(env, *assignment, None),
+            Output::Start(assignment) => self.begin(env, &assignment, Begin::Start),
             Output::Adopt {
                 assignment,
                 started_at,
                 ..
-            } => self.begin(env, *assignment, Some(started_at)),
+            } => self.begin(env, &assignment, Begin::Adopt { started_at }),
             Output::Stop {
                 attempt,
                 cause,

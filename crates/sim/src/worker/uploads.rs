@@ -94,14 +94,12 @@ impl WorkerNode {
                     spool.durable = spool.durable.max(to).min(spool.written);
                 }
             }
-            Frame::Answer(UploadAnswer::Sealed) => {
-                if self.upload(attempt, link).is_some() {
-                    if let Some(life) = &mut self.running {
-                        life.uploads.remove(&attempt);
-                    }
-                    env.close(link, Side::Worker, LinkError::Closed);
-                    self.feed(env, Input::LogConfirmed { attempt });
+            Frame::Answer(UploadAnswer::Sealed) if self.upload(attempt, link).is_some() => {
+                if let Some(life) = &mut self.running {
+                    life.uploads.remove(&attempt);
                 }
+                env.close(link, Side::Worker, LinkError::Closed);
+                self.feed(env, Input::LogConfirmed { attempt });
             }
             Frame::Closed(error) => self.on_upload_lost(env, link, &error),
             _ => {}
