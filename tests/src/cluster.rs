@@ -119,7 +119,7 @@ impl Cluster {
     /// When it does not connect.
     pub fn worker(&self, name: &str, token: &Token, options: &[&str]) -> Program {
         let mut worker = Program::start(&mut self.worker_command(name, Some(token), options));
-        worker.wait_for("connected to");
+        worker.wait_for("is connected");
         worker
     }
 }

@@ -1,12 +1,13 @@
 //! The master is killed with `kill -9` in the middle of a load, and started again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use jobyard_tests::{Cluster, Program};
+use serde_json::Value;
 
 const JOBS: usize = 2_000;
 /// How many slots the two workers have together: this many run or are assigned when the master dies.
@@ -94,18 +95,39 @@ fn wait_for_begun(begun: &Path, number: usize) {
     pipe.read_exact(&mut bytes).expect("each job writes a line");
 }
 
+/// The whole list, page by page: every job ended once, as succeeded.
 fn check_outcomes(cluster: &Cluster, ids: &[&str]) {
-    for id in ids {
-        let job = cluster.cli(&["show", id, "--json"]).ok().json();
-        assert_eq!(job["state"], "finished", "{job}");
-        assert_eq!(job["outcome"]["kind"], "succeeded", "{job}");
-        let attempts = job["attempts"].as_array().expect("attempts");
-        let succeeded = attempts
-            .iter()
-            .filter(|attempt| attempt["outcome"]["kind"] == "succeeded")
-            .count();
-        assert_eq!(succeeded, 1, "{job}");
+    let mut missing: BTreeSet<&str> = ids.iter().copied().collect();
+    let mut after: Option<String> = None;
+    while !missing.is_empty() {
+        let mut arguments = vec!["jobs", "--json", "--limit", "1000"];
+        if let Some(after) = &after {
+            arguments.extend(["--after", after]);
+        }
+        let page = cluster.cli(&arguments).ok().json();
+        let jobs = page.as_array().expect("a list");
+        let last = jobs
+            .last()
+            .unwrap_or_else(|| panic!("jobs are missing: {missing:?}"));
+        after = Some(last["sequence"].to_string());
+        for job in jobs {
+            check_outcome(job);
+            let id = job["job_id"].as_str().expect("an id");
+            assert!(missing.remove(id), "{id} is listed twice");
+        }
     }
+}
+
+fn check_outcome(job: &Value) {
+    assert_eq!(job["state"], "finished", "{job}");
+    assert_eq!(job["outcome"]["kind"], "succeeded", "{job}");
+    let attempts = job["attempts"].as_array().expect("attempts");
+    let kinds = attempts.iter().map(|attempt| &attempt["outcome"]["kind"]);
+    assert_eq!(
+        kinds.filter(|kind| *kind == "succeeded").count(),
+        1,
+        "{job}"
+    );
 }
 
 /// Every job wrote exactly one line.

@@ -130,11 +130,21 @@ fn stop_ends_a_running_job_and_its_processes() {
     let shown = yard.cluster.cli(&["show", &job, "--json"]).ok().json();
     assert_eq!(shown["outcome"]["kind"], "cancelled", "{shown}");
     for pid in pids {
-        let alive = std::path::Path::new(&format!("/proc/{pid}")).exists();
-        assert!(!alive, "process {pid} is still there");
+        assert!(!is_running(pid), "process {pid} is still there");
     }
     output.read_to_string(&mut line).expect("the follower ends");
     follower.wait().expect("the follower ends");
+}
+
+/// A process that has ended and that nobody has waited for yet does not run.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| {
+        !stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('Z'))
+    })
 }
 
 #[test]

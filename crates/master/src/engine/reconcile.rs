@@ -89,6 +89,7 @@ impl Engine {
         );
         self.schedule(now, Event::WorkerChanged(offer));
         self.take_over_inventory(now, worker, hello.inventory, same_boot);
+        self.no_longer_awaited(now, worker);
         self.tell_availability(now, worker);
     }
 
@@ -117,6 +118,14 @@ impl Engine {
             return Err(Refusal::new(RefusalReason::Stale, message));
         }
         Ok(())
+    }
+
+    /// Once nobody is missing who was there before, the fleet is known.
+    pub(super) fn no_longer_awaited(&mut self, now: Now, worker: WorkerId) {
+        self.tables.awaited.remove(&worker);
+        if self.tables.awaited.is_empty() && self.timers.clear(Timer::FleetKnown) {
+            self.schedule(now, Event::FleetKnown);
+        }
     }
 
     fn replace_session(&mut self, worker: WorkerId) {

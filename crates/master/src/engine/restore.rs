@@ -129,6 +129,7 @@ impl Engine {
                 worker: *id,
                 member: true,
             });
+            self.tables.awaited.insert(*id);
             offers.push(entry.offer());
             let deadline = now.steady + self.timings.reconcile_for;
             self.timers.set(Timer::ReconcileOver(*id), deadline);

@@ -26,6 +26,8 @@ pub(super) struct Tables {
     pub(super) tokens: BTreeMap<String, TokenRecord>,
     /// Keys with which workers enrolled, removed ones included.
     pub(super) keys: BTreeMap<SpkiHash, WorkerId>,
+    /// Workers that were known at the start of this term and have not connected since.
+    pub(super) awaited: BTreeSet<WorkerId>,
     /// Jobs whose record has to be written with the next batch.
     pub(super) dirty: BTreeSet<JobId>,
     recent: BTreeMap<JobId, SpecDigest>,

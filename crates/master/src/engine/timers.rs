@@ -14,7 +14,8 @@ pub(super) enum Timer {
     ReconcileOver(WorkerId),
     /// When to finish a job although its output has not arrived: `log_drain` after its end.
     LogDrain(AttemptId),
-    /// When verdicts about the fleet become definite: a grace after the start of this term.
+    /// When verdicts about the fleet become definite although workers that it had are still away: a grace after the
+    /// start of this term.
     FleetKnown,
 }
 
@@ -34,11 +35,10 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
-    /// Forgets a timer.
-    pub(super) fn clear(&mut self, timer: Timer) {
-        if let Some(old) = self.by_timer.remove(&timer) {
-            self.by_time.remove(&(old, timer));
-        }
+    /// Forgets a timer. Says whether it was set.
+    pub(super) fn clear(&mut self, timer: Timer) -> bool {
+        let old = self.by_timer.remove(&timer);
+        old.is_some_and(|old| self.by_time.remove(&(old, timer)))
     }
 
     /// The earliest deadline.

@@ -157,6 +157,7 @@ impl Engine {
         let (name, session) = (entry.record.name.clone(), entry.session);
         self.tables.names.remove(&name);
         self.schedule(now, Event::WorkerLeft(worker));
+        self.no_longer_awaited(now, worker);
         self.give_up_attempts(now, worker, InfraReason::WorkerRemoved);
         self.abandon_logs(worker, &BTreeSet::new());
         self.outbox.effects.push(Effect::Membership {
