@@ -200,7 +200,7 @@ impl Capabilities {
 }
 
 /// What an executor is told of an attempt.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct AttemptContext {
     /// Which attempt.
@@ -223,6 +223,18 @@ impl AttemptContext {
             env: BTreeMap::new(),
             scratch,
         }
+    }
+}
+
+impl fmt::Debug for AttemptContext {
+    /// Leaves the values of the environment out: they are where people put what should not be in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptContext")
+            .field("attempt", &self.attempt)
+            .field("spec", &self.spec)
+            .field("env", &self.env.keys())
+            .field("scratch", &self.scratch)
+            .finish()
     }
 }
 

@@ -18,6 +18,7 @@
 //! Messages of one session arrive at most once and in order. A new session of a worker ends its older one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -298,7 +299,7 @@ pub enum ClosingReason {
 }
 
 /// An attempt for a worker to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Assignment {
     /// Which attempt.
@@ -317,6 +318,17 @@ impl Assignment {
             spec,
             env: BTreeMap::new(),
         }
+    }
+}
+
+impl fmt::Debug for Assignment {
+    /// Leaves the values of the environment out: they are where people put what should not be in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assignment")
+            .field("attempt", &self.attempt)
+            .field("spec", &self.spec)
+            .field("env", &self.env.keys())
+            .finish()
     }
 }
 
@@ -340,4 +352,25 @@ pub enum UploadAnswer {
     Durable(u64),
     /// The end is known and durable as well. Last message.
     Sealed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AttemptNumber, JobId, JobSpec};
+
+    #[test]
+    fn an_assignment_does_not_print_the_environment() {
+        let id = AttemptId::new(JobId::from_uuid(uuid::Uuid::nil()), AttemptNumber::FIRST);
+        let spec = JobSpec::default().validate().expect("valid");
+        let mut assignment = Assignment::new(id, spec);
+        assignment
+            .env
+            .insert("KEY".to_owned(), "hunter2".to_owned());
+        let shown = format!("{assignment:?}");
+        assert!(
+            shown.contains("KEY") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
 }

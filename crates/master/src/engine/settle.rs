@@ -24,6 +24,8 @@ pub(super) struct Ending {
     /// `None`: not known.
     log: Option<LogEnd>,
     residue: Residue,
+    /// Whether the worker vouches that nothing of it ran, so that another attempt repeats nothing.
+    nothing_ran: bool,
 }
 
 impl Ending {
@@ -35,6 +37,7 @@ impl Ending {
             finished_at: Some(report.finished_at),
             log: Some(report.log),
             residue: report.residue,
+            nothing_ran: false,
         }
     }
 
@@ -46,6 +49,7 @@ impl Ending {
             finished_at: None,
             log: Some(LogEnd::default()),
             residue: Residue::default(),
+            nothing_ran: true,
         }
     }
 
@@ -59,6 +63,7 @@ impl Ending {
             finished_at: None,
             log: None,
             residue,
+            nothing_ran: false,
         }
     }
 }
@@ -78,7 +83,7 @@ impl Engine {
             return;
         }
         let outcome = decide(entry, ending.outcome);
-        let log_end = ending.log;
+        let (log_end, nothing_ran) = (ending.log, ending.nothing_ran);
         record_ending(entry, now, outcome, ending);
         let log_is_open = open_log(entry, attempt, worker, log_end);
         if let Some(holder) = self.tables.workers.get_mut(&worker) {
@@ -94,7 +99,12 @@ impl Engine {
         } else if log_end.is_none() {
             self.abandon_log(attempt);
         }
-        self.next_step(now, job, outcome, log_is_open);
+        let again = self
+            .tables
+            .jobs
+            .get_mut(&job)
+            .is_some_and(|entry| runs_again(entry, outcome, nothing_ran));
+        self.next_step(now, job, outcome, again, log_is_open);
         self.schedule(now, Event::JobReleased(job));
         if self
             .tables
@@ -107,11 +117,18 @@ impl Engine {
     }
 
     /// Back to the queue, to the end, or waiting for the output.
-    fn next_step(&mut self, now: Now, job: JobId, outcome: Outcome, log_is_open: bool) {
+    fn next_step(
+        &mut self,
+        now: Now,
+        job: JobId,
+        outcome: Outcome,
+        again: bool,
+        log_is_open: bool,
+    ) {
         let Some(entry) = self.tables.jobs.get_mut(&job) else {
             return;
         };
-        if runs_again(entry, outcome) {
+        if again {
             entry.stage = Stage::Queued;
             entry.record.state = JobState::Queued;
         } else if log_is_open {
@@ -269,14 +286,14 @@ fn record_log(entry: &mut JobEntry, attempt: AttemptId, status: LogStatus) {
 }
 
 /// Whether a budget pays for another attempt; if so, it has paid.
-fn runs_again(entry: &mut JobEntry, outcome: Outcome) -> bool {
+fn runs_again(entry: &mut JobEntry, outcome: Outcome, nothing_ran: bool) -> bool {
     match outcome.rule().budget {
         RetryBudget::Free if entry.free_retries < MAX_FREE_RETRIES => {
             entry.free_retries += 1;
             true
         }
         RetryBudget::Infra
-            if entry.record.demand.repeatable
+            if (entry.record.demand.repeatable || nothing_ran)
                 && entry.record.infra_failures < entry.record.demand.infra_retries =>
         {
             entry.record.infra_failures += 1;

@@ -242,6 +242,22 @@ fn a_worker_without_a_journal_costs_the_budget() {
 }
 
 #[test]
+fn a_job_that_may_run_once_runs_elsewhere_if_its_worker_had_no_journal() {
+    let (mut cluster, session) = Cluster::with_one(1);
+    let mut spec = draft("{}");
+    spec.repeatable = false;
+    cluster.submit_spec(1, spec);
+    let step = cluster.say(
+        session,
+        WorkerMessage::Declined {
+            attempt: attempt(1, 1),
+            reason: DeclineReason::JournalFailed,
+        },
+    );
+    assert_eq!(step.assigned(), [attempt(1, 2)]);
+}
+
+#[test]
 fn a_worker_that_declines_for_ever_ends_the_job() {
     let (mut cluster, session) = Cluster::with_one(1);
     cluster.submit(1);

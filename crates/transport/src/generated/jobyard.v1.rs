@@ -741,6 +741,7 @@ pub mod admin_server {
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EnrollRequest {
     #[prost(string, tag = "1")]
     pub token: ::prost::alloc::string::String,
@@ -2611,6 +2612,7 @@ pub struct CreateTokenRequest {
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct CreateTokenResponse {
     #[prost(message, optional, tag = "1")]
     pub info: ::core::option::Option<TokenInfo>,

@@ -19,6 +19,7 @@ mod hostile;
 mod invalid;
 mod job;
 mod outcome;
+mod secret;
 mod session;
 mod spec;
 mod upload;
