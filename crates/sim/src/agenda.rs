@@ -138,9 +138,12 @@ pub(crate) enum MachineEvent {
 
 impl Event {
     /// A word, and what it is about: for the trace.
-    pub(crate) const fn describe(&self) -> (&'static str, Option<usize>, Option<AttemptId>) {
-        match self {
-            Self::Deliver { .. } => ("deliver", None, None),
+    pub(crate) const fn describe(
+        &self,
+    ) -> Option<(&'static str, Option<usize>, Option<AttemptId>)> {
+        Some(match self {
+            // Noted when it is known whether it arrives.
+            Self::Deliver { .. } => return None,
             Self::LinkLost { .. } => ("link lost", None, None),
             Self::Master { event, .. } => match event {
                 MasterEvent::Deadline(_) => ("master deadline", None, None),
@@ -168,7 +171,7 @@ impl Event {
             Self::HorizonReached => ("horizon", None, None),
             Self::ResumeDue => ("resume due", None, None),
             Self::LookDue => ("look", None, None),
-        }
+        })
     }
 }
 

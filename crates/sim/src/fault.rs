@@ -40,6 +40,8 @@ pub enum Fault {
     JournalTorn,
     /// A machine that was started anew has lost output that was not uploaded yet.
     OutputTorn,
+    /// An agent's journal takes long to write.
+    JournalSlow,
     /// An agent cannot write its journal.
     JournalFailed,
     /// An attempt cannot be started because of what it asks.
@@ -68,7 +70,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::NetworkStalled,
         Self::OneWayStalled,
         Self::SessionCut,
@@ -87,6 +89,7 @@ impl Fault {
         Self::MachineReboot,
         Self::JournalTorn,
         Self::OutputTorn,
+        Self::JournalSlow,
         Self::JournalFailed,
         Self::StartFailedByJob,
         Self::StartFailedByWorker,

@@ -43,6 +43,24 @@ pub(crate) enum Frame {
     Closed(LinkError),
 }
 
+impl Frame {
+    /// In words, for the trace.
+    pub(crate) const fn describe(&self, to: Side) -> &'static str {
+        match (self, to) {
+            (Self::Hello(_), _) => "hello arrives",
+            (Self::Accepted, _) => "session accepted",
+            (Self::Said(_), _) => "master hears",
+            (Self::Told(_), _) => "worker hears",
+            (Self::Offer, _) => "upload offered",
+            (Self::Bytes { .. }, _) => "bytes arrive",
+            (Self::End(_), _) => "end of output arrives",
+            (Self::Answer(_), _) => "upload answered",
+            (Self::Closed(_), Side::Worker) => "worker sees link closed",
+            (Self::Closed(_), Side::Master) => "master sees link closed",
+        }
+    }
+}
+
 /// Whose connection it is, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Purpose {
@@ -243,6 +261,16 @@ impl Env {
             self.send(link, by.other(), Frame::Closed(error));
             self.shut(link, by);
         }
+    }
+
+    /// The worker gives up a connection on which nothing was answered: what it has sent there does not arrive any more.
+    pub(crate) fn abort(&mut self, link: LinkId) {
+        if !self.scenario.late_hellos
+            && let Some(found) = self.network.links.get_mut(&link)
+        {
+            found.to_master.under_way.clear();
+        }
+        self.close(link, Side::Worker, lost());
     }
 
     /// One side is gone, and nobody is told.

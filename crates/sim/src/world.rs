@@ -109,8 +109,9 @@ impl World {
         while let Some((at, event)) = self.env.agenda.next() {
             self.env.now = at;
             self.events += 1;
-            let (what, worker, attempt) = event.describe();
-            self.env.note(what, worker, attempt);
+            if let Some((what, worker, attempt)) = event.describe() {
+                self.env.note(what, worker, attempt);
+            }
             self.happen(event);
             self.watch()?;
             if self.is_over || self.env.now >= self.end {
@@ -189,6 +190,7 @@ impl World {
         let Some(frame) = env.receive(link, to) else {
             return;
         };
+        env.note(frame.describe(to), Some(purpose.worker), purpose.upload);
         let worker = &mut self.workers[purpose.worker];
         match to {
             Side::Master => self.master.on_frame(env, link, worker.id, frame),

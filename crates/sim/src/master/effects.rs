@@ -29,6 +29,7 @@ impl MasterNode {
                 session,
                 attempt,
                 env: variables,
+                ..
             } => {
                 let Some(spec) = self.disk.spec(attempt.job) else {
                     // As the real shell does; reconciliation gives the job back.

@@ -259,6 +259,7 @@ impl WorkerNode {
 
     /// The agent's memory is gone; its kernel closes what it had open.
     fn end_life(&mut self, env: &mut Env) {
+        self.drop_session(env);
         self.running = None;
         self.life += 1;
         for link in env.network.ends(Side::Worker, Some(self.index)) {

@@ -72,7 +72,10 @@ impl WorkerNode {
         let Some(life) = &mut self.running else {
             return;
         };
-        life.connected = false;
+        let connected = std::mem::take(&mut life.connected);
+        if let (Some(link), false) = (life.session, connected) {
+            env.abort(link);
+        }
         let session = life.session.take();
         let uploads = std::mem::take(&mut life.uploads);
         let links = uploads.into_values().map(|upload| upload.link);
@@ -103,9 +106,20 @@ impl WorkerNode {
     fn write_journal(&mut self, env: &mut Env, entry: JournalEntry) {
         if let JournalEntry::Accepted { attempt, .. } = &entry {
             let attempt = *attempt;
-            let written = !env.mishap(10, Fault::JournalFailed);
-            let delay = env.rng.millis(0, 30);
+            let written = !env.mishap(20, Fault::JournalFailed);
+            let delay = if env.mishap(40, Fault::JournalSlow) {
+                env.rng.millis(100, 2_000)
+            } else {
+                env.rng.millis(0, 30)
+            };
             self.later(env, delay, AgentEvent::Journaled { attempt, written });
+            // A failure while the session is being renewed is a moment that chance alone seldom meets.
+            let session = self.running.as_ref().and_then(|life| life.session);
+            if let (Some(link), false) = (session, written)
+                && env.rng.chance(300)
+            {
+                env.cut(link);
+            }
             if !written {
                 return;
             }
