@@ -188,9 +188,8 @@ impl Ran {
             let _ = done.send(());
             status
         });
-        if ended.recv_timeout(GUARD) == Err(RecvTimeoutError::Timeout) {
-            panic!("{command:?} does not end");
-        }
+        let hung = ended.recv_timeout(GUARD) == Err(RecvTimeoutError::Timeout);
+        assert!(!hung, "{command:?} does not end");
         let status = waiter
             .join()
             .expect("the waiting thread ends")

@@ -119,7 +119,7 @@ impl Demand {
 }
 
 /// The first half of the SHA-256 of a spec's JSON, in hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SpecDigest(pub String);
 

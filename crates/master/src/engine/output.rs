@@ -8,6 +8,7 @@ use jobyard_core::{
 };
 
 use super::input::ReplyTo;
+use crate::records::SpecDigest;
 
 /// Something for the shell to do. Plain data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Effect {
         session: SessionId,
         /// Which attempt.
         attempt: AttemptId,
+        /// Of the job's spec.
+        digest: SpecDigest,
         /// The environment that the master keeps for the worker.
         env: BTreeMap<String, String>,
     },

@@ -120,6 +120,7 @@ impl Engine {
         entry.record.state = JobState::Assigned;
         entry.stage = Stage::Sent { worker };
         chosen.jobs.insert(job);
+        let digest = entry.record.digest.clone();
         let env = chosen.record.env.clone();
         let session = chosen.session.map(|session| session.id);
         self.tables.dirty.insert(job);
@@ -130,6 +131,7 @@ impl Engine {
             self.outbox.effects.push(Effect::Assign {
                 session,
                 attempt,
+                digest,
                 env,
             });
         }

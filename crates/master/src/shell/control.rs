@@ -337,8 +337,9 @@ impl Shared {
         for (job, known) in jobs.into_iter().zip(known) {
             let known = known.map(|record| read::<JobRecord>(&record)).transpose();
             let known = known.map_err(damaged)?.map(|record| record.digest);
-            submissions.push(submission(&job, known)?);
-            self.specs.insert(job.id, job.spec);
+            let submission = submission(&job, known)?;
+            self.specs.insert(&submission.digest, job.spec);
+            submissions.push(submission);
         }
         Ok(submissions)
     }

@@ -27,6 +27,7 @@ pub(super) async fn carry_out(shared: &Arc<Shared>, effects: Vec<Effect>) -> Vec
                 session,
                 attempt,
                 env,
+                ..
             } => {
                 if let Some(spec) = specs.get(&attempt.job) {
                     debug!(%attempt, %session, "assigning");
@@ -67,8 +68,11 @@ async fn load_specs(shared: &Shared, effects: &[Effect]) -> HashMap<JobId, Valid
     let mut specs = HashMap::new();
     let mut missing = Vec::new();
     for effect in effects {
-        if let Effect::Assign { attempt, .. } = effect {
-            match shared.specs.get(attempt.job) {
+        if let Effect::Assign {
+            attempt, digest, ..
+        } = effect
+        {
+            match shared.specs.get(digest) {
                 Some(spec) => drop(specs.insert(attempt.job, spec)),
                 None => missing.push(attempt.job),
             }

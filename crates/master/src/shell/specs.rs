@@ -1,17 +1,20 @@
-//! Specs that are likely to be sent soon. The store has them all; this saves a read for most.
+//! Specs that are likely to be sent soon, by their content. The store has them all; this saves a read for most.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use jobyard_core::{JobId, ValidSpec};
+use jobyard_core::ValidSpec;
 
-/// How many specs are kept: those of the jobs that came last.
-const MAX_SPECS: usize = 4_096;
+use crate::records::SpecDigest;
+
+/// How many different specs are kept.
+const MAX_SPECS: usize = 65_536;
 
 /// How many bytes of executor configuration they may hold together.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// A bounded cache; the oldest leaves first.
+/// A bounded cache; the oldest leaves first, since jobs are sent in about the order in which they came. The key is the
+/// digest of the content, so whatever was submitted and refused under some job's id cannot take that job's place.
 #[derive(Debug, Default)]
 pub(super) struct SpecCache {
     inner: Mutex<Inner>,
@@ -19,21 +22,21 @@ pub(super) struct SpecCache {
 
 #[derive(Debug, Default)]
 struct Inner {
-    specs: HashMap<JobId, ValidSpec>,
-    order: VecDeque<JobId>,
+    specs: HashMap<SpecDigest, ValidSpec>,
+    order: VecDeque<SpecDigest>,
     bytes: usize,
 }
 
 impl SpecCache {
-    pub(super) fn insert(&self, job: JobId, spec: ValidSpec) {
+    /// Keeps a spec whose digest this is.
+    pub(super) fn insert(&self, digest: &SpecDigest, spec: ValidSpec) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = spec.executor.config.len();
-        if bytes > MAX_BYTES || inner.specs.contains_key(&job) {
+        if inner.specs.contains_key(digest) {
             return;
         }
-        inner.bytes += bytes;
-        inner.specs.insert(job, spec);
-        inner.order.push_back(job);
+        inner.bytes += spec.executor.config.len();
+        inner.specs.insert(digest.clone(), spec);
+        inner.order.push_back(digest.clone());
         while inner.order.len() > MAX_SPECS || inner.bytes > MAX_BYTES {
             let Some(oldest) = inner.order.pop_front() else {
                 break;
@@ -44,31 +47,32 @@ impl SpecCache {
         }
     }
 
-    pub(super) fn get(&self, job: JobId) -> Option<ValidSpec> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .specs
-            .get(&job)
-            .cloned()
+    /// The spec with this content.
+    pub(super) fn get(&self, digest: &SpecDigest) -> Option<ValidSpec> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.specs.get(digest).cloned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jobyard_core::JobSpec;
-    use uuid::Uuid;
+    use jobyard_core::{ExecutorSpec, JobSpec, MAX_CONFIG_BYTES};
 
     #[test]
-    fn the_oldest_leaves_first() {
+    fn the_oldest_leaves_when_there_is_no_room() {
+        let config = "x".repeat(MAX_CONFIG_BYTES);
+        let spec = JobSpec::new(ExecutorSpec::new("process", config))
+            .validate()
+            .expect("valid");
+        let digest = |number: usize| SpecDigest(number.to_string());
         let cache = SpecCache::default();
-        let spec = JobSpec::default().validate().expect("valid");
-        let id = |n| JobId::from_uuid(Uuid::from_u128(n));
-        for n in 0..=MAX_SPECS as u128 {
-            cache.insert(id(n), spec.clone());
+        let room = MAX_BYTES / MAX_CONFIG_BYTES;
+        for number in 0..=room {
+            cache.insert(&digest(number), spec.clone());
         }
-        assert!(cache.get(id(0)).is_none());
-        assert!(cache.get(id(1)).is_some());
+        assert!(cache.get(&digest(0)).is_none());
+        assert!(cache.get(&digest(1)).is_some());
+        assert!(cache.get(&digest(room)).is_some());
     }
 }
