@@ -106,7 +106,7 @@ async fn follow(
             },
             report = supervised.recv() => match report {
                 Some((attempt, SupervisorEvent::Started { pid, trace, at })) => {
-                    tracing::info!(pid, "the attempt runs");
+                    tracing::debug!(pid, "the attempt runs");
                     let input = Input::AttemptStarted { attempt, pid, trace, at };
                     events.send(Event::Attempt(input)).await.ok()?;
                 }
@@ -122,7 +122,7 @@ async fn follow(
 
 fn ended(attempt: AttemptId, ending: Ending) -> AttemptEnd {
     let problem = ending.problem.as_deref();
-    tracing::info!(outcome = %ending.outcome, killed = ending.residue.killed, problem,
+    tracing::debug!(outcome = %ending.outcome, killed = ending.residue.killed, problem,
         "the attempt has ended");
     let mut end = AttemptEnd::new(attempt, ending.outcome, ending.finished_at);
     end.started_at = ending.started_at;
