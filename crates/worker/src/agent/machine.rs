@@ -29,6 +29,9 @@ pub struct Agent {
     pub(super) held: BTreeMap<AttemptId, Entry>,
     pub(super) memory: Memory,
     pub(super) max_epoch: Epoch,
+    /// Attempts of the hello that could not be journaled after all. Said once the master has answered the hello; at most
+    /// as many as were in it.
+    pub(super) unsaid: Vec<AttemptId>,
     pub(super) phase: Phase,
     pub(super) ending: Ending,
     /// What the master believes about assignments.
@@ -51,6 +54,7 @@ impl Agent {
             max_epoch: recovered.max_epoch,
             recovered,
             held: BTreeMap::new(),
+            unsaid: Vec::new(),
             phase: Phase::Idle,
             ending: Ending::No,
             told_accepting: true,
@@ -245,10 +249,25 @@ impl Agent {
             .remove(&attempt)
             .is_some_and(|entry| entry.forgotten);
         self.memory.remember(attempt);
-        if !forgotten {
-            let reason = DeclineReason::JournalFailed;
-            self.say(now, WorkerMessage::Declined { attempt, reason }, out);
+        if forgotten {
+            return;
         }
+        if self.phase.is_open() {
+            self.decline_unjournaled(now, attempt, out);
+        } else {
+            // Had it not been in a hello that is under way, the next one would tell by not listing it.
+            self.unsaid.push(attempt);
+        }
+    }
+
+    pub(super) fn decline_unjournaled(
+        &mut self,
+        now: Now,
+        attempt: AttemptId,
+        out: &mut Vec<Output>,
+    ) {
+        let reason = DeclineReason::JournalFailed;
+        self.say(now, WorkerMessage::Declined { attempt, reason }, out);
     }
 
     fn on_ended(&mut self, now: Now, end: AttemptEnd, out: &mut Vec<Output>) {

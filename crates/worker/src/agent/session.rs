@@ -107,6 +107,8 @@ impl Agent {
                 hello.inventory.push(entry.held(*attempt));
             }
         }
+        // What this hello does not list needs no other words.
+        self.unsaid.clear();
         self.told_accepting = hello.accepting;
         self.phase = Phase::Connecting {
             until: now.steady + CONNECT_LIMIT,
@@ -186,6 +188,9 @@ impl Agent {
         if self.told_accepting != self.is_accepting() {
             self.told_accepting = self.is_accepting();
             self.say(now, WorkerMessage::Accepting(self.told_accepting), out);
+        }
+        for attempt in std::mem::take(&mut self.unsaid) {
+            self.decline_unjournaled(now, attempt, out);
         }
         let attempts: Vec<_> = self.held.keys().copied().collect();
         for attempt in attempts {

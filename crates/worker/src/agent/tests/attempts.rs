@@ -105,6 +105,35 @@ fn an_attempt_that_the_journal_does_not_take_is_declined_for_good() {
 }
 
 #[test]
+fn decline_what_a_hello_has_promised_and_the_journal_did_not_take() {
+    let mut rig = Rig::open();
+    let a = attempt(1, 1);
+    rig.assign(a);
+    rig.lose_session();
+    assert_eq!(rig.hello().inventory.len(), 1);
+    assert_eq!(
+        declined(&rig.feed(Input::JournalFailed { attempt: a })),
+        None
+    );
+    assert_eq!(
+        declined(&rig.welcomed()),
+        Some(DeclineReason::JournalFailed)
+    );
+    assert_eq!(rig.states(), []);
+}
+
+#[test]
+fn say_nothing_of_what_the_hello_does_not_list() {
+    let mut rig = Rig::open();
+    let a = attempt(1, 1);
+    rig.assign(a);
+    rig.lose_session();
+    rig.feed(Input::JournalFailed { attempt: a });
+    assert_eq!(rig.hello().inventory.len(), 0);
+    assert_eq!(declined(&rig.welcomed()), None);
+}
+
+#[test]
 fn decline_what_exceeds_the_inventory() {
     let mut rig = Rig::open();
     for job in 0..MAX_INVENTORY {
