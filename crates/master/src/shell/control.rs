@@ -12,8 +12,9 @@ use jobyard_pki::{JoinToken, TokenRecord};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, info, info_span};
 
+use super::master::Master;
 use super::requests::{Ask, stopped};
-use super::shared::{Master, Shared};
+use super::shared::Shared;
 use crate::engine::{Answer, Input, ReplyTo, Submission};
 use crate::records::{AUDIT, DamagedRecord, Demand, JOB, JobRecord, SPEC, SpecDigest, read};
 

@@ -8,7 +8,7 @@ use jobyard_core::{
 };
 use tracing::{debug, warn};
 
-use super::sessions::Order;
+use super::ports::Order;
 use super::shared::Shared;
 use crate::engine::{Effect, Input};
 use crate::records::SPEC;
@@ -21,7 +21,7 @@ pub(super) async fn carry_out(shared: &Arc<Shared>, effects: Vec<Effect>) -> Vec
         match effect {
             Effect::Reply { to, answer } => shared.replies.answer(to, answer),
             Effect::Send { session, message } => {
-                shared.sessions.order(session, Order::Say(*message));
+                shared.ports.order(session, Order::Say(*message));
             }
             Effect::Assign {
                 session,
@@ -34,19 +34,19 @@ pub(super) async fn carry_out(shared: &Arc<Shared>, effects: Vec<Effect>) -> Vec
                     let mut assignment = Assignment::new(attempt, spec.clone());
                     assignment.env = env;
                     let message = MasterMessage::Assign(assignment);
-                    shared.sessions.order(session, Order::Say(message));
+                    shared.ports.order(session, Order::Say(message));
                 } else {
                     // Without its spec it cannot be sent: the session ends, and reconciliation gives the job back.
                     warn!(%attempt, "the spec cannot be read; the worker has to reconnect");
-                    shared.sessions.order(session, Order::Close(None));
+                    shared.ports.order(session, Order::Close(None));
                     back.push(Input::SessionEnded { session });
                 }
             }
             Effect::Close { session, reason } => {
-                shared.sessions.order(session, Order::Close(reason));
+                shared.ports.order(session, Order::Close(reason));
             }
             Effect::Refuse { session, refusal } => {
-                shared.sessions.order(session, Order::Refuse(refusal));
+                shared.ports.order(session, Order::Refuse(refusal));
             }
             Effect::Grant { attempt, worker } => shared.gate.grant(attempt, worker),
             Effect::Revoke { attempt } => shared.gate.revoke(attempt),

@@ -9,7 +9,7 @@ use jobyard_pki::{CsrKey, Denial, JoinToken};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::shared::Master;
+use super::master::Master;
 use crate::engine::{Answer, Input, Joining};
 
 #[async_trait]

@@ -11,6 +11,8 @@ mod enrol;
 mod followers;
 mod gate;
 mod hub;
+mod master;
+mod ports;
 mod replies;
 mod requests;
 mod sessions;
@@ -19,4 +21,5 @@ mod specs;
 mod term;
 mod uploads;
 
-pub use shared::{Master, StartError};
+pub use master::Master;
+pub use term::StartError;

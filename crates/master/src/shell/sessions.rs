@@ -1,74 +1,21 @@
-//! Live sessions: the way from the engine to each worker, and back.
+//! Live sessions: carries what the engine says to each worker, and what the worker says to the engine.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jobyard_core::{
-    AttemptId, ClosingReason, Hello, Link, LinkReceiver, LinkSender, MAX_FRAME_MESSAGES,
-    MasterMessage, Refusal, RefusalReason, SessionHandler, SessionId, UploadAnswer, UploadFrame,
-    WorkerId, WorkerMessage, WorkerPeer,
+    AttemptId, Hello, Link, LinkReceiver, LinkSender, MAX_FRAME_MESSAGES, MasterMessage, Refusal,
+    RefusalReason, SessionHandler, SessionId, UploadAnswer, UploadFrame, WorkerId, WorkerMessage,
+    WorkerPeer,
 };
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, info, info_span};
 use uuid::Uuid;
 
-use super::shared::{Master, Shared};
+use super::master::Master;
+use super::ports::Order;
+use super::shared::Shared;
 use crate::engine::Input;
-
-/// How many messages wait for one worker. A worker that lets more come together does not read: its session ends, and it
-/// is reconciled when it comes back.
-const SESSION_QUEUE: usize = 16_384;
-
-/// What a session's task is told.
-#[derive(Debug)]
-pub(super) enum Order {
-    Say(MasterMessage),
-    Close(Option<ClosingReason>),
-    Refuse(Refusal),
-}
-
-/// The ports of all live sessions.
-#[derive(Debug, Default)]
-pub(super) struct Sessions {
-    ports: Mutex<HashMap<SessionId, mpsc::Sender<Order>>>,
-}
-
-impl Sessions {
-    fn open(&self, session: SessionId) -> mpsc::Receiver<Order> {
-        let (port, orders) = mpsc::channel(SESSION_QUEUE);
-        self.lock().insert(session, port);
-        orders
-    }
-
-    fn forget(&self, session: SessionId) {
-        self.lock().remove(&session);
-    }
-
-    /// Hands an order to a session. Without a session, or at its limit, the order is dropped and the session with it.
-    pub(super) fn order(&self, session: SessionId, order: Order) {
-        let is_last = !matches!(order, Order::Say(_));
-        let mut ports = self.lock();
-        let taken = ports
-            .get(&session)
-            .is_some_and(|port| port.try_send(order).is_ok());
-        if is_last || !taken {
-            // The task ends once it has read what is in the channel.
-            ports.remove(&session);
-        }
-    }
-
-    /// Tells every worker to reconnect without delay.
-    pub(super) fn close_all(&self) {
-        for (_, port) in self.lock().drain() {
-            let _ = port.try_send(Order::Close(Some(ClosingReason::Restarting)));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, mpsc::Sender<Order>>> {
-        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 #[async_trait]
 impl SessionHandler for Master {
@@ -111,7 +58,7 @@ async fn serve(
     hello: Hello,
     link: Link<MasterMessage, WorkerMessage>,
 ) -> Result<(), Refusal> {
-    let orders = shared.sessions.open(session);
+    let orders = shared.ports.open(session);
     let _guard = Guard {
         shared: Arc::clone(shared),
         session,
@@ -145,7 +92,7 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.shared.sessions.forget(self.session);
+        self.shared.ports.forget(self.session);
         info!(session = %self.session, "session over");
         // Should the inbox be full, the lease notices instead.
         self.shared.inbox.try_tell(Input::SessionEnded {

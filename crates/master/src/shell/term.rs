@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_clock::sleep_until;
-use jobyard_core::{CommitError, Epoch, MAX_BATCH_CHANGES, RecordKind, RecordQuery};
+use jobyard_core::{
+    CommitError, Epoch, LeadError, LoadError, MAX_BATCH_CHANGES, RecordKind, RecordQuery,
+};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::requests::Request;
-use super::shared::{Shared, StartError};
+use super::shared::Shared;
 use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, Sealed};
-use crate::records::{AUDIT, Counters, JOB, LIVE_KINDS};
+use crate::records::{AUDIT, Counters, DamagedRecord, JOB, LIVE_KINDS};
 
 /// How long a leader lease lasts, for stores that several masters share.
 const LEADER_TTL: Duration = Duration::from_secs(15);
@@ -84,7 +86,7 @@ pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Rec
         shared.replies.abandon_all();
         match end {
             End::Stopped => {
-                shared.sessions.close_all();
+                shared.ports.close_all();
                 if let Err(problem) = shared.config.store.resign(epoch).await {
                     warn!(%problem, "the term was not resigned");
                 }
@@ -92,12 +94,12 @@ pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Rec
             }
             End::Fenced(current) => {
                 error!(%epoch, %current, "another master leads; stopping");
-                shared.sessions.close_all();
+                shared.ports.close_all();
                 break;
             }
             End::CommitFailed(problem) => {
                 error!(%problem, "a commit failed; the term ends and is loaded anew");
-                shared.sessions.close_all();
+                shared.ports.close_all();
                 match begin_again(&shared).await {
                     Some(next) => term = next,
                     None => break,
@@ -224,4 +226,19 @@ async fn carry_out(shared: &Arc<Shared>, engine: &mut Engine, effects: Vec<Effec
 async fn highest(shared: &Shared, kind: RecordKind) -> Result<u64, StartError> {
     let page = shared.config.store.list(RecordQuery::new(kind, 1)).await?;
     Ok(page.records.first().map_or(0, |record| record.fields.order))
+}
+
+/// Why a master did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It does not lead.
+    #[error(transparent)]
+    Lead(#[from] LeadError),
+    /// What it remembers cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A record is damaged.
+    #[error(transparent)]
+    Damaged(#[from] DamagedRecord),
 }

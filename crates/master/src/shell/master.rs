@@ -1,0 +1,65 @@
+//! The handle of a master.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jobyard_core::Epoch;
+use tokio::task::JoinHandle;
+
+use super::requests::Inbox;
+use super::shared::Shared;
+use super::term::{self, StartError};
+use crate::config::MasterConfig;
+
+/// A running master: implements [`Control`](jobyard_core::Control),
+/// [`SessionHandler`](jobyard_core::SessionHandler) and [`EnrolmentHandler`](jobyard_core::EnrolmentHandler). Cheap to
+/// clone; all clones are the same master.
+///
+/// It runs until [`shutdown`](Master::shutdown), or until another master takes over its store. Dropping the handles
+/// does not end it.
+#[derive(Clone)]
+pub struct Master {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Master {
+    /// Leads the store, loads what it remembers, and starts. Returns when requests are answered.
+    ///
+    /// # Errors
+    ///
+    /// When another master leads, or the store cannot be read.
+    pub async fn start(config: MasterConfig) -> Result<Self, StartError> {
+        let (inbox, receiver) = Inbox::new();
+        let shared = Arc::new(Shared::new(config, inbox));
+        let first = term::begin(&shared).await?;
+        let task: JoinHandle<()> = tokio::spawn(term::serve(Arc::clone(&shared), first, receiver));
+        // The task ends by the token; its handle is not needed.
+        drop(task);
+        Ok(Self { shared })
+    }
+
+    /// Stops: what was accepted is committed, workers are told to reconnect without delay, the term is resigned.
+    /// Returns when that is done. May be called again.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.cancel();
+        self.shared.stopped.cancelled().await;
+    }
+
+    /// Returns when the master has ended, by [`shutdown`](Self::shutdown) or because it could not go on.
+    pub async fn ended(&self) {
+        self.shared.stopped.cancelled().await;
+    }
+
+    /// Its present term.
+    pub fn epoch(&self) -> Epoch {
+        self.shared.epoch()
+    }
+}
+
+impl fmt::Debug for Master {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Master")
+            .field("name", &self.shared.config.name)
+            .finish_non_exhaustive()
+    }
+}
