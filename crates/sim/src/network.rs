@@ -142,8 +142,8 @@ impl Network {
     pub(crate) fn stall(&mut self, worker: usize, side: Side, until: Steady) {
         if let Some(stall) = self.stalls.get_mut(worker) {
             match side {
-                Side::Worker => stall.to_worker = until,
-                Side::Master => stall.to_master = until,
+                Side::Worker => stall.to_worker = stall.to_worker.max(until),
+                Side::Master => stall.to_master = stall.to_master.max(until),
             }
         }
     }
@@ -219,7 +219,10 @@ impl Env {
 
     pub(crate) fn send(&mut self, link: LinkId, to: Side, frame: Frame) {
         // Now and then a packet is lost and sent again.
-        let delay = if self.rng.chance(20) {
+        let is_late = self.scenario.late_hellos && matches!(frame, Frame::Hello(_));
+        let delay = if is_late && self.rng.chance(100) {
+            self.rng.millis(200, 4_000)
+        } else if self.rng.chance(20) {
             self.rng.millis(5, 200)
         } else {
             self.rng.millis(0, 3)

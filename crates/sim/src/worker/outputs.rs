@@ -65,6 +65,10 @@ impl WorkerNode {
             return self.later(env, delay, AgentEvent::Unreachable { link });
         }
         env.send(link, Side::Master, Frame::Hello(hello));
+        if env.scenario.late_hellos && env.rng.chance(100) {
+            let delay = env.rng.millis(50, 500);
+            self.later(env, delay, AgentEvent::Unreachable { link });
+        }
     }
 
     /// Closes the session and what depends on it.
@@ -107,17 +111,16 @@ impl WorkerNode {
         if let JournalEntry::Accepted { attempt, .. } = &entry {
             let attempt = *attempt;
             let written = !env.mishap(20, Fault::JournalFailed);
-            let delay = if env.mishap(40, Fault::JournalSlow) {
+            // A failure while the session is renewed is a moment that chance alone seldom meets.
+            let renewed = !written && env.rng.chance(300);
+            let delay = if renewed || env.mishap(40, Fault::JournalSlow) {
                 env.rng.millis(100, 2_000)
             } else {
                 env.rng.millis(0, 30)
             };
             self.later(env, delay, AgentEvent::Journaled { attempt, written });
-            // A failure while the session is being renewed is a moment that chance alone seldom meets.
             let session = self.running.as_ref().and_then(|life| life.session);
-            if let (Some(link), false) = (session, written)
-                && env.rng.chance(300)
-            {
+            if let (Some(link), true) = (session, renewed) {
                 env.cut(link);
             }
             if !written {
