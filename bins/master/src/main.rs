@@ -13,21 +13,44 @@ use jobyard::master::Daemon;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use options::{LogFormat, Options};
+use options::{LogFormat, Options, Settings};
+
+/// What shells expect of a program that was called wrongly.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(options) {
+    let settings = match Options::parse().settle() {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, ExitCode::from(USAGE)),
+    };
+    match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("jobyard-master: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error, ExitCode::FAILURE),
     }
 }
 
-fn run(options: Options) -> anyhow::Result<()> {
-    let settings = options.settle()?;
+fn fail(error: &anyhow::Error, code: ExitCode) -> ExitCode {
+    eprintln!("jobyard-master: {}", sentence(error));
+    code
+}
+
+/// The error and its causes, each said once: many an error of the crates names its cause itself.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if said.contains(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
+}
+
+fn run(settings: Settings) -> anyhow::Result<()> {
     start_logging(settings.log_format, &settings.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -61,4 +84,20 @@ fn start_logging(format: LogFormat, level: &str) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = anyhow::anyhow!("the port is taken")
+            .context("cannot listen: the port is taken; choose another")
+            .context("the master cannot start");
+        assert_eq!(
+            sentence(&error),
+            "the master cannot start: cannot listen: the port is taken; choose another"
+        );
+    }
 }

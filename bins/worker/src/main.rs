@@ -36,8 +36,24 @@ fn main() -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error, code: ExitCode) -> ExitCode {
-    eprintln!("jobyard-worker: {error:#}");
+    eprintln!("jobyard-worker: {}", sentence(error));
     code
+}
+
+/// The error and its causes, each said once: many an error of the crates names its cause itself.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if said.contains(&cause) {
+            continue;
+        }
+        if !said.is_empty() {
+            said.push_str(": ");
+        }
+        said.push_str(&cause);
+    }
+    said
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
@@ -149,4 +165,20 @@ fn start_logging(format: LogFormat, level: &str) -> anyhow::Result<()> {
         LogFormat::Json => builder.json().init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let error = anyhow::anyhow!("the name is taken")
+            .context("could not join: the name is taken")
+            .context("the worker cannot start");
+        assert_eq!(
+            sentence(&error),
+            "the worker cannot start: could not join: the name is taken"
+        );
+    }
 }
