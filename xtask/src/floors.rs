@@ -29,7 +29,12 @@ pub const FLOORS: &[&[&str]] = &[
     &["jobyard"],
     &["jobyard-master-bin", "jobyard-worker-bin", "jobyard-cli"],
     // What uses the product, and what looks after it.
-    &["jobyard-examples", "jobyard-benches", "xtask"],
+    &[
+        "jobyard-examples",
+        "jobyard-benches",
+        "jobyard-tests",
+        "xtask",
+    ],
 ];
 
 /// The crate with the suites for implementers: tests of every crate may use it.

@@ -119,9 +119,8 @@ fn read(path: &Path) -> anyhow::Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("--config: {} cannot be read", path.display()))?;
     toml::from_str(&text).map_err(|problem| {
-        let line = problem
-            .span()
-            .map_or(1, |span| text[..span.start].lines().count().max(1));
+        let before = problem.span().map_or(0, |span| span.start);
+        let line = text[..before].matches('\n').count() + 1;
         anyhow::anyhow!("{}:{line}: {}", path.display(), problem.message())
     })
 }

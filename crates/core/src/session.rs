@@ -7,6 +7,8 @@
 //! 2. The master answers [`Welcome`] with a verdict for each attempt that was listed: keep, stop or forget. An attempt
 //!    that the master believes to be there and that is not listed never started, or was lost with an earlier life of
 //!    the worker; [`Hello::agent`] and [`Hello::boot`] tell which.
+//!    The worker says something at once, a heartbeat if nothing else: a hello can be late, of a connection that its
+//!    worker has given up, so the master believes what a hello does *not* list, and assigns, only after that.
 //! 3. [`MasterMessage::Assign`] hands out an attempt. The worker writes it to its journal first, then starts it, then
 //!    says [`WorkerMessage::Started`]. The same assignment may arrive again after a reconnect; it is started once.
 //! 4. [`WorkerMessage::Finished`] reports the end, as soon as the process tree is known to be empty. It is repeated in

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::{CertAuthority, Clock, Control, Profile, Role};
+use jobyard_core::{CertAuthority, Clock, Control, LeadError, Profile, Role};
 use jobyard_pki::{
     ClientProfile, ClusterAuthenticator, Credentials, Door, InvalidMasters, IssueCredentialsError,
     LocalAuthority, OpenAuthorityError, PrivateFileError, ProfileError, ServerTls, TlsConfigError,
@@ -90,8 +90,14 @@ impl Daemon {
         make_private_dir(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let database = data.join("master.db");
-        let store = SqliteStore::open(&database, &SqliteOptions::default())?;
-        let logs = FileLogs::open(data.join("logs"))?;
+        let store = match SqliteStore::open(&database, &SqliteOptions::default()) {
+            Err(OpenStoreError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
+            opened => opened?,
+        };
+        let logs = match FileLogs::open(data.join("logs")) {
+            Err(OpenLogsError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
+            opened => opened?,
+        };
         let authority = LocalAuthority::open_or_create(&data.join("pki"), Arc::clone(&clock))?;
         let authority = Arc::new(authority);
         let listener = TcpListener::bind(listen)
@@ -117,7 +123,12 @@ impl Daemon {
         parts.store_name = format!("sqlite:{}", database.display());
         parts.timings = timings;
         parts.listen = Some(address);
-        let master = Master::start(parts).await?;
+        let master = match Master::start(parts).await {
+            Err(StartError::Lead(LeadError::Held { .. })) => {
+                return Err(DaemonError::InUse { path: data });
+            }
+            started => started?,
+        };
 
         let wall = clock.now().wall;
         let own = issue_credentials(&*authority, &Profile::Master, wall).await?;
@@ -282,6 +293,15 @@ pub enum DaemonError {
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another master has the directory.
+    #[error(
+        "another master works in {}: stop it first, or choose another directory with --data",
+        path.display()
+    )]
+    InUse {
+        /// Which.
+        path: PathBuf,
     },
     /// The records cannot be opened.
     #[error(transparent)]

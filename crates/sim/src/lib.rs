@@ -35,9 +35,8 @@
 //! | the engine's tables agree | its own audit finds a difference |
 //! | nothing is left over | faults have stopped for long, and something still runs, is held, or is waited for |
 //!
-//! What is not simulated yet: messages that arrive twice, a hello that arrives after a newer one of its worker (see
-//! [`Scenario::late_hellos`]), clocks that run at
-//! different rates, several masters, and a log store that loses or damages bytes.
+//! What is not simulated yet: messages that arrive twice, clocks that run at different rates, several masters, and a log
+//! store that loses or damages bytes.
 //!
 //! # Example
 //!

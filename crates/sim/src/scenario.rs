@@ -26,7 +26,7 @@ pub struct Scenario {
     /// How patient the master is.
     pub timings: Timings,
     /// Whether the hello of a connection that its worker has given up may still arrive, even after that of a newer
-    /// connection. The master cannot tell the two apart yet, so this is off.
+    /// connection.
     pub late_hellos: bool,
     /// A deliberate bug, to see that it is found.
     pub sabotage: Option<Sabotage>,
@@ -43,7 +43,7 @@ impl Scenario {
             operate_every: Duration::from_secs(1),
             fault_every: Some(Duration::from_millis(1_500)),
             timings: TIMINGS,
-            late_hellos: false,
+            late_hellos: true,
             sabotage: None,
         }
     }

@@ -12,11 +12,11 @@ use jobyard_scheduler::{Availability, Event};
 use super::Engine;
 use super::output::Effect;
 use super::settle::Ending;
-use super::tables::{LiveSession, Stage};
+use super::tables::{Claims, LiveSession, Stage};
 use super::timers::Timer;
 
 impl Engine {
-    /// Replaces an older session, compares both sides' books, and makes the worker available.
+    /// Replaces an older session, and answers for each attempt that the worker holds.
     pub(super) fn on_session_opened(
         &mut self,
         now: Now,
@@ -35,19 +35,21 @@ impl Engine {
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
         };
-        let same_boot = entry.record.boot.is_none_or(|boot| boot == hello.boot);
         entry.session = Some(LiveSession {
             id: session,
             accepting: hello.accepting,
             heard: now.steady,
             heard_wall: now.wall,
         });
+        entry.claims = Some(Claims {
+            boot: hello.boot,
+            listed: hello.inventory.iter().map(|held| held.attempt).collect(),
+        });
         entry.address = address;
         let before = entry.record.clone();
         entry.record.facts = hello.facts;
         entry.record.tags = hello.tags;
         entry.record.slots = hello.slots;
-        entry.record.boot = Some(hello.boot);
         if before != entry.record {
             entry.record.last_contact = Some(now.wall);
             self.outbox
@@ -78,8 +80,8 @@ impl Engine {
         let message = Box::new(MasterMessage::Welcome(welcome));
         self.outbox.effects.push(Effect::Send { session, message });
 
-        // The capacity is known before jobs end and others take their place; nothing is assigned before both books
-        // agree.
+        // What the worker says that it holds is true even if it is old. What it does not say counts only once it has
+        // answered the welcome; until then nothing is assigned.
         self.schedule(
             now,
             Event::WorkerAvailability {
@@ -88,7 +90,26 @@ impl Engine {
             },
         );
         self.schedule(now, Event::WorkerChanged(offer));
-        self.take_over_inventory(now, worker, hello.inventory, same_boot);
+        self.take_over_inventory(now, worker, hello.inventory);
+    }
+
+    /// The worker has answered the welcome, so its hello was no late one of a connection that it has given up: what it
+    /// did not list it does not have. Now the books agree, and it gets jobs.
+    pub(super) fn on_confirmed(&mut self, now: Now, worker: WorkerId) {
+        let Some(entry) = self.tables.workers.get_mut(&worker) else {
+            return;
+        };
+        let Some(claims) = entry.claims.take() else {
+            return;
+        };
+        let same_boot = entry.record.boot.is_none_or(|boot| boot == claims.boot);
+        if entry.record.boot != Some(claims.boot) {
+            entry.record.boot = Some(claims.boot);
+            let record = entry.record.to_record();
+            self.outbox.changes.push(Change::Put(record));
+        }
+        self.settle_missing(now, worker, &claims, same_boot);
+        self.abandon_logs(worker, &claims.listed);
         self.no_longer_awaited(now, worker);
         self.tell_availability(now, worker);
     }
@@ -165,15 +186,8 @@ impl Engine {
         }
     }
 
-    /// What the worker says of its attempts counts, and so does what it does not say.
-    fn take_over_inventory(
-        &mut self,
-        now: Now,
-        worker: WorkerId,
-        inventory: Vec<Held>,
-        same_boot: bool,
-    ) {
-        let listed: BTreeSet<AttemptId> = inventory.iter().map(|held| held.attempt).collect();
+    /// What the worker says of its attempts counts at once.
+    fn take_over_inventory(&mut self, now: Now, worker: WorkerId, inventory: Vec<Held>) {
         for held in inventory {
             match held.state {
                 HeldState::Running { pid, started_at } => {
@@ -186,11 +200,13 @@ impl Engine {
                 _ => {}
             }
         }
+    }
+
+    /// An attempt that the worker did not list never began, if that is certain, and is lost otherwise.
+    fn settle_missing(&mut self, now: Now, worker: WorkerId, claims: &Claims, same_boot: bool) {
         for job in self.jobs_of(worker) {
-            let Some(entry) = self.tables.jobs.get(&job) else {
-                continue;
-            };
-            let Some(current) = entry.current().filter(|now| !listed.contains(&now.id)) else {
+            let current = self.tables.jobs.get(&job).and_then(|entry| entry.current());
+            let Some(current) = current.filter(|now| !claims.listed.contains(&now.id)) else {
                 continue;
             };
             let (attempt, began) = (current.id, current.started_at.is_some());
@@ -204,7 +220,6 @@ impl Engine {
             };
             self.settle(now, attempt, ending);
         }
-        self.abandon_logs(worker, &listed);
     }
 
     /// Output that the worker no longer has will never come.

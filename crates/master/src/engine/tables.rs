@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jobyard_core::{
-    AdminState, Attempt, AttemptId, AttemptNumber, Contact, JobId, LogEnd, LogStatus, SessionId,
-    Steady, Timestamp, Worker, WorkerId,
+    AdminState, Attempt, AttemptId, AttemptNumber, BootId, Contact, JobId, LogEnd, LogStatus,
+    SessionId, Steady, Timestamp, Worker, WorkerId,
 };
 use jobyard_pki::{SpkiHash, TokenRecord};
 use jobyard_scheduler::{Availability, WorkerOffer};
@@ -161,11 +161,21 @@ impl JobEntry {
 pub(super) struct WorkerEntry {
     pub(super) record: WorkerRecord,
     pub(super) session: Option<LiveSession>,
+    /// What the hello of the session said, until the worker has answered the welcome.
+    pub(super) claims: Option<Claims>,
     pub(super) address: String,
     /// Jobs whose current attempt it has.
     pub(super) jobs: BTreeSet<JobId>,
     /// Attempts that have ended and whose output it still has.
     pub(super) logs: BTreeSet<AttemptId>,
+}
+
+/// What is believed only of a worker that answers: a hello can be late, of a connection that was given up.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) boot: BootId,
+    /// Every attempt that it knew of.
+    pub(super) listed: BTreeSet<AttemptId>,
 }
 
 /// A worker's connection.
@@ -185,6 +195,7 @@ impl WorkerEntry {
         Self {
             record,
             session: None,
+            claims: None,
             address: String::new(),
             jobs: BTreeSet::new(),
             logs: BTreeSet::new(),
@@ -203,6 +214,7 @@ impl WorkerEntry {
     pub(super) fn availability(&self) -> Availability {
         match (&self.session, self.record.admin) {
             (None, _) => Availability::Silent,
+            (Some(_), _) if self.claims.is_some() => Availability::Silent,
             (Some(session), AdminState::Active) if session.accepting => Availability::Available,
             (Some(_), _) => Availability::Suspended,
         }

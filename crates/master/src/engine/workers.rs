@@ -24,6 +24,7 @@ impl Engine {
             live.heard = now.steady;
             live.heard_wall = now.wall;
         }
+        self.on_confirmed(now, worker);
         for message in messages {
             self.on_message(now, worker, message);
         }

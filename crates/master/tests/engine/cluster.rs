@@ -361,7 +361,21 @@ impl Cluster {
         self.connect_as(n, hello(slots, Vec::new()))
     }
 
+    /// A worker says hello, is welcomed, and answers.
     pub(crate) fn connect_as(&mut self, n: u128, hello: Hello) -> (SessionId, Step) {
+        let (session, mut step) = self.greet(n, hello);
+        step.append(self.confirm(session));
+        (session, step)
+    }
+
+    /// The answer to a welcome: an empty frame, which leaves nothing behind in a step.
+    pub(crate) fn confirm(&mut self, session: SessionId) -> Step {
+        let messages = Vec::new();
+        self.tell(Input::Said { session, messages })
+    }
+
+    /// A worker says hello, and no more.
+    pub(crate) fn greet(&mut self, n: u128, hello: Hello) -> (SessionId, Step) {
         let session = self.session();
         let step = self.tell(Input::SessionOpened {
             worker: worker(n),

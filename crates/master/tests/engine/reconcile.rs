@@ -351,3 +351,28 @@ fn messages_of_an_unknown_session_are_nobodys() {
     let step = cluster.finished(unknown, attempt(1, 1), exit(0), 0);
     assert_eq!(step, Step::default());
 }
+
+#[test]
+fn what_a_hello_does_not_list_counts_only_once_its_worker_has_answered() {
+    let (mut cluster, session) = Cluster::with_one(1);
+    cluster.submit(1);
+    cluster.started(session, attempt(1, 1));
+    // A hello from before the assignment arrives late, of a connection that the worker has given up.
+    let (late, step) = cluster.greet(1, hello(1, Vec::new()));
+    assert!(step.assigned().is_empty());
+    assert_eq!(cluster.job(1).state, JobState::Running);
+    cluster.disconnect(late);
+    // The worker itself comes back with the attempt.
+    let (session, _) = cluster.connect_as(1, hello(1, vec![accepted(attempt(1, 1))]));
+    cluster.finished(session, attempt(1, 1), Outcome::Succeeded, 0);
+    assert_eq!(cluster.job(1).attempts.len(), 1);
+    assert_eq!(cluster.job(1).state, JobState::Finished);
+}
+
+#[test]
+fn a_worker_gets_jobs_only_once_it_has_answered_the_welcome() {
+    let mut cluster = Cluster::with_workers(1);
+    let (session, _) = cluster.greet(1, hello(1, Vec::new()));
+    assert!(cluster.submit(1).assigned().is_empty());
+    assert_eq!(cluster.confirm(session).assigned(), [attempt(1, 1)]);
+}

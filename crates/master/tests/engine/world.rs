@@ -77,6 +77,7 @@ struct Machine {
 
 #[derive(Debug)]
 enum Mail {
+    Welcome,
     Assign(AttemptId),
     Stop(AttemptId),
     Forget(AttemptId),
@@ -277,11 +278,20 @@ impl World {
     fn read(&mut self, at: usize) {
         for mail in std::mem::take(&mut self.machines[at].mail) {
             match mail {
+                Mail::Welcome => self.answer(at),
                 Mail::Assign(attempt) => self.take_on(at, attempt),
                 Mail::Stop(attempt) => self.obey(at, attempt),
                 Mail::Forget(attempt) => drop(self.machines[at].held.remove(&attempt)),
                 Mail::Removed => self.machines[at].held.clear(),
             }
+        }
+    }
+
+    /// Any frame answers the welcome.
+    fn answer(&mut self, at: usize) {
+        if let Some(session) = self.machines[at].session {
+            let messages = Vec::new();
+            self.tell(Input::Said { session, messages });
         }
     }
 
@@ -459,6 +469,7 @@ impl World {
     fn deliver(&mut self, session: SessionId, message: &MasterMessage) {
         match message {
             MasterMessage::Welcome(welcome) => {
+                self.post(session, Mail::Welcome);
                 let Some(at) = self.machine_of(session) else {
                     return;
                 };

@@ -173,6 +173,8 @@ impl Agent {
             session: welcome.session,
             epoch: welcome.epoch,
         });
+        // The master believes what was not listed only once the welcome is answered.
+        self.say(now, WorkerMessage::Heartbeat, out);
         for (attempt, verdict) in welcome.verdicts {
             match verdict {
                 Verdict::Stop { cause, grace } => self.on_stop(attempt, cause, grace, out),

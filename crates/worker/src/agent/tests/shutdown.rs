@@ -53,7 +53,7 @@ fn a_drain_takes_nothing_new_and_ends_when_all_is_confirmed() {
     // A new session hears of it as well.
     rig.lose_session();
     assert!(!rig.hello().accepting);
-    assert_eq!(names(&rig.welcomed()), ["opened", "upload"]);
+    assert_eq!(names(&rig.welcomed()), ["opened", "heartbeat", "upload"]);
     assert_eq!(names(&rig.ended(a, Outcome::Succeeded)), ["say finished"]);
     assert_eq!(names(&rig.forget(a)), ["discard", "disconnect", "exit"]);
 }
