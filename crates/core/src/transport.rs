@@ -108,7 +108,9 @@ pub trait SessionHandler: Send + Sync + fmt::Debug {
         link: Link<UploadAnswer, UploadFrame>,
     ) -> Result<(), Refusal>;
 
-    /// Whether this worker is still a member. Cheap; asked for each request and each message.
+    /// Whether this worker is still a member: false only for one that was removed, which then kills its jobs and
+    /// deletes its identity. One that is merely unknown counts as a member here, and its session is refused. Cheap; asked
+    /// for each request and each message.
     fn is_member(&self, worker: WorkerId) -> bool;
 }
 

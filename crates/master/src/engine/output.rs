@@ -72,7 +72,7 @@ pub enum Effect {
         /// Where it would have ended, if that is known.
         end: Option<LogEnd>,
     },
-    /// This worker is a member, or is none any more.
+    /// This worker is a member, or was removed.
     Membership {
         /// Who.
         worker: WorkerId,

@@ -122,13 +122,14 @@ impl Engine {
     fn announce_workers(&mut self, now: Now) {
         let mut offers = Vec::new();
         for (id, entry) in &self.tables.workers {
-            if entry.record.admin == AdminState::Removed {
-                continue;
-            }
+            let member = entry.record.admin != AdminState::Removed;
             self.outbox.effects.push(Effect::Membership {
                 worker: *id,
-                member: true,
+                member,
             });
+            if !member {
+                continue;
+            }
             self.tables.awaited.insert(*id);
             offers.push(entry.offer());
             let deadline = now.steady + self.timings.reconcile_for;

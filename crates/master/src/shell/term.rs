@@ -68,7 +68,7 @@ pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
             records += 1;
         }
     }
-    shared.gate.clear();
+    shared.gate.clear_grants();
     shared.set_epoch(epoch);
     info!(%epoch, records, "leading");
     Ok(Term {

@@ -218,11 +218,11 @@ fn removed_workers_stay_refused_and_members_stay_members() {
     let mut cluster = Cluster::with_workers(2);
     cluster.set_worker(&name(1), WorkerCommand::Remove);
     let step = cluster.restart();
-    let member = Effect::Membership {
-        worker: worker(2),
-        member: true,
+    let membership = |n, member| Effect::Membership {
+        worker: worker(n),
+        member,
     };
-    assert_eq!(step.effects, [member]);
+    assert_eq!(step.effects, [membership(1, false), membership(2, true)]);
     let (_, step) = cluster.connect(1, 1);
     assert_eq!(step.refusals()[0].reason, RefusalReason::Removed);
 }
