@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let expected = "\
 job 1 runs on worker 1
 job 2 runs on worker 2
-job 3 waits (not_now): 2 matching workers have too few free slots
+job 3 waits (not_now): matching workers with too few free slots: 2
 job 4 waits (never): 1 of 2 workers do not meet `has=xcode`: one worker with it would help
 job 4 waits (never): 1 of 2 workers do not meet `os=linux`: one worker with it would help
 job 4 waits (never): the nearest worker is `apple`, which lacks `os=linux`

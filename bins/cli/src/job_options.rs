@@ -92,7 +92,7 @@ impl JobOptions {
     pub(crate) fn job(self) -> Result<FileJob, Failure> {
         if self.command.is_empty() {
             return Err(Failure::usage("there is no command")
-                .with_hint("write it after two dashes, as in `jobyard run -- make test`"));
+                .with_hint("write it after two dashes, as in `-- make test`"));
         }
         let draft = Draft {
             id: self.id,

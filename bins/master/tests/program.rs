@@ -80,6 +80,19 @@ fn a_damaged_authority_is_named() {
 }
 
 #[test]
+fn records_without_their_authority_are_no_reason_to_make_a_new_one() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut first = serving(data.path());
+    first.kill().expect("it can be killed");
+    first.wait().expect("it ends");
+    std::fs::remove_dir_all(data.path().join("pki")).expect("it was there");
+    let (code, said) = complaint(&mut master(data.path()));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("restore it from a backup"), "{said}");
+    assert!(!data.path().join("pki").exists());
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     let data = tempfile::tempdir().expect("a directory");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -159,16 +159,16 @@ impl fmt::Display for WaitReason {
                 Ok(())
             }
             Self::Silent { workers } => {
-                write!(f, "{workers} matching workers are not connected")
+                write!(f, "matching workers that are not connected: {workers}")
             }
             Self::Suspended { workers } => write!(
                 f,
-                "{workers} matching workers are suspended or draining: `jobyard worker resume` would help"
+                "matching workers that are suspended or draining: {workers}; `jobyard worker resume` would help"
             ),
             Self::Busy { workers } => {
-                write!(f, "{workers} matching workers have too few free slots")
+                write!(f, "matching workers with too few free slots: {workers}")
             }
-            Self::Behind { jobs } => write!(f, "{jobs} jobs stand before it in its queue"),
+            Self::Behind { jobs } => write!(f, "jobs before it in its queue: {jobs}"),
         }
     }
 }

@@ -90,6 +90,8 @@ impl Daemon {
         make_private_dir(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let database = data.join("master.db");
+        // The authority first: records without it are a cluster that nobody trusts any more.
+        let authority = open_authority(&data.join("pki"), database.exists(), &clock)?;
         let store = match SqliteStore::open(&database, &SqliteOptions::default()) {
             Err(OpenStoreError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
@@ -98,8 +100,6 @@ impl Daemon {
             Err(OpenLogsError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
         };
-        let authority = LocalAuthority::open_or_create(&data.join("pki"), Arc::clone(&clock))?;
-        let authority = Arc::new(authority);
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|source| DaemonError::Listen {
@@ -199,6 +199,20 @@ impl fmt::Debug for Daemon {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// Opens the authority, or creates it for a cluster that has no records yet.
+fn open_authority(
+    dir: &Path,
+    has_records: bool,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<LocalAuthority>, DaemonError> {
+    if has_records && !dir.exists() {
+        let path = dir.to_owned();
+        return Err(DaemonError::AuthorityMissing { path });
+    }
+    let authority = LocalAuthority::open_or_create(dir, Arc::clone(clock))?;
+    Ok(Arc::new(authority))
 }
 
 async fn serve(
@@ -309,6 +323,15 @@ pub enum DaemonError {
     /// The logs cannot be opened.
     #[error(transparent)]
     Logs(#[from] OpenLogsError),
+    /// There are records of a cluster, and its certificate authority is gone. A new one would be trusted by nobody.
+    #[error(
+        "the certificate authority {} is missing: restore it from a backup, or start on an empty data directory",
+        path.display()
+    )]
+    AuthorityMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The certificate authority cannot be opened.
     #[error(transparent)]
     Authority(#[from] OpenAuthorityError),

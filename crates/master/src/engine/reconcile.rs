@@ -115,6 +115,14 @@ impl Engine {
     }
 
     fn check_hello(&self, worker: WorkerId, hello: &Hello) -> Result<(), Refusal> {
+        // First: a master on older data may not know the worker yet, and must not send it away.
+        if hello.max_epoch > self.counters.epoch {
+            let message = format!(
+                "the worker has served term {} and this master is of term {}: it runs on older data",
+                hello.max_epoch, self.counters.epoch
+            );
+            return Err(Refusal::new(RefusalReason::Stale, message));
+        }
         let Some(entry) = self.tables.workers.get(&worker) else {
             let message = "this master does not know the worker: join again with a new token";
             return Err(Refusal::new(RefusalReason::Unauthenticated, message));
@@ -130,13 +138,6 @@ impl Engine {
                 hello.protocol.version, ours.version
             );
             return Err(Refusal::new(RefusalReason::Incompatible, message));
-        }
-        if hello.max_epoch > self.counters.epoch {
-            let message = format!(
-                "the worker has served term {} and this master is of term {}: it runs on older data",
-                hello.max_epoch, self.counters.epoch
-            );
-            return Err(Refusal::new(RefusalReason::Stale, message));
         }
         Ok(())
     }

@@ -376,3 +376,20 @@ fn a_worker_gets_jobs_only_once_it_has_answered_the_welcome() {
     assert!(cluster.submit(1).assigned().is_empty());
     assert_eq!(cluster.confirm(session).assigned(), [attempt(1, 1)]);
 }
+
+#[test]
+fn a_worker_that_served_a_later_term_is_not_sent_away_by_older_data() {
+    let mut cluster = Cluster::new();
+    let mut stranger = hello(1, Vec::new());
+    stranger.max_epoch = Epoch(9);
+    let (_, step) = cluster.connect_as(7, stranger);
+    let refused: Vec<_> = step
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Refuse { refusal, .. } => Some(refusal.reason),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [RefusalReason::Stale]);
+}
