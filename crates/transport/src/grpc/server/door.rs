@@ -15,7 +15,7 @@ use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tower::Service;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, info_span};
 
 use super::admin::AdminService;
 use super::connection::Peer;
@@ -31,7 +31,7 @@ use crate::generated::v1::enrollment_server::EnrollmentServer;
 use crate::generated::v1::jobs_server::JobsServer;
 use crate::generated::v1::worker_session_server::WorkerSessionServer;
 use crate::generated::v1::workers_server::WorkersServer;
-use crate::grpc::status;
+use crate::grpc::{REQUEST_ID, status};
 use crate::limits::{MAX_ANSWER_BYTES, MAX_ENROLMENT_BYTES, MAX_MESSAGE_BYTES};
 
 type Answer = Result<Response<Body>, Infallible>;
@@ -107,6 +107,12 @@ impl MainDoor {
     }
 }
 
+/// As much of a client's text as a UUID has.
+fn shortened(text: &str) -> &str {
+    const UUID_BYTES: usize = 36;
+    text.get(..UUID_BYTES).unwrap_or(text)
+}
+
 const REFLECTION: &str = "grpc.reflection.v1.ServerReflection";
 
 impl Service<Request<Body>> for MainDoor {
@@ -119,7 +125,11 @@ impl Service<Request<Body>> for MainDoor {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let span = debug_span!("rpc", path = request.uri().path());
+        // The client's id of the request, so that its log and this one can be laid side by side. Checked later; a text
+        // that is no id is escaped by the log.
+        let id = request.headers().get(REQUEST_ID);
+        let id = id.and_then(|id| id.to_str().ok()).map(shortened);
+        let span = info_span!("rpc", path = request.uri().path(), request = id);
         match self.answer(request) {
             Ok(answering) => Either::Left(answering.instrument(span)),
             Err(status) => Either::Right(ready(Ok(status.into_http()))),
