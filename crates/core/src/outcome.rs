@@ -95,6 +95,8 @@ pub enum InfraReason {
     NeverStarted,
     /// An operator removed the worker.
     WorkerRemoved,
+    /// For as long as its master waits, there was no worker that could ever run it.
+    NoWorker,
     /// The worker had no resources to start it (processes, memory, descriptors, disk).
     NoResources,
     /// The worker could not prepare or supervise it for a reason of its own.
@@ -153,6 +155,7 @@ impl Outcome {
                     InfraReason::WorkerRestarted => ("worker_restarted", RetryBudget::Infra),
                     InfraReason::NeverStarted => ("never_started", RetryBudget::Free),
                     InfraReason::WorkerRemoved => ("worker_removed", RetryBudget::Infra),
+                    InfraReason::NoWorker => ("no_worker", RetryBudget::Final),
                     InfraReason::NoResources => ("no_resources", RetryBudget::Infra),
                     InfraReason::WorkerFault => ("worker_fault", RetryBudget::Infra),
                     InfraReason::Forced => ("forced", RetryBudget::Final),

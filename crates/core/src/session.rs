@@ -26,8 +26,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptId, AttemptReport, BootId, Epoch, LogChunk, LogEnd, SessionId, TagSet, Timestamp,
-    ValidSpec, WorkerFacts, WorkerId,
+    AttemptId, AttemptReport, BootId, Epoch, LogChunk, LogEnd, Resources, SessionId, TagSet,
+    Timestamp, ValidSpec, WorkerFacts, WorkerId,
 };
 
 /// The version of this protocol. Versions N and N-1 work together.
@@ -54,8 +54,10 @@ pub struct Hello {
     pub facts: WorkerFacts,
     /// What it offers by itself.
     pub tags: TagSet,
-    /// How many slots it offers.
-    pub slots: u32,
+    /// Tags of those that refuse every job which does not name them.
+    pub exclusive: TagSet,
+    /// What it has for jobs.
+    pub capacity: Resources,
     /// Whether it takes assignments. A worker that is told to end takes none.
     pub accepting: bool,
     /// Every attempt that it knows of, at most [`MAX_INVENTORY`].
@@ -66,14 +68,21 @@ pub struct Hello {
 
 impl Hello {
     /// A worker that holds nothing.
-    pub fn new(boot: BootId, agent: BootId, facts: WorkerFacts, tags: TagSet, slots: u32) -> Self {
+    pub fn new(
+        boot: BootId,
+        agent: BootId,
+        facts: WorkerFacts,
+        tags: TagSet,
+        capacity: impl Into<Resources>,
+    ) -> Self {
         Self {
             protocol: Protocol::current(),
             boot,
             agent,
             facts,
             tags,
-            slots,
+            exclusive: TagSet::new(),
+            capacity: capacity.into(),
             accepting: true,
             inventory: Vec::new(),
             max_epoch: Epoch::ZERO,

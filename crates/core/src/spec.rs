@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::requirement::{MAX_REQUIREMENTS, Requirement};
+use crate::resources::{InvalidResources, Resources};
 use crate::text::{TextProblem, check_label, check_name};
 use crate::time::millis;
 
@@ -16,6 +17,14 @@ use crate::time::millis;
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 /// How many slots one job may take.
 pub const MAX_SLOTS: u32 = 4096;
+/// How far from 0 the priority of a job may lie, up and down.
+pub const MAX_PRIORITY: i32 = 1_000_000;
+/// How many preferences one job may have.
+pub const MAX_PREFERENCES: usize = 16;
+/// The largest weight of a preference.
+pub const MAX_PREFERENCE_WEIGHT: u32 = 1_000;
+/// The largest limit of a concurrency group.
+pub const MAX_GROUP_LIMIT: u32 = 1_000_000;
 /// How many labels one job may carry.
 pub const MAX_LABELS: usize = 64;
 /// The longest value of a label, in bytes.
@@ -49,10 +58,23 @@ pub struct JobSpec {
     pub requirements: Vec<Requirement>,
     /// Only this worker will do: its name or its id.
     pub worker: Option<String>,
+    /// What it would rather have, among the workers that will do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefer: Vec<Preference>,
     /// The lane in which it waits.
     pub queue: String,
-    /// How many of a worker's slots it takes; at least 1.
-    pub slots: u32,
+    /// Its place within its queue: higher goes first. Between -[`MAX_PRIORITY`] and [`MAX_PRIORITY`].
+    #[serde(skip_serializing_if = "is_normal")]
+    pub priority: i32,
+    /// The group of which only so many run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
+    /// What it takes of a worker while it runs; at least one slot.
+    #[serde(flatten)]
+    pub resources: Resources,
+    /// How long it may wait for its first start before it ends as timed out. `None`: as long as it takes.
+    #[serde(with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub queue_timeout: Option<Duration>,
     /// How long one attempt may run, counted from its start. `None`: as long as it likes.
     #[serde(with = "millis::option")]
     pub timeout: Option<Duration>,
@@ -89,6 +111,52 @@ impl ExecutorSpec {
             config: config.into(),
         }
     }
+}
+
+/// A soft requirement: of the workers that will do, those go first whose preferences weigh most together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Preference {
+    /// What would be nice.
+    pub tag: Requirement,
+    /// How nice; 1 to [`MAX_PREFERENCE_WEIGHT`].
+    pub weight: u32,
+}
+
+impl Preference {
+    /// This much weight for this requirement.
+    pub const fn new(tag: Requirement, weight: u32) -> Self {
+        Self { tag, weight }
+    }
+}
+
+/// A concurrency group: of all jobs that name the same key, in whatever queue, so many run at once at most.
+///
+/// Each job brings the limit that holds for itself: it starts only while fewer jobs of the group run.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Group {
+    /// Which group. As the name of a job.
+    pub key: String,
+    /// How many may run at once, this one included; 1 to [`MAX_GROUP_LIMIT`].
+    pub limit: u32,
+}
+
+impl Group {
+    /// At most `limit` jobs of the group `key`.
+    pub fn new(key: impl Into<String>, limit: u32) -> Self {
+        Self {
+            key: key.into(),
+            limit,
+        }
+    }
+}
+
+// serde hands a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_normal(priority: &i32) -> bool {
+    *priority == 0
 }
 
 impl fmt::Debug for ExecutorSpec {
@@ -133,7 +201,10 @@ impl JobSpec {
             0,
             MAX_CONFIG_BYTES as u64,
         )?;
-        within("slots", u64::from(self.slots), 1, u64::from(MAX_SLOTS))?;
+        self.check_order()?;
+        let slots = u64::from(self.resources.slots);
+        within("slots", slots, 1, u64::from(MAX_SLOTS))?;
+        self.resources.check()?;
         within(
             "infra_retries",
             u64::from(self.infra_retries),
@@ -168,19 +239,35 @@ impl JobSpec {
                 });
             }
         }
-        let max = MAX_DURATION.as_secs();
-        if let Some(timeout) = self.timeout {
-            if timeout.is_zero() {
-                return Err(InvalidSpec::OutOfRange {
-                    field: "timeout (s)",
-                    value: 0,
-                    min: 1,
-                    max,
-                });
-            }
-            within("timeout (s)", timeout.as_secs(), 0, max)?;
+        positive("timeout (s)", self.timeout)?;
+        positive("queue_timeout (s)", self.queue_timeout)?;
+        within("grace (s)", self.grace.as_secs(), 0, MAX_DURATION.as_secs())
+    }
+
+    /// What decides when it goes, and where it would rather go.
+    fn check_order(&self) -> Result<(), InvalidSpec> {
+        if self.priority.unsigned_abs() > MAX_PRIORITY.unsigned_abs() {
+            return Err(InvalidSpec::Priority {
+                value: self.priority,
+            });
         }
-        within("grace (s)", self.grace.as_secs(), 0, max)
+        if let Some(group) = &self.group {
+            check_label(&group.key).map_err(InvalidSpec::text("group"))?;
+            let limit = u64::from(group.limit);
+            within("group (limit)", limit, 1, u64::from(MAX_GROUP_LIMIT))?;
+        }
+        let preferences = self.prefer.len() as u64;
+        within("prefer (number)", preferences, 0, MAX_PREFERENCES as u64)?;
+        for preference in &self.prefer {
+            let weight = u64::from(preference.weight);
+            within(
+                "prefer (weight)",
+                weight,
+                1,
+                u64::from(MAX_PREFERENCE_WEIGHT),
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -191,8 +278,12 @@ impl Default for JobSpec {
             executor: ExecutorSpec::new(PROCESS_EXECUTOR, "{}"),
             requirements: Vec::new(),
             worker: None,
+            prefer: Vec::new(),
             queue: DEFAULT_QUEUE.to_owned(),
-            slots: 1,
+            priority: 0,
+            group: None,
+            resources: Resources::of_slots(1),
+            queue_timeout: None,
             timeout: None,
             grace: DEFAULT_GRACE,
             infra_retries: 3,
@@ -262,11 +353,29 @@ pub enum InvalidSpec {
         /// The largest that is allowed.
         max: u64,
     },
+    /// The priority lies outside its limits.
+    #[error("priority: {value} is not between -{MAX_PRIORITY} and {MAX_PRIORITY}")]
+    Priority {
+        /// What it says.
+        value: i32,
+    },
+    /// What it takes of a worker cannot be.
+    #[error("resources: {0}")]
+    Resources(#[from] InvalidResources),
 }
 
 impl InvalidSpec {
     fn text(field: &'static str) -> impl Fn(TextProblem) -> Self {
         move |problem| Self::Text { field, problem }
+    }
+}
+
+/// A time that is not zero and not too long, if there is one.
+fn positive(field: &'static str, time: Option<Duration>) -> Result<(), InvalidSpec> {
+    match time {
+        Some(Duration::ZERO) => within(field, 0, 1, MAX_DURATION.as_secs()),
+        Some(time) => within(field, time.as_secs(), 0, MAX_DURATION.as_secs()),
+        None => Ok(()),
     }
 }
 
@@ -307,8 +416,24 @@ mod tests {
             let error = spec.validate().expect_err(field).to_string();
             assert!(error.starts_with(field), "{error}");
         };
-        refuse(|spec| spec.slots = 0, "slots");
-        refuse(|spec| spec.slots = MAX_SLOTS + 1, "slots");
+        refuse(|spec| spec.resources.slots = 0, "slots");
+        refuse(|spec| spec.resources.slots = MAX_SLOTS + 1, "slots");
+        refuse(
+            |spec| spec.resources = Resources::of_slots(1).with("cpu", 1),
+            "resources",
+        );
+        refuse(|spec| spec.priority = MAX_PRIORITY + 1, "priority");
+        refuse(|spec| spec.priority = i32::MIN, "priority");
+        refuse(|spec| spec.group = Some(Group::new("deploy", 0)), "group");
+        refuse(|spec| spec.group = Some(Group::new("", 1)), "group");
+        refuse(
+            |spec| spec.prefer = vec![Preference::new("ssd".parse().expect("a requirement"), 0)],
+            "prefer",
+        );
+        refuse(
+            |spec| spec.queue_timeout = Some(Duration::ZERO),
+            "queue_timeout",
+        );
         refuse(|spec| spec.timeout = Some(Duration::ZERO), "timeout");
         refuse(|spec| spec.grace = MAX_DURATION * 2, "grace");
         refuse(|spec| spec.name = Some("\u{1b}[31m".to_owned()), "name");
@@ -320,6 +445,31 @@ mod tests {
         refuse(
             |spec| drop(spec.labels.insert("k".to_owned(), "\n".to_owned())),
             "labels",
+        );
+    }
+
+    #[test]
+    fn a_spec_that_asks_for_nothing_new_is_written_as_before() {
+        let json = serde_json::to_value(spec()).expect("JSON");
+        for key in [
+            "prefer",
+            "priority",
+            "group",
+            "cpu_millis",
+            "memory_bytes",
+            "counts",
+            "queue_timeout",
+        ] {
+            assert_eq!(json.get(key), None, "{key}");
+        }
+        assert_eq!(json["slots"], 1);
+        let mut asks = spec();
+        asks.resources = Resources::of_slots(2).with("gpu", 1);
+        asks.group = Some(Group::new("deploy/prod", 1));
+        let json = serde_json::to_string(&asks).expect("JSON");
+        assert_eq!(
+            serde_json::from_str::<JobSpec>(&json).expect("reads back"),
+            asks
         );
     }
 

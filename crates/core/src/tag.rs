@@ -201,6 +201,22 @@ pub enum InvalidTag {
     TooMany,
 }
 
+impl InvalidTag {
+    /// The same problem of a text that begins so many characters later.
+    pub(crate) fn shifted(self, by: usize) -> Self {
+        match self {
+            Self::BadCharacter {
+                character,
+                position,
+            } => Self::BadCharacter {
+                character,
+                position: position + by,
+            },
+            other => other,
+        }
+    }
+}
+
 /// Checks the key of a tag or of a requirement.
 pub(crate) fn check_key(key: &str) -> Result<(), InvalidTag> {
     if key.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, TagSet, Timestamp, WorkerId};
+use crate::{AttemptId, Resources, TagSet, Timestamp, WorkerId};
 
 /// How many slots one worker may offer.
 pub const MAX_WORKER_SLOTS: u32 = 4096;
@@ -114,10 +114,12 @@ pub struct Worker {
     pub address: String,
     /// What it offers: its own tags and those of the token with which it joined.
     pub tags: TagSet,
-    /// How many slots it offers.
-    pub slots: u32,
-    /// How many of them are taken.
-    pub slots_used: u32,
+    /// Tags of those that refuse every job which does not name them. Shown as `+tag`.
+    pub exclusive: TagSet,
+    /// What it has for jobs.
+    pub capacity: Resources,
+    /// What of it is taken; more than there is after the capacity shrank.
+    pub used: Resources,
     /// The attempts that it holds.
     pub attempts: Vec<AttemptId>,
     /// What each of its jobs finds in its environment.
@@ -139,8 +141,9 @@ impl Worker {
             facts: WorkerFacts::default(),
             address: String::new(),
             tags: TagSet::new(),
-            slots: 0,
-            slots_used: 0,
+            exclusive: TagSet::new(),
+            capacity: Resources::default(),
+            used: Resources::default(),
             attempts: Vec::new(),
             env: BTreeMap::new(),
             enrolled_at,

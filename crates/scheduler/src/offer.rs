@@ -1,6 +1,8 @@
 //! What a worker offers, and whether it takes jobs.
 
-use jobyard_core::{TagSet, WorkerId};
+use std::collections::BTreeMap;
+
+use jobyard_core::{Resources, TagSet, WorkerId};
 
 /// What one worker offers. Fill in what differs from [`WorkerOffer::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,8 +14,14 @@ pub struct WorkerOffer {
     pub name: String,
     /// What requirements are held against.
     pub tags: TagSet,
-    /// How many slots it has, used or not.
-    pub slots: u32,
+    /// It takes only jobs that [name](jobyard_core::Requirement::names) every one of these. Usually some of its tags;
+    /// what requirements are held against is `tags` alone.
+    pub exclusive: TagSet,
+    /// What it has, taken or not.
+    pub capacity: Resources,
+    /// What it holds that jobs may [use](crate::WantsDraft::warm), by name, with sizes in bytes. As it reports, not as
+    /// anybody remembers.
+    pub holds: BTreeMap<String, u64>,
 }
 
 impl WorkerOffer {
@@ -23,7 +31,9 @@ impl WorkerOffer {
             worker,
             name: name.into(),
             tags: TagSet::new(),
-            slots: 1,
+            exclusive: TagSet::new(),
+            capacity: Resources::of_slots(1),
+            holds: BTreeMap::new(),
         }
     }
 }
@@ -32,30 +42,23 @@ impl WorkerOffer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Availability {
-    /// It takes jobs as long as it has free slots.
+    /// It takes jobs as long as it has room.
     Available,
     /// It is not heard. Where every worker starts.
     #[default]
     Silent,
-    /// It is suspended or drained by an administrator.
+    /// It is suspended or drained by an administrator, or says itself that it takes nothing.
     Suspended,
 }
 
 /// How much of a worker is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerUse {
-    /// How many slots it has.
-    pub slots: u32,
-    /// How many its jobs take. More than it has after its capacity shrank.
-    pub used: u64,
+    /// What it has.
+    pub capacity: Resources,
+    /// What its jobs take. More than it has after its capacity shrank.
+    pub used: Resources,
     /// Whether it takes jobs.
     pub availability: Availability,
-}
-
-impl WorkerUse {
-    /// Slots that are not taken, whether or not the worker is available.
-    pub fn free(&self) -> u32 {
-        u32::try_from(self.used).map_or(0, |used| self.slots.saturating_sub(used))
-    }
 }

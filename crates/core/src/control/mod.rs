@@ -4,6 +4,7 @@ mod error;
 mod fleet;
 mod jobs;
 mod policy;
+mod queue;
 mod status;
 
 use std::fmt;
@@ -19,6 +20,9 @@ pub use jobs::{
     JobPage, JobQuery, LogItem, LogQuery, LogStream, MAX_SUBMIT_JOBS, NewJob, Submitted,
 };
 pub use policy::{Action, Authorizer, Caller, Role, RoleAuthorizer, UnknownRole};
+pub use queue::{
+    MAX_QUEUE_CLASS, MAX_QUEUE_WEIGHT, MAX_QUEUES, QueueChange, QueueInfo, QueueSettings,
+};
 pub use status::{AuditEntry, AuditPage, AuditQuery, MasterStatus};
 
 use crate::{Explanation, Job, JobId, JobState, StopOptions, Worker};
@@ -88,6 +92,18 @@ pub trait Fleet: Send + Sync + fmt::Debug {
         worker: &str,
         to: WorkerCommand,
     ) -> Result<Worker, ControlError>;
+
+    /// All queues that have jobs or settings, by name.
+    async fn queues(&self, caller: &Caller) -> Result<Vec<QueueInfo>, ControlError>;
+
+    /// Changes how a queue shares workers with the others; makes its settings if nobody has set it before. On return it
+    /// is durable and in force. Repeating it is no error.
+    async fn set_queue(
+        &self,
+        caller: &Caller,
+        queue: &str,
+        change: QueueChange,
+    ) -> Result<QueueInfo, ControlError>;
 
     /// Makes a join token. The answer is the only time that its secret is shown.
     async fn create_token(

@@ -28,7 +28,7 @@ impl Authorizer for RoleAuthorizer {
             Action::ReadJob { .. } | Action::ReadFleet | Action::ReadStatus => Role::Viewer,
             Action::Submit => Role::Submitter,
             Action::StopJob { owner } if owner == caller.name => Role::Submitter,
-            Action::StopJob { .. } | Action::ChangeWorker => Role::Operator,
+            Action::StopJob { .. } | Action::ChangeWorker | Action::ChangeQueue => Role::Operator,
             Action::ManageTokens | Action::ReadAudit => Role::Admin,
         };
         caller.role >= needed
@@ -57,6 +57,8 @@ pub enum Action<'a> {
     ChangeWorker,
     /// Make, see and revoke join tokens.
     ManageTokens,
+    /// Change how queues share workers.
+    ChangeQueue,
     /// See how the master is.
     ReadStatus,
     /// See who did what.
@@ -99,7 +101,7 @@ pub enum Role {
     Viewer,
     /// Submit jobs, and stop their own.
     Submitter,
-    /// Stop all jobs, suspend, resume and remove workers.
+    /// Stop all jobs, suspend, resume and remove workers, change queues.
     Operator,
     /// Everything.
     Admin,
