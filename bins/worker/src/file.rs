@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
+use crate::cores::Cores;
+use crate::named_resource;
 use crate::options::{LogFormat, OnTerm};
+use crate::size::Size;
 
 /// The options of the command line, as far as they make sense in a file.
 #[derive(Debug, Default, Deserialize)]
@@ -17,7 +20,12 @@ pub(crate) struct ConfigFile {
     pub(crate) join_file: Option<PathBuf>,
     pub(crate) name: Option<String>,
     pub(crate) slots: Option<u32>,
+    pub(crate) cpu: Option<Cores>,
+    pub(crate) memory: Option<Size>,
+    #[serde(deserialize_with = "named_resource::table")]
+    pub(crate) resource: BTreeMap<String, u64>,
     pub(crate) tag: Vec<String>,
+    pub(crate) exclusive_tag: Vec<String>,
     pub(crate) no_auto_tags: bool,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) pass_env: Vec<String>,
@@ -46,15 +54,49 @@ impl ConfigFile {
 mod tests {
     use super::*;
 
-    #[test]
-    fn refuse_unknown_keys_with_file_and_line() {
+    fn read(text: &str) -> anyhow::Result<ConfigFile> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("worker.toml");
-        std::fs::write(&path, "slots = 4\n\nslot = 5\n").unwrap();
-        let error = ConfigFile::read(&path).unwrap_err().to_string();
+        std::fs::write(&path, text).unwrap();
+        ConfigFile::read(&path)
+    }
+
+    #[test]
+    fn refuse_unknown_keys_with_file_and_line() {
+        let error = read("slots = 4\n\nslot = 5\n").unwrap_err().to_string();
         assert!(
             error.contains("worker.toml:3:") && error.contains("slot"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn cores_are_a_number_or_a_text() {
+        for text in ["cpu = 1.5", "cpu = \"1.5\""] {
+            assert_eq!(read(text).unwrap().cpu, Some(Cores { millis: 1500 }));
+        }
+        assert_eq!(read("cpu = 4").unwrap().cpu, Some(Cores { millis: 4000 }));
+    }
+
+    #[test]
+    fn refuse_what_cannot_be_offered_with_file_and_line() {
+        let cases = [
+            ("cpu = -1", "such as 4 or 1.5"),
+            ("cpu = true", "as in 4 or 1.5"),
+            ("cpu = nan", "such as 4 or 1.5"),
+            ("memory = \"8\"", "as in 8GiB"),
+            ("memory = 8", "string"),
+            ("resource = { gpu = -1 }", "-1"),
+            ("resource = { GPU = 1 }", "lower case"),
+            ("[resource]\ngpu = 1\ngpu = 2", "duplicate"),
+        ];
+        for (text, said) in cases {
+            let error = read(&format!("slots = 1\n{text}\n"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("worker.toml:"), "{text}: {error}");
+            assert!(!error.contains("worker.toml:1:"), "{text}: {error}");
+            assert!(error.contains(said), "{text}: {error}");
+        }
     }
 }

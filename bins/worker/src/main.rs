@@ -2,10 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod capacity;
+mod cores;
 mod duration;
 mod file;
+mod named_resource;
 mod options;
 mod settings;
+mod size;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -113,7 +117,8 @@ async fn start(settings: Settings) -> anyhow::Result<WorkerHandle> {
     );
     config.facts = settings.facts;
     config.tags = settings.tags;
-    config.slots = settings.slots;
+    config.exclusive = settings.exclusive;
+    config.capacity = settings.capacity;
     config.env = settings.env;
     config.identity = Some(identity.dir().to_owned());
     Ok(Worker::start(config).await?)

@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
+use crate::cores::Cores;
 use crate::duration::parse_duration;
+use crate::named_resource::NamedResource;
+use crate::size::Size;
 
 /// Runs jobs for a Jobyard master. Flags win over the environment, and both over the configuration file.
 #[derive(Debug, Parser)]
@@ -42,11 +45,40 @@ pub(crate) struct Options {
     #[arg(long, env = "JOBYARD_SLOTS", value_name = "N")]
     pub(crate) slots: Option<u32>,
 
+    /// How many cores it has for jobs that say how much processor time they take, as in 4 or 1.5 [default: those that
+    /// this program may use]
+    #[arg(long, env = "JOBYARD_CPU", value_name = "CORES")]
+    pub(crate) cpu: Option<Cores>,
+
+    /// How much memory it has for jobs that say how much they take, as in 8GiB [default: that of the machine, or of
+    /// this program's control group if it has less]
+    #[arg(long, env = "JOBYARD_MEMORY", value_name = "SIZE")]
+    pub(crate) memory: Option<Size>,
+
+    /// Something else that can be counted, and how much of it there is, as in gpu=2; may be repeated
+    #[arg(
+        long,
+        env = "JOBYARD_RESOURCE",
+        value_name = "NAME=N",
+        value_delimiter = ','
+    )]
+    pub(crate) resource: Vec<NamedResource>,
+
     /// A tag that it offers, KEY or KEY=VALUE; may be repeated
     #[arg(long, env = "JOBYARD_TAG", value_delimiter = ',')]
     pub(crate) tag: Vec<String>,
 
-    /// Offer only the tags given here and those of the executors, none that describe the machine
+    /// A tag that it offers only to jobs that ask for it: it takes no others. Shown as +TAG; may be repeated
+    #[arg(
+        long,
+        env = "JOBYARD_EXCLUSIVE_TAG",
+        value_name = "TAG",
+        value_delimiter = ','
+    )]
+    pub(crate) exclusive_tag: Vec<String>,
+
+    /// Offer only the tags given here, none that describe the machine. The tags of the executors, as in
+    /// executor=process, stay: every job asks for its executor
     #[arg(long)]
     pub(crate) no_auto_tags: bool,
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use jobyard_core::{Executor, MAX_WORKER_SLOTS, Tag, TagSet, WorkerFacts, check_name};
+use jobyard_core::{Executor, Resources, Tag, TagSet, WorkerFacts, check_name};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_pki::{JoinToken, MAX_TOKEN_CHARS};
 use jobyard_worker::agent::ShutdownMode;
 use jobyard_worker::facts;
 
+use crate::capacity::capacity;
 use crate::duration::parse_duration;
 use crate::file::ConfigFile;
 use crate::options::{LogFormat, OnTerm, Options};
@@ -30,8 +31,9 @@ pub(crate) struct Settings {
     pub(crate) masters: Vec<String>,
     pub(crate) join: TokenSource,
     pub(crate) name: String,
-    pub(crate) slots: u32,
+    pub(crate) capacity: Resources,
     pub(crate) tags: TagSet,
+    pub(crate) exclusive: TagSet,
     pub(crate) facts: WorkerFacts,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) executors: Vec<Arc<dyn Executor>>,
@@ -52,6 +54,8 @@ impl Options {
         allow_root(self.allow_root_jobs || file.allow_root_jobs)?;
         let on_term = shutdown_mode(&self, &file)?;
         let env = environment(&self, &file)?;
+        let facts = facts::of_this_machine();
+        let capacity = capacity(&self, &file, &facts)?;
         let masters = if self.master.is_empty() {
             file.master
         } else {
@@ -61,19 +65,17 @@ impl Options {
             !masters.is_empty(),
             "--master: say where the master is, as in ci.example.org:7411"
         );
-        let facts = facts::of_this_machine();
         let executors: Vec<Arc<dyn Executor>> = vec![Arc::new(ProcessExecutor::new())];
         let mut tags = TagSet::new();
         if !self.no_auto_tags && !file.no_auto_tags {
             let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
             tags = facts::auto_tags(&facts, path, &executors);
         }
-        add_tags(&mut tags, self.tag.iter().chain(&file.tag))?;
-        let slots = self.slots.or(file.slots).unwrap_or(facts.cores);
-        ensure!(
-            (1..=MAX_WORKER_SLOTS).contains(&slots),
-            "--slots: {slots} is not between 1 and {MAX_WORKER_SLOTS}"
-        );
+        let offered = self.tag.iter().chain(&file.tag);
+        add_tags(&mut tags, "--tag", offered)?;
+        let mut exclusive = TagSet::new();
+        let offered = self.exclusive_tag.iter().chain(&file.exclusive_tag);
+        add_tags(&mut exclusive, "--exclusive-tag", offered)?;
         Ok(Settings {
             data: self
                 .data
@@ -85,8 +87,9 @@ impl Options {
                 file: self.join_file.or(file.join_file),
             },
             name: name(self.name.or(file.name), &facts)?,
-            slots,
+            capacity,
             tags,
+            exclusive,
             facts,
             env,
             executors,
@@ -204,10 +207,15 @@ fn environment(options: &Options, file: &ConfigFile) -> anyhow::Result<BTreeMap<
     Ok(env)
 }
 
-fn add_tags<'a>(tags: &mut TagSet, texts: impl Iterator<Item = &'a String>) -> anyhow::Result<()> {
+fn add_tags<'a>(
+    tags: &mut TagSet,
+    option: &str,
+    texts: impl Iterator<Item = &'a String>,
+) -> anyhow::Result<()> {
     for text in texts {
-        let tag: Tag = text.parse().with_context(|| format!("--tag {text}"))?;
-        tags.insert(tag).with_context(|| format!("--tag {text}"))?;
+        let tag: Tag = text.parse().with_context(|| format!("{option} {text}"))?;
+        tags.insert(tag)
+            .with_context(|| format!("{option} {text}"))?;
     }
     Ok(())
 }
@@ -255,7 +263,8 @@ mod tests {
                 timeout: DRAIN_TIMEOUT
             }
         );
-        assert!(settings.tags.has_key("os") && settings.slots >= 1);
+        assert!(settings.tags.has_key("os") && settings.exclusive.is_empty());
+        assert_eq!(settings.capacity, facts::capacity(&settings.facts));
         assert!(problem(&[]).contains("--master"));
     }
 
@@ -266,7 +275,14 @@ mod tests {
             assert!(problem.contains(argument), "{problem}");
         };
         refuse("--slots", "0");
+        refuse("--slots", "5000");
+        refuse("--cpu", "4 cores");
+        refuse("--memory", "8");
+        refuse("--resource", "gpu=two");
+        refuse("--resource", "slots=2");
+        refuse("--resource", "gpu=1,gpu=1");
         refuse("--tag", "a b");
+        refuse("--exclusive-tag", "+gpu");
         refuse("--env", "=x");
         refuse("--name", "a/b");
         refuse("--on-term", "detach");
@@ -286,7 +302,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(
-            (settings.slots, settings.masters),
+            (settings.capacity.slots, settings.masters),
             (5, vec!["file:1".to_owned()])
         );
         let tags: Vec<String> = settings.tags.iter().map(|tag| tag.to_string()).collect();
@@ -296,6 +312,53 @@ mod tests {
             ("flag", "file")
         );
         assert_eq!(settings.on_term, ShutdownMode::Stop);
+    }
+
+    #[test]
+    fn what_is_offered_to_jobs_comes_from_flags_before_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("worker.toml");
+        let text = "cpu = 2\nmemory = \"8GiB\"\nexclusive-tag = [\"night\"]\n\
+                    [resource]\ngpu = 1\nlicense = 3\n";
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        let settings = settle(&[
+            "--master",
+            "m:1",
+            "--config",
+            path,
+            "--cpu",
+            "1.5",
+            "--resource",
+            "gpu=2",
+            "--resource",
+            "fpga=0",
+            "--exclusive-tag",
+            "Gpu",
+        ])
+        .unwrap();
+        let has = settings.capacity;
+        assert_eq!((has.cpu_millis, has.memory_bytes), (1500, 8 << 30));
+        let counts = [("fpga", 0), ("gpu", 2), ("license", 3)];
+        assert_eq!(
+            has.counts,
+            counts.map(|(name, n)| (name.to_owned(), n)).into()
+        );
+        let exclusive: Vec<String> = settings
+            .exclusive
+            .iter()
+            .map(|tag| tag.to_string())
+            .collect();
+        assert_eq!(exclusive, ["gpu", "night"]);
+    }
+
+    #[test]
+    fn refuse_more_than_can_be_offered_and_say_of_what() {
+        let problem = problem(&["--master", "m:1", "--memory", "9000tib"]);
+        assert!(
+            problem.contains("--memory") && problem.contains("at most"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@
 //! let transport = Arc::new(InProcess::new(id, master));
 //! let executor = Arc::new(ProcessExecutor::new());
 //! let mut config = WorkerConfig::new("worker-data", id, transport, vec![executor]);
-//! config.slots = 4;
+//! config.capacity.slots = 4;
+//! config.capacity = config.capacity.with("gpu", 1);
+//! config.exclusive.insert("gpu".parse().expect("a tag")).expect("one tag");
 //! let worker = Worker::start(config).await?;
 //! // ... it runs jobs; until:
 //! worker.shutdown(ShutdownMode::Drain { timeout: Duration::from_secs(600) }).await;

@@ -1,6 +1,6 @@
 //! What an agent is told of itself.
 
-use jobyard_core::{BootId, TagSet, WorkerFacts, WorkerId};
+use jobyard_core::{BootId, Resources, TagSet, WorkerFacts, WorkerId};
 use jobyard_transport::Backoff;
 
 /// Who the worker is and what it offers. Constant for the life of an [`Agent`](super::Agent).
@@ -17,8 +17,10 @@ pub struct AgentConfig {
     pub facts: WorkerFacts,
     /// What it offers by itself.
     pub tags: TagSet,
-    /// How many slots it offers.
-    pub slots: u32,
+    /// Tags of those that refuse every job which does not name them.
+    pub exclusive: TagSet,
+    /// What it has for jobs.
+    pub capacity: Resources,
     /// How long it waits between tries to connect.
     pub backoff: Backoff,
 }
@@ -32,7 +34,8 @@ impl AgentConfig {
             agent,
             facts: WorkerFacts::default(),
             tags: TagSet::new(),
-            slots: 1,
+            exclusive: TagSet::new(),
+            capacity: Resources::of_slots(1),
             backoff: Backoff::default(),
         }
     }

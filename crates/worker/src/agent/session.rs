@@ -97,8 +97,9 @@ impl Agent {
             config.agent,
             config.facts.clone(),
             config.tags.clone(),
-            config.slots,
+            config.capacity.clone(),
         );
+        hello.exclusive = config.exclusive.clone();
         hello.accepting = self.is_accepting();
         hello.max_epoch = self.max_epoch;
         for (attempt, entry) in &mut self.held {

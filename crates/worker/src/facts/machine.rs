@@ -3,6 +3,9 @@
 use jobyard_core::{BootId, WorkerFacts};
 use uuid::Uuid;
 
+#[cfg(target_os = "linux")]
+use super::cgroup;
+
 /// What this machine says of itself. Reads a few files of the system.
 pub fn of_this_machine() -> WorkerFacts {
     let mut facts = WorkerFacts::default();
@@ -37,7 +40,8 @@ pub fn boot_id() -> BootId {
 )]
 fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit))
+    let machine = u64::from(info.totalram).saturating_mul(u64::from(info.mem_unit));
+    cgroup::memory_limit().map_or(machine, |limit| machine.min(limit))
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -67,9 +67,6 @@ pub const KNOWN_TOOLS: &[&str] = &[
     "zstd",
 ];
 
-const MIB: u64 = 1024 * 1024;
-const GIB: u64 = 1024 * MIB;
-
 /// The tags of a machine whose jobs find programs on this `path`.
 pub fn auto_tags(facts: &WorkerFacts, path: &str, executors: &[Arc<dyn Executor>]) -> TagSet {
     let mut tags = TagSet::new();
@@ -95,11 +92,15 @@ pub fn auto_tags(facts: &WorkerFacts, path: &str, executors: &[Arc<dyn Executor>
     tags
 }
 
+/// In the largest unit that divides it, so that every comparison comes out as it would with the number itself.
 fn memory(bytes: u64) -> String {
-    if bytes < GIB {
-        format!("{}mib", bytes / MIB)
-    } else {
-        format!("{}gib", (bytes + GIB / 2) / GIB)
+    let units = [("tib", 40), ("gib", 30), ("mib", 20), ("kib", 10)];
+    let exact = units
+        .into_iter()
+        .find(|(_, power)| bytes.is_multiple_of(1 << power));
+    match exact {
+        Some((unit, power)) => format!("{}{unit}", bytes >> power),
+        None => format!("{bytes}b"),
     }
 }
 
@@ -133,6 +134,8 @@ fn is_program(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jobyard_core::{Quantity, Requirement};
+
     use super::*;
 
     fn facts() -> WorkerFacts {
@@ -141,7 +144,7 @@ mod tests {
         facts.os = "linux".to_owned();
         facts.arch = "x86_64".to_owned();
         facts.cores = 8;
-        facts.memory_bytes = 16_700_000_000;
+        facts.memory_bytes = 24_682_416 << 10;
         facts
     }
 
@@ -155,11 +158,39 @@ mod tests {
                 "arch=x86_64",
                 "cores=8",
                 "host=build-host-7",
-                "mem=16gib",
+                "mem=24682416kib",
                 "os=linux"
             ]
         );
-        assert_eq!(memory(512 * MIB), "512mib");
+    }
+
+    #[test]
+    fn processors_and_memory_compare_as_numbers() {
+        let offers = |bytes: u64, requirement: &str| {
+            let mut facts = facts();
+            facts.memory_bytes = bytes;
+            let requirement: Requirement = requirement.parse().unwrap();
+            requirement.is_met_by(&auto_tags(&facts, "", &[]))
+        };
+        let gib = 1 << 30;
+        assert!(offers(gib, "cores>=8") && !offers(gib, "cores>8") && offers(gib, "cores<10"));
+        assert!(offers(64 * gib, "mem>=64GiB") && !offers(64 * gib, "mem<64GiB"));
+        let less = (64 * gib) - 4096;
+        assert!(offers(less, "mem<64GiB") && !offers(less, "mem>=64GiB"));
+        assert!(offers(less, "mem>63.99GiB") && offers(less, "mem>=64000MiB"));
+        assert!(offers((64 * gib) + 1, "mem>64GiB"));
+    }
+
+    #[test]
+    fn memory_is_written_in_the_largest_unit_that_is_exact() {
+        assert_eq!(memory(16 << 30), "16gib");
+        assert_eq!(memory(3 << 29), "1536mib");
+        assert_eq!(memory((16 << 30) + 4096), "16777220kib");
+        assert_eq!(memory((1 << 40) + 1), "1099511627777b");
+        for bytes in [1, 4096, (16 << 30) + 4096, u64::MAX] {
+            let read: Quantity = memory(bytes).parse().unwrap();
+            assert_eq!(read.whole(), u128::from(bytes));
+        }
     }
 
     #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::{BootId, Clock, Executor, TagSet, Transport, WorkerFacts, WorkerId};
+use jobyard_core::{BootId, Clock, Executor, Resources, TagSet, Transport, WorkerFacts, WorkerId};
 use jobyard_transport::Backoff;
 
 use crate::facts;
@@ -26,8 +26,11 @@ pub struct WorkerConfig {
     pub facts: WorkerFacts,
     /// What it offers. Those of its executors (`executor=NAME` and their own) are added.
     pub tags: TagSet,
-    /// How many slots it offers. Default: one for each processor.
-    pub slots: u32,
+    /// Tags that refuse every job which does not name them. They are offered as ordinary tags as well.
+    pub exclusive: TagSet,
+    /// What it has for jobs. Default: [`facts::capacity`](crate::facts::capacity). It is a promise to the scheduler;
+    /// nothing here holds jobs to it.
+    pub capacity: Resources,
     /// What its attempts find in their environment, beside what describes the attempt. Wins over what the master keeps
     /// for this worker.
     pub env: BTreeMap<String, String>,
@@ -43,7 +46,7 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// A worker of this machine, with its facts and one slot for each processor, without tags.
+    /// A worker of this machine, with its facts and all that it has for jobs, without tags.
     pub fn new(
         data: impl Into<PathBuf>,
         worker: WorkerId,
@@ -56,9 +59,10 @@ impl WorkerConfig {
             worker,
             transport,
             executors,
-            slots: facts.cores.max(1),
+            capacity: facts::capacity(&facts),
             facts,
             tags: TagSet::new(),
+            exclusive: TagSet::new(),
             env: BTreeMap::new(),
             clock: Arc::new(SystemClock::new()),
             backoff: Backoff::default(),

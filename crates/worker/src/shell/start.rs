@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jobyard_core::{AttemptId, BootId, Executor, InvalidTag, Tag, TagSet};
+use jobyard_core::{
+    AttemptId, BootId, Executor, InvalidResources, InvalidTag, MAX_WORKER_SLOTS, Resources, Tag,
+    TagSet,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tracing::Instrument;
@@ -32,7 +35,9 @@ impl Worker {
     /// runtime. Dropping the future starts nothing.
     pub async fn start(config: WorkerConfig) -> Result<WorkerHandle, StartWorkerError> {
         let executors = by_name(&config.executors)?;
-        let tags = with_executors(config.tags.clone(), &config.executors)?;
+        check_capacity(&config.capacity)?;
+        let tags = with_exclusive(config.tags.clone(), &config.exclusive)?;
+        let tags = with_executors(tags, &config.executors)?;
         let data = config.data.clone();
         let opened = spawn_blocking(move || open(&data)).await;
         let (disk, entries) = opened.map_err(|_| StartWorkerError::RuntimeEnds)??;
@@ -41,7 +46,8 @@ impl Worker {
         let mut own = AgentConfig::new(config.worker, config.boot, agent);
         own.facts = config.facts.clone();
         own.tags = tags;
-        own.slots = config.slots;
+        own.exclusive = config.exclusive.clone();
+        own.capacity = config.capacity.clone();
         own.backoff = config.backoff;
 
         let (shutdown, orders) = mpsc::channel(SHUTDOWNS);
@@ -100,6 +106,28 @@ pub enum StartWorkerError {
         #[source]
         problem: InvalidTag,
     },
+    /// It offers no slot, or too many.
+    #[error("a worker offers between 1 and {MAX_WORKER_SLOTS} slots, not {slots}")]
+    Slots {
+        /// How many it would offer.
+        slots: u32,
+    },
+    /// What it has for jobs cannot be offered.
+    #[error("what this worker has for jobs cannot be offered: {problem}")]
+    Capacity {
+        /// What is wrong.
+        #[source]
+        problem: InvalidResources,
+    },
+    /// With the exclusive tags there are too many.
+    #[error("the exclusive tag {tag} cannot be offered: {problem}")]
+    ExclusiveTag {
+        /// The tag.
+        tag: Tag,
+        /// What is wrong.
+        #[source]
+        problem: InvalidTag,
+    },
     /// The runtime ends before the worker has begun.
     #[error("the runtime ends")]
     RuntimeEnds,
@@ -116,6 +144,25 @@ fn by_name(
         }
     }
     Ok(named)
+}
+
+fn check_capacity(capacity: &Resources) -> Result<(), StartWorkerError> {
+    let slots = capacity.slots;
+    if !(1..=MAX_WORKER_SLOTS).contains(&slots) {
+        return Err(StartWorkerError::Slots { slots });
+    }
+    capacity
+        .check()
+        .map_err(|problem| StartWorkerError::Capacity { problem })
+}
+
+/// A job that names an exclusive tag asks for it like for any other, so it is offered like any other.
+fn with_exclusive(mut tags: TagSet, exclusive: &TagSet) -> Result<TagSet, StartWorkerError> {
+    for tag in exclusive.iter() {
+        tags.insert(tag.clone())
+            .map_err(|problem| StartWorkerError::ExclusiveTag { tag, problem })?;
+    }
+    Ok(tags)
 }
 
 /// A job names its executor, so a worker always says which ones it has.
