@@ -1,0 +1,460 @@
+//! What events change, before anything is decided.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jobyard_core::{JobId, Steady, WorkerId};
+
+use crate::jobs::{Job, Place, Stay};
+use crate::lines::{Change, Common, First, Key};
+use crate::{Availability, Event, JobDemand, Scheduler, WorkerOffer};
+
+impl Scheduler {
+    pub(crate) fn take_in(&mut self, event: Event) {
+        match event {
+            Event::JobQueued(demand) => self.on_queued(&demand),
+            Event::JobWithdrawn(job) => self.on_withdrawn(job),
+            Event::JobPlaced { demand, worker } => self.on_placed(&demand, worker),
+            Event::JobReleased(job) => self.on_released(job),
+            Event::WorkerJoined(offer) | Event::WorkerChanged(offer) => self.on_offer(offer),
+            Event::WorkerHolds { worker, holds } => self.on_holds(worker, holds),
+            Event::WorkerAvailability {
+                worker,
+                availability,
+            } => self.on_availability(worker, availability),
+            Event::WorkerLeft(worker) => self.on_left(worker),
+            Event::QueueSet { queue, settings } => {
+                let was_open = self
+                    .queues
+                    .find(&queue)
+                    .is_none_or(|at| self.queues.queue(at).is_open());
+                let at = self.queues.set(self.now, &queue, settings);
+                if !was_open && self.queues.queue(at).is_open() {
+                    self.dirty.queues.insert(at);
+                }
+            }
+            Event::FleetKnown => {
+                self.fleet_known = true;
+                self.judge_all();
+            }
+            Event::FleetMayGrow(may) => {
+                self.fleet_may_grow = may;
+                self.judge_all();
+            }
+            Event::TimePassed => {}
+        }
+    }
+
+    fn on_queued(&mut self, demand: &JobDemand) {
+        if let Some(at) = self.jobs.find(demand.job) {
+            match self.jobs.job(at).place {
+                Place::Placed(_) => return,
+                Place::Waiting(_) => self.withdraw(at),
+            }
+        }
+        let at = self.add_job(demand);
+        let Job { common, key, .. } = *self.jobs.job(at);
+        self.queues.add_waiting(self.now, common.queue);
+        self.shapes.shape_mut(common.shape).waiting += 1;
+        self.judge_queued(common.shape);
+        self.push(
+            common,
+            First {
+                key,
+                job: at,
+                since: self.now,
+            },
+        );
+    }
+
+    /// Puts a job that is known otherwise into its line.
+    fn push(&mut self, common: Common, new: First) {
+        let need = self.shapes.shape(common.shape).need;
+        if let Some(line) = self.lines.find(common)
+            && new.key < self.lines.line(line).first.key
+        {
+            self.hide_head(line);
+        }
+        let (line, change) = self.lines.push(common, need, new);
+        self.jobs.set_place(new.job, Place::Waiting(line));
+        match change {
+            // It cannot go where those before it cannot.
+            Change::Behind => return,
+            Change::First => self.show_head(line),
+            Change::Whole => self.open_line(line),
+        }
+        self.dirty.lines.insert(line);
+    }
+
+    fn on_withdrawn(&mut self, id: JobId) {
+        if let Some(at) = self.jobs.find(id)
+            && let Place::Waiting(_) = self.jobs.job(at).place
+        {
+            self.withdraw(at);
+        }
+    }
+
+    /// Forgets a waiting job.
+    pub(crate) fn withdraw(&mut self, at: u32) {
+        let Place::Waiting(line) = self.jobs.job(at).place else {
+            return;
+        };
+        self.take_from_line(line, self.jobs.job(at).key);
+        let job = self.jobs.remove(at);
+        self.queues.remove_waiting(job.common.queue);
+        self.queues.relist(self.now, job.common.queue);
+        let shape = self.shapes.shape_mut(job.common.shape);
+        shape.waiting -= 1;
+        if shape.waiting == 0 {
+            self.hopeless.forget(job.common.shape);
+        }
+        self.release_common(job.common);
+    }
+
+    fn on_placed(&mut self, demand: &JobDemand, worker: WorkerId) {
+        if let Some(at) = self.jobs.find(demand.job) {
+            match self.jobs.job(at).place {
+                Place::Placed(_) => self.release(at),
+                Place::Waiting(_) => self.withdraw(at),
+            }
+        }
+        let at = self.add_job(demand);
+        let worker = self.fleet.index_of(worker);
+        self.place(at, worker, false);
+        self.fleet.list(worker);
+    }
+
+    fn on_released(&mut self, id: JobId) {
+        if let Some(at) = self.jobs.find(id)
+            && let Place::Placed(_) = self.jobs.job(at).place
+        {
+            self.release(at);
+        }
+    }
+
+    /// Adds a job that is in no line and on no worker yet.
+    fn add_job(&mut self, demand: &JobDemand) -> u32 {
+        let queue = self.queues.enter(&demand.queue);
+        let shape = self
+            .shapes
+            .acquire(&demand.wants, &mut self.needs, &mut self.fleet);
+        let gate = demand
+            .group
+            .as_ref()
+            .map(|group| self.groups.acquire(group));
+        self.jobs.arrivals += 1;
+        self.jobs.add(Job {
+            id: demand.job,
+            common: Common { queue, shape, gate },
+            key: Key {
+                priority: std::cmp::Reverse(demand.priority),
+                order: demand.order,
+                arrival: self.jobs.arrivals,
+            },
+            since: self.now,
+            expected_ms: demand.expected.map(whole_ms),
+            place: Place::Waiting(u32::MAX),
+        })
+    }
+
+    /// A job takes its part of a worker.
+    pub(crate) fn place(&mut self, at: u32, worker: u32, assigned: bool) {
+        let Job {
+            common,
+            expected_ms,
+            ..
+        } = *self.jobs.job(at);
+        let share = self.shapes.share(common.shape, &self.fleet);
+        let expected_ms = expected_ms.map(u64::from);
+        let cost = self
+            .queues
+            .place(self.now, common.queue, share, expected_ms, assigned);
+        self.fleet
+            .take(worker, &self.shapes.shape(common.shape).asks);
+        let since = self.now;
+        let stay = self.jobs.begin_stay(Stay {
+            worker,
+            since,
+            cost,
+        });
+        self.jobs.set_place(at, Place::Placed(stay));
+        if let Some(closed) = common.gate.and_then(|gate| self.groups.place(gate)) {
+            for line in self.groups.gate_mut(closed).lines.clone() {
+                self.unlist_line(line);
+            }
+        }
+    }
+
+    /// Forgets a placed job; what it took is free again.
+    fn release(&mut self, at: u32) {
+        let Place::Placed(stay) = self.jobs.job(at).place else {
+            return;
+        };
+        let Stay {
+            worker,
+            since,
+            cost,
+        } = self.jobs.end_stay(stay);
+        let common = self.jobs.remove(at).common;
+        let was_open = self.queues.queue(common.queue).is_open();
+        self.queues
+            .unplace(self.now, common.queue, cost, self.now - since);
+        if !was_open && self.queues.queue(common.queue).is_open() {
+            self.dirty.queues.insert(common.queue);
+        }
+        if let Some(opened) = common.gate.and_then(|gate| self.groups.unplace(gate)) {
+            for line in self.groups.gate_mut(opened).lines.clone() {
+                self.list_line(line);
+                self.dirty.lines.insert(line);
+            }
+        }
+        let is_known = self.fleet.worker(worker).offer.is_some();
+        self.fleet
+            .give_back(worker, &self.shapes.shape(common.shape).asks);
+        if is_known {
+            self.on_room(worker);
+        }
+        self.release_common(common);
+    }
+
+    fn release_common(&mut self, common: Common) {
+        self.shapes
+            .release(common.shape, &mut self.needs, &mut self.fleet);
+        if let Some(gate) = common.gate {
+            self.groups.release(gate);
+        }
+    }
+
+    fn on_offer(&mut self, offer: WorkerOffer) {
+        let at = self.fleet.index_of(offer.worker);
+        let before = self.before_change(at);
+        self.fleet.set_offer(at, offer, &self.needs);
+        self.after_change(at, before);
+    }
+
+    fn on_holds(&mut self, worker: WorkerId, holds: BTreeMap<String, u64>) {
+        if let Some(at) = self.fleet.known(worker) {
+            let before = self.before_change(at);
+            self.fleet.set_holds(at, holds);
+            self.after_change(at, before);
+        }
+    }
+
+    fn on_availability(&mut self, worker: WorkerId, availability: Availability) {
+        if let Some(at) = self.fleet.known(worker) {
+            let before = self.before_change(at);
+            self.fleet.set_availability(at, availability);
+            self.after_change(at, before);
+        }
+    }
+
+    fn on_left(&mut self, worker: WorkerId) {
+        if let Some(at) = self.fleet.known(worker) {
+            let before = self.before_change(at);
+            self.fleet.set_availability(at, Availability::Silent);
+            self.keep_no_room(at);
+            self.fleet.leave(at);
+            self.after_leaving(before);
+        }
+    }
+
+    /// What has to be looked at again once a worker is different.
+    fn before_change(&mut self, at: u32) -> Before {
+        let offer = self.fleet.worker(at).offer.as_ref();
+        let is_warm = offer.is_some_and(|offer| !offer.holds.is_empty());
+        let suited = match offer {
+            Some(_) => self.judged_by(at),
+            None => Vec::new(),
+        };
+        Before { is_warm, suited }
+    }
+
+    fn after_change(&mut self, at: u32, before: Before) {
+        let worker = self.fleet.worker(at);
+        let still_kept = |line| worker.is_available() && self.could_hold(at, line);
+        if worker.kept_for.is_some_and(|line| !still_kept(line)) {
+            self.keep_no_room(at);
+        }
+        if !self.fleet.offer(at).holds.is_empty() || before.is_warm {
+            self.dirty.lines.extend(&self.warm_lines);
+        }
+        self.on_room(at);
+        self.judge_lost(before.suited);
+        self.judge_gained(at);
+    }
+
+    fn after_leaving(&mut self, before: Before) {
+        if before.is_warm {
+            self.dirty.lines.extend(&self.warm_lines);
+        }
+        self.judge_lost(before.suited);
+    }
+
+    /// A worker has or may have more room than before, or suits more jobs.
+    pub(crate) fn on_room(&mut self, at: u32) {
+        if self.fleet.worker(at).is_available() {
+            self.needs.unsettle(&self.fleet.kind_of(at).meets);
+            self.dirty.add_worker(at);
+        }
+    }
+}
+
+/// What was true of a worker before it changed.
+struct Before {
+    /// It held something.
+    is_warm: bool,
+    /// Shapes with waiting jobs that it could hold.
+    suited: Vec<u32>,
+}
+
+fn whole_ms(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// The lines of a queue, as they come and go.
+impl Scheduler {
+    /// A line has its first job: it is listed if its group is open.
+    fn open_line(&mut self, line: u32) {
+        let common = self.lines.line(line).common;
+        if let Some(gate) = common.gate {
+            self.groups.gate_mut(gate).lines.insert(line);
+        }
+        if self.patience().is_some() && self.shapes.shape(common.shape).uses_warmth() {
+            self.warm_lines.insert(line);
+        }
+        self.list_line(line);
+        self.await_yielding(line);
+    }
+
+    /// A line is about to lose its last job.
+    fn close_line(&mut self, line: u32) {
+        self.unlist_line(line);
+        if let Some(worker) = self.lines.line(line).kept_on {
+            self.keep_no_room(worker);
+        }
+        if let Some(gate) = self.lines.line(line).common.gate {
+            self.groups.gate_mut(gate).lines.remove(&line);
+        }
+        self.warm_lines.remove(&line);
+        self.lines.set_yields_at(line, None);
+        self.dirty.lines.remove(&line);
+    }
+
+    /// Takes a job out of its line, and lists what is left of it. The caller brings the order of queues up to date.
+    pub(crate) fn take_from_line(&mut self, line: u32, key: Key) {
+        match self.lines.change_without(line, key) {
+            Change::Behind => self.lines.remove(line, key, &self.jobs),
+            Change::First => {
+                self.hide_head(line);
+                self.lines.remove(line, key, &self.jobs);
+                self.show_head(line);
+                if self.warm_lines.contains(&line) {
+                    // The next may have waited for longer than this one.
+                    self.dirty.lines.insert(line);
+                }
+            }
+            Change::Whole => {
+                self.close_line(line);
+                self.lines.remove(line, key, &self.jobs);
+            }
+        }
+    }
+
+    /// Takes the head off its queue's list while it changes.
+    fn hide_head(&mut self, at: u32) {
+        let line = self.lines.line(at);
+        if line.listed.is_some() {
+            self.queues
+                .heads_mut(line.common.queue)
+                .remove(&line.head(at));
+        }
+    }
+
+    /// Puts the changed head back.
+    fn show_head(&mut self, at: u32) {
+        let line = self.lines.line(at);
+        if line.listed.is_some() {
+            self.queues
+                .heads_mut(line.common.queue)
+                .insert(line.head(at));
+        }
+        self.await_yielding(at);
+    }
+
+    /// A line may go, unless its group is full.
+    fn list_line(&mut self, at: u32) {
+        let line = self.lines.line(at);
+        let is_open = line
+            .common
+            .gate
+            .is_none_or(|gate| self.groups.is_open(gate));
+        if line.listed.is_some() || !is_open {
+            return;
+        }
+        let place = self.needs.add_line(line.need, at);
+        let (queue, head) = (line.common.queue, line.head(at));
+        self.lines.line_mut(at).listed = Some(place);
+        self.queues.heads_mut(queue).insert(head);
+        self.queues.relist(self.now, queue);
+    }
+
+    fn unlist_line(&mut self, at: u32) {
+        let line = self.lines.line_mut(at);
+        let Some(place) = line.listed.take() else {
+            return;
+        };
+        let (queue, need, head) = (line.common.queue, line.need, line.head(at));
+        if let Some(moved) = self.needs.remove_line(need, place) {
+            self.lines.line_mut(moved).listed = Some(place);
+        }
+        self.queues.heads_mut(queue).remove(&head);
+        self.queues.relist(self.now, queue);
+    }
+
+    /// Notes when the first job of a line goes anywhere.
+    fn await_yielding(&mut self, line: u32) {
+        if !self.warm_lines.contains(&line) {
+            return;
+        }
+        let since = self.lines.line(line).first.since;
+        let due = self.patience().map(|patience| since + patience);
+        self.lines
+            .set_yields_at(line, due.filter(|due| *due > self.now));
+    }
+
+    /// Lines whose first job holds out no longer may go anywhere.
+    pub(crate) fn yield_lines(&mut self) {
+        while let Some(&(due, line)) = self.lines.yielding.first()
+            && due <= self.now
+        {
+            self.lines.set_yields_at(line, None);
+            self.dirty.lines.insert(line);
+        }
+    }
+
+    /// Keeps room on a worker for a line.
+    pub(crate) fn keep_room(&mut self, worker: u32, line: u32) {
+        self.kept += 1;
+        self.fleet.keep_room(worker, Some(line));
+        self.lines.line_mut(line).kept_on = Some(worker);
+    }
+
+    /// Keeps no room on a worker any more.
+    pub(crate) fn keep_no_room(&mut self, worker: u32) {
+        let Some(line) = self.fleet.worker(worker).kept_for else {
+            return;
+        };
+        self.kept -= 1;
+        self.fleet.keep_room(worker, None);
+        self.lines.line_mut(line).kept_on = None;
+        self.on_room(worker);
+    }
+
+    /// Whether a line has been waiting for so long that room may be kept for it.
+    pub(crate) fn is_overdue(&self, line: u32) -> bool {
+        let since: Steady = self.lines.line(line).first.since;
+        self.policy
+            .reserve_after
+            .is_some_and(|after| since + after <= self.now)
+    }
+}
