@@ -9,6 +9,10 @@ pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The largest answer that a client takes: a page of a thousand jobs with long specs.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// In how many answers a client takes the queues of a master, each of which holds as many as may have settings: enough
+/// for a million jobs that wait in a queue of their own.
+pub const MAX_QUEUE_PAGES: usize = 100;
+
 /// The largest message of the enrolment service, which strangers can reach: a token, a request for a certificate of at
 /// most 16 KiB, and a few names.
 pub const MAX_ENROLMENT_BYTES: usize = 64 * 1024;

@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use jobyard_core::{
-    Admin, AuditQuery, Caller, ControlError, Fleet, JobQuery, JobState, Jobs, LogQuery, NewJob,
-    NewToken, RequestId, Role, StopOptions, Submitted, WorkerCommand,
+    Admin, AuditQuery, Caller, ControlError, Fleet, JobQuery, JobState, Jobs, LogQuery, MAX_QUEUES,
+    NewJob, NewToken, QueueChange, QueueInfo, QueueSettings, RequestId, Role, StopOptions,
+    Submitted, WorkerCommand,
 };
 use jobyard_transport::{ConnectOptions, GrpcControl};
 use uuid::Uuid;
 
 use support::control::{
-    attempt_id, audit, explanation, job, job_id, log_items, spec, status, token_info, worker,
+    attempt_id, audit, explanation, job, job_id, log_items, queue, spec, status, token_info, worker,
 };
 use support::{Master, soon};
 
@@ -113,6 +114,53 @@ async fn workers_and_tokens_travel_whole() {
     assert_eq!(soon(control.tokens(&liar())).await, Ok(vec![token_info()]));
     assert_eq!(soon(control.revoke_token(&liar(), "t1")).await, Ok(()));
     assert_eq!(master.control.last().1, "revoke_token t1");
+}
+
+#[tokio::test]
+async fn queues_travel_whole() {
+    let (master, control) = master().await;
+    assert_eq!(soon(control.queues(&liar())).await, Ok(vec![queue()]));
+    let mut change = QueueChange::default();
+    for limit in [None, Some(None), Some(Some(0))] {
+        change.max_running = limit;
+        let set = soon(control.set_queue(&liar(), "ci", change)).await;
+        assert_eq!(set, Ok(queue()));
+        let (caller, call) = master.control.last();
+        assert_eq!(call, format!("set_queue ci {change:?}"));
+        assert!(caller.request.is_some(), "it has an id");
+        change.class = Some(-2);
+        change.weight = Some(7);
+    }
+}
+
+#[tokio::test]
+async fn more_queues_than_one_answer_holds_arrive() {
+    let (master, control) = master().await;
+    let queue = |at| QueueInfo::new(format!("q{at:06}"), QueueSettings::default());
+    let queues: Vec<_> = (0..=MAX_QUEUES).map(queue).collect();
+    *master.control.queues.lock().unwrap() = Some(queues.clone());
+    let arrived = soon(control.queues(&liar())).await;
+    assert!(
+        arrived == Ok(queues),
+        "each queue arrives once and in order"
+    );
+    assert_eq!(master.control.calls.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn change_of_a_queue_outside_its_limits_is_refused_at_the_door() {
+    let (master, control) = master().await;
+    let mut change = QueueChange::default();
+    let named = soon(control.set_queue(&liar(), "../x", change)).await;
+    change.weight = Some(0);
+    let weighed = soon(control.set_queue(&liar(), "ci", change)).await;
+    for (result, expected) in [(named, "queue"), (weighed, "weight")] {
+        match result {
+            Err(ControlError::Invalid { field, .. }) => assert_eq!(field, expected),
+            other => panic!("{expected} is outside its limits, and not {other:?}"),
+        }
+    }
+    assert!(master.control.calls.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

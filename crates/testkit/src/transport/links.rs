@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join;
 use jobyard_core::{
-    Assignment, AttemptReport, ClosingReason, DeclineReason, ExecutorSpec, Exit, JobSpec, LogEnd,
-    MAX_FRAME_MESSAGES, MasterMessage, Outcome, Residue, StopCause, Timestamp, Verdict,
-    WorkerMessage,
+    Assignment, AttemptReport, ClosingReason, DeclineReason, ExecutorSpec, Exit, Group, JobSpec,
+    LogEnd, MAX_FRAME_MESSAGES, MasterMessage, Outcome, Preference, Residue, Resources, StopCause,
+    Timestamp, Verdict, WorkerMessage,
 };
 
 use super::TransportFactory;
@@ -153,7 +153,18 @@ fn worker_messages() -> Vec<WorkerMessage> {
 fn master_messages() -> Vec<MasterMessage> {
     let mut spec = JobSpec::new(ExecutorSpec::new("process", r#"{"command":["true"]}"#));
     spec.name = Some("build \\ me".replace(" \\ ", "/"));
-    spec.requirements = vec!["os=linux|darwin".parse().expect("a requirement")];
+    let terms = ["os=linux|darwin", "!gpu", "os!=windows", "mem<64GiB"];
+    spec.requirements = terms
+        .map(|text| text.parse().expect("a requirement"))
+        .to_vec();
+    let ssd = "disk=ssd".parse().expect("a requirement");
+    spec.prefer = vec![Preference::new(ssd, 7)];
+    spec.priority = -3;
+    spec.group = Some(Group::new("deploy/prod", 1));
+    spec.resources = Resources::of_slots(2).with("license", 1);
+    spec.resources.cpu_millis = 250;
+    spec.resources.memory_bytes = 1 << 30;
+    spec.queue_timeout = Some(Duration::from_secs(90));
     spec.timeout = Some(Duration::from_millis(1));
     spec.labels.insert("team".to_owned(), "\u{e4}".to_owned());
     let spec = spec.validate().expect("a valid spec");

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use jobyard_core::{
-    ConnectError, Held, HeldState, LinkError, MasterMessage, Refusal, RefusalReason, Timestamp,
-    Transport, WorkerMessage,
+    ConnectError, Held, HeldState, LinkError, MAX_AMOUNT, MasterMessage, Refusal, RefusalReason,
+    Resources, TagSet, Timestamp, Transport, WorkerMessage,
 };
 
 use super::TransportFactory;
@@ -26,6 +26,11 @@ pub async fn hello_arrives_and_the_welcome_comes_first(factory: &dyn TransportFa
         ),
     ];
     said.accepting = false;
+    said.tags = tags(&["os=linux", "pool", "pool=prod"]);
+    said.exclusive = tags(&["pool=prod"]);
+    said.capacity = Resources::of_slots(3).with("gpu", 2).with("license", 1);
+    said.capacity.cpu_millis = 2_500;
+    said.capacity.memory_bytes = MAX_AMOUNT;
     let master = async {
         let mut end = desk.session().await;
         let message = MasterMessage::Welcome(welcome());
@@ -46,6 +51,11 @@ pub async fn hello_arrives_and_the_welcome_comes_first(factory: &dyn TransportFa
         Ok(vec![MasterMessage::Welcome(welcome())]),
         "the welcome comes first"
     );
+}
+
+fn tags(texts: &[&str]) -> TagSet {
+    let tags = texts.iter().map(|text| text.parse().expect("a tag"));
+    TagSet::try_from(tags.collect::<Vec<_>>()).expect("few tags")
 }
 
 /// A refusal keeps its reason, its sentence and its time.

@@ -31,6 +31,15 @@ pub struct Count {
     pub value: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Amounts {
+    #[prost(uint64, tag = "1")]
+    pub cpu_millis: u64,
+    #[prost(uint64, tag = "2")]
+    pub memory_bytes: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub counts: ::prost::alloc::vec::Vec<Count>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct JobSpec {
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
@@ -60,6 +69,30 @@ pub struct JobSpec {
     pub log_limit: u64,
     #[prost(bool, tag = "14")]
     pub merge: bool,
+    #[prost(message, repeated, tag = "15")]
+    pub prefer: ::prost::alloc::vec::Vec<Preference>,
+    #[prost(sint32, tag = "16")]
+    pub priority: i32,
+    #[prost(message, optional, tag = "17")]
+    pub group: ::core::option::Option<Group>,
+    #[prost(message, optional, tag = "18")]
+    pub resources: ::core::option::Option<Amounts>,
+    #[prost(uint64, optional, tag = "19")]
+    pub queue_timeout_ms: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Preference {
+    #[prost(string, tag = "1")]
+    pub tag: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub weight: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Group {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Exit {
@@ -276,6 +309,7 @@ pub enum InfraReason {
     NoResources = 5,
     WorkerFault = 6,
     Forced = 7,
+    NoWorker = 8,
 }
 impl InfraReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -292,6 +326,7 @@ impl InfraReason {
             Self::NoResources => "INFRA_REASON_NO_RESOURCES",
             Self::WorkerFault => "INFRA_REASON_WORKER_FAULT",
             Self::Forced => "INFRA_REASON_FORCED",
+            Self::NoWorker => "INFRA_REASON_NO_WORKER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -305,6 +340,7 @@ impl InfraReason {
             "INFRA_REASON_NO_RESOURCES" => Some(Self::NoResources),
             "INFRA_REASON_WORKER_FAULT" => Some(Self::WorkerFault),
             "INFRA_REASON_FORCED" => Some(Self::Forced),
+            "INFRA_REASON_NO_WORKER" => Some(Self::NoWorker),
             _ => None,
         }
     }
@@ -1208,15 +1244,20 @@ pub struct Explanation {
     pub verdict: i32,
     #[prost(message, repeated, tag = "3")]
     pub reasons: ::prost::alloc::vec::Vec<WaitReason>,
+    #[prost(message, repeated, tag = "4")]
+    pub help: ::prost::alloc::vec::Vec<Help>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WaitReason {
-    #[prost(oneof = "wait_reason::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
+    #[prost(
+        oneof = "wait_reason::Kind",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
+    )]
     pub kind: ::core::option::Option<wait_reason::Kind>,
 }
 /// Nested message and enum types in `WaitReason`.
 pub mod wait_reason {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         NoWorkers(super::Nothing),
@@ -1238,6 +1279,24 @@ pub mod wait_reason {
         Busy(u32),
         #[prost(uint64, tag = "10")]
         Behind(u64),
+        #[prost(message, tag = "11")]
+        FleetMayGrow(super::Nothing),
+        #[prost(message, tag = "12")]
+        Excluded(super::Excluded),
+        #[prost(message, tag = "13")]
+        TooMuch(super::TooMuch),
+        #[prost(message, tag = "14")]
+        QueueFull(super::Full),
+        #[prost(message, tag = "15")]
+        GroupFull(super::Full),
+        #[prost(uint32, tag = "16")]
+        KeptForOthers(u32),
+        #[prost(message, tag = "17")]
+        Reserved(super::ReservedWorker),
+        #[prost(uint32, tag = "18")]
+        WaitsForWarm(u32),
+        #[prost(uint64, tag = "19")]
+        QueuesFirst(u64),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1256,7 +1315,7 @@ pub struct TooManySlots {
     #[prost(uint32, tag = "2")]
     pub largest: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NearestWorker {
     #[prost(bytes = "bytes", tag = "1")]
     pub worker: ::prost::bytes::Bytes,
@@ -1264,6 +1323,105 @@ pub struct NearestWorker {
     pub name: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "3")]
     pub lacks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "4")]
+    pub all_lacks: ::prost::alloc::vec::Vec<Lack>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Excluded {
+    #[prost(string, tag = "1")]
+    pub tag: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub workers: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TooMuch {
+    #[prost(string, tag = "1")]
+    pub resource: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub asked: u64,
+    #[prost(uint64, tag = "3")]
+    pub largest: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Full {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub running: u64,
+    #[prost(uint64, tag = "3")]
+    pub limit: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReservedWorker {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub worker: ::prost::bytes::Bytes,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Lack {
+    #[prost(oneof = "lack::Kind", tags = "1, 2, 3")]
+    pub kind: ::core::option::Option<lack::Kind>,
+}
+/// Nested message and enum types in `Lack`.
+pub mod lack {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(string, tag = "1")]
+        Requirement(::prost::alloc::string::String),
+        #[prost(string, tag = "2")]
+        Exclusive(::prost::alloc::string::String),
+        #[prost(message, tag = "3")]
+        Resource(super::ResourceLack),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResourceLack {
+    #[prost(string, tag = "1")]
+    pub resource: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub asked: u64,
+    #[prost(uint64, tag = "3")]
+    pub has: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Help {
+    #[prost(oneof = "help::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub kind: ::core::option::Option<help::Kind>,
+}
+/// Nested message and enum types in `Help`.
+pub mod help {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Worker(super::NeededWorker),
+        #[prost(string, tag = "2")]
+        Connect(::prost::alloc::string::String),
+        #[prost(string, tag = "3")]
+        Resume(::prost::alloc::string::String),
+        #[prost(message, tag = "4")]
+        RaiseQueueLimit(super::QueueLimit),
+        #[prost(string, tag = "5")]
+        FreeGroup(::prost::alloc::string::String),
+        #[prost(string, tag = "6")]
+        NameTag(::prost::alloc::string::String),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NeededWorker {
+    #[prost(string, repeated, tag = "1")]
+    pub requirements: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "2")]
+    pub resources: ::prost::alloc::vec::Vec<Count>,
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueueLimit {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub above: u64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1891,6 +2049,369 @@ pub mod jobs_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListQueuesRequest {
+    #[prost(string, optional, tag = "1")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListQueuesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub queues: ::prost::alloc::vec::Vec<Queue>,
+    #[prost(string, optional, tag = "2")]
+    pub next: ::core::option::Option<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Queue {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(sint32, tag = "2")]
+    pub class: i32,
+    #[prost(uint32, tag = "3")]
+    pub weight: u32,
+    #[prost(uint64, optional, tag = "4")]
+    pub max_running: ::core::option::Option<u64>,
+    #[prost(uint64, tag = "5")]
+    pub queued: u64,
+    #[prost(uint64, tag = "6")]
+    pub running: u64,
+    #[prost(uint64, tag = "7")]
+    pub ahead_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetQueueRequest {
+    #[prost(string, tag = "1")]
+    pub queue: ::prost::alloc::string::String,
+    #[prost(sint32, optional, tag = "2")]
+    pub class: ::core::option::Option<i32>,
+    #[prost(uint32, optional, tag = "3")]
+    pub weight: ::core::option::Option<u32>,
+    #[prost(oneof = "set_queue_request::Limit", tags = "4, 5")]
+    pub limit: ::core::option::Option<set_queue_request::Limit>,
+}
+/// Nested message and enum types in `SetQueueRequest`.
+pub mod set_queue_request {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Limit {
+        #[prost(uint64, tag = "4")]
+        MaxRunning(u64),
+        #[prost(message, tag = "5")]
+        Unlimited(super::Nothing),
+    }
+}
+/// Generated client implementations.
+pub mod queues_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value
+    )]
+    use tonic::codegen::http::Uri;
+    use tonic::codegen::*;
+    #[derive(Debug, Clone)]
+    pub struct QueuesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> QueuesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> QueuesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                    http::Request<tonic::body::Body>,
+                    Response = http::Response<
+                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                    >,
+                >,
+            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
+                Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            QueuesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        pub async fn list(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListQueuesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListQueuesResponse>, tonic::Status>
+        {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/jobyard.v1.Queues/List");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("jobyard.v1.Queues", "List"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetQueueRequest>,
+        ) -> std::result::Result<tonic::Response<super::Queue>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/jobyard.v1.Queues/Set");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("jobyard.v1.Queues", "Set"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod queues_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with QueuesServer.
+    #[async_trait]
+    pub trait Queues: std::marker::Send + std::marker::Sync + 'static {
+        async fn list(
+            &self,
+            request: tonic::Request<super::ListQueuesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListQueuesResponse>, tonic::Status>;
+        async fn set(
+            &self,
+            request: tonic::Request<super::SetQueueRequest>,
+        ) -> std::result::Result<tonic::Response<super::Queue>, tonic::Status>;
+    }
+    #[derive(Debug)]
+    pub struct QueuesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> QueuesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for QueuesServer<T>
+    where
+        T: Queues,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/jobyard.v1.Queues/List" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSvc<T: Queues>(pub Arc<T>);
+                    impl<T: Queues> tonic::server::UnaryService<super::ListQueuesRequest> for ListSvc<T> {
+                        type Response = super::ListQueuesResponse;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListQueuesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Queues>::list(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/jobyard.v1.Queues/Set" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetSvc<T: Queues>(pub Arc<T>);
+                    impl<T: Queues> tonic::server::UnaryService<super::SetQueueRequest> for SetSvc<T> {
+                        type Response = super::Queue;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetQueueRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Queues>::set(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => Box::pin(async move {
+                    let mut response = http::Response::new(tonic::body::Body::default());
+                    let headers = response.headers_mut();
+                    headers.insert(
+                        tonic::Status::GRPC_STATUS,
+                        (tonic::Code::Unimplemented as i32).into(),
+                    );
+                    headers.insert(
+                        http::header::CONTENT_TYPE,
+                        tonic::metadata::GRPC_CONTENT_TYPE,
+                    );
+                    Ok(response)
+                }),
+            }
+        }
+    }
+    impl<T> Clone for QueuesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "jobyard.v1.Queues";
+    impl<T> tonic::server::NamedService for QueuesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
     #[prost(message, optional, tag = "1")]
@@ -1925,6 +2446,10 @@ pub struct Hello {
     pub inventory: ::prost::alloc::vec::Vec<Held>,
     #[prost(uint64, tag = "9")]
     pub max_epoch: u64,
+    #[prost(string, repeated, tag = "10")]
+    pub exclusive: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "11")]
+    pub capacity: ::core::option::Option<Amounts>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Protocol {
@@ -2594,6 +3119,12 @@ pub struct Worker {
     pub enrolled_at_us: i64,
     #[prost(int64, optional, tag = "13")]
     pub last_contact_us: ::core::option::Option<i64>,
+    #[prost(string, repeated, tag = "14")]
+    pub exclusive: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "15")]
+    pub capacity: ::core::option::Option<Amounts>,
+    #[prost(message, optional, tag = "16")]
+    pub used: ::core::option::Option<Amounts>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetWorkerRequest {

@@ -7,7 +7,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jobyard_core::{
     Admin, AuditPage, AuditQuery, Caller, ControlError, CreatedToken, Explanation, Fleet, Job,
     JobId, JobPage, JobQuery, JobState, Jobs, LogItem, LogQuery, LogStream, MasterStatus, NewJob,
-    NewToken, RequestId, StopOptions, Submitted, TokenInfo, Worker, WorkerCommand,
+    NewToken, QueueChange, QueueInfo, RequestId, StopOptions, Submitted, TokenInfo, Worker,
+    WorkerCommand,
 };
 use prost::Message;
 use rustls::ClientConfig;
@@ -21,9 +22,10 @@ use super::{ALPN_MAIN, REQUEST_ID, channel, status};
 use crate::generated::v1;
 use crate::generated::v1::admin_client::AdminClient;
 use crate::generated::v1::jobs_client::JobsClient;
+use crate::generated::v1::queues_client::QueuesClient;
 use crate::generated::v1::workers_client::WorkersClient;
-use crate::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES};
-use crate::wire::{self, InvalidMessage, id_bytes};
+use crate::limits::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, MAX_QUEUE_PAGES};
+use crate::wire::{self, InvalidMessage, QueuePage, id_bytes};
 
 /// [`Control`](jobyard_core::Control) of a master elsewhere.
 ///
@@ -35,6 +37,7 @@ use crate::wire::{self, InvalidMessage, id_bytes};
 pub struct GrpcControl {
     jobs: JobsClient<Channel>,
     workers: WorkersClient<Channel>,
+    queues: QueuesClient<Channel>,
     admin: AdminClient<Channel>,
 }
 
@@ -52,6 +55,7 @@ impl GrpcControl {
             jobs: JobsClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES),
             workers: WorkersClient::new(channel.clone())
                 .max_decoding_message_size(MAX_ANSWER_BYTES),
+            queues: QueuesClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES),
             admin: AdminClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES),
         })
     }
@@ -158,6 +162,34 @@ impl Fleet for GrpcControl {
             to: v1::WorkerCommand::from(to).into(),
         };
         let answered = self.workers.clone().set(mutating(caller, request)).await;
+        answer(answered).and_then(read)
+    }
+
+    async fn queues(&self, caller: &Caller) -> Result<Vec<QueueInfo>, ControlError> {
+        let (mut queues, mut after) = (Vec::new(), None);
+        for _ in 0..MAX_QUEUE_PAGES {
+            let request = v1::ListQueuesRequest { after };
+            let answered = self.queues.clone().list(reading(caller, request)).await;
+            let page: QueuePage = answer(answered).and_then(read)?;
+            queues.extend(page.queues);
+            after = page.next;
+            if after.is_none() {
+                return Ok(queues);
+            }
+        }
+        Err(ControlError::Internal {
+            problem: format!("it has more queues than fit into {MAX_QUEUE_PAGES} answers"),
+        })
+    }
+
+    async fn set_queue(
+        &self,
+        caller: &Caller,
+        queue: &str,
+        change: QueueChange,
+    ) -> Result<QueueInfo, ControlError> {
+        let request = mutating(caller, wire::set_queue_request(queue, change));
+        let answered = self.queues.clone().set(request).await;
         answer(answered).and_then(read)
     }
 

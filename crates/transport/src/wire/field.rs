@@ -48,6 +48,16 @@ where
     Ok(checked)
 }
 
+/// A text with a grammar.
+pub(super) fn text<C>(field: &str, text: &str) -> Result<C, InvalidMessage>
+where
+    C: FromStr,
+    C::Err: Display,
+{
+    text.parse()
+        .map_err(|error| InvalidMessage::new(field, error))
+}
+
 /// A list of texts with a grammar, at most `max` of them.
 pub(super) fn texts<C>(field: &str, values: &[String], max: usize) -> Result<Vec<C>, InvalidMessage>
 where
@@ -55,10 +65,7 @@ where
     C::Err: Display,
 {
     at_most(field, values.len(), max)?;
-    let parse = |(at, text): (usize, &String)| {
-        text.parse()
-            .map_err(|error| InvalidMessage::new(format!("{field}[{at}]"), error))
-    };
+    let parse = |(at, it): (usize, &String)| text(&format!("{field}[{at}]"), it);
     values.iter().enumerate().map(parse).collect()
 }
 

@@ -7,12 +7,12 @@ use jobyard_core::{
     WorkerCommand,
 };
 
-use super::InvalidMessage;
 use super::field::{
     choice, entries, id_bytes, list, map, micros, millis, moment, required, same_names, texts,
     to_texts, worker_id,
 };
 use super::session::tag_set;
+use super::{InvalidMessage, resources};
 use crate::generated::v1;
 
 same_names!(
@@ -33,12 +33,15 @@ impl From<Worker> for v1::Worker {
             facts: Some(worker.facts.into()),
             address: worker.address,
             tags: to_texts(worker.tags.iter()),
-            slots: worker.slots,
-            slots_used: worker.slots_used,
+            slots: worker.capacity.slots,
+            slots_used: worker.used.slots,
             attempts: worker.attempts.into_iter().map(Into::into).collect(),
             env: entries(worker.env),
             enrolled_at_us: worker.enrolled_at.as_micros(),
             last_contact_us: micros(worker.last_contact),
+            exclusive: to_texts(worker.exclusive.iter()),
+            capacity: resources::amounts(worker.capacity),
+            used: resources::amounts(worker.used),
         }
     }
 }
@@ -57,8 +60,9 @@ impl TryFrom<v1::Worker> for Worker {
         worker.facts = required("facts", wire.facts)?;
         worker.address = wire.address;
         worker.tags = tag_set("tags", &wire.tags)?;
-        worker.slots = wire.slots;
-        worker.slots_used = wire.slots_used;
+        worker.exclusive = tag_set("exclusive", &wire.exclusive)?;
+        worker.capacity = resources::shown("capacity", wire.slots, wire.capacity)?;
+        worker.used = resources::shown("used", wire.slots_used, wire.used)?;
         worker.attempts = list("attempts", wire.attempts, MAX_INVENTORY)?;
         worker.env = map("env", wire.env)?;
         worker.last_contact = moment(wire.last_contact_us);

@@ -4,7 +4,7 @@ use jobyard_core::*;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::InvalidMessage;
+use super::{InvalidMessage, QueuePage};
 use crate::generated::v1;
 
 /// Decodes and checks; neither may panic.
@@ -33,6 +33,8 @@ fn try_all(bytes: &[u8]) {
     try_read::<v1::LogsResponse, Vec<LogItem>>(bytes);
     try_read::<v1::Explanation, Explanation>(bytes);
     try_read::<v1::Worker, Worker>(bytes);
+    try_read::<v1::SetQueueRequest, (String, QueueChange)>(bytes);
+    try_read::<v1::ListQueuesResponse, QueuePage>(bytes);
     try_read::<v1::CreateTokenRequest, NewToken>(bytes);
     try_read::<v1::CreateTokenResponse, CreatedToken>(bytes);
     try_read::<v1::StatusResponse, MasterStatus>(bytes);
@@ -173,7 +175,8 @@ fn specs_are_checked_anew() {
     };
     assert!(changed(|spec| spec.slots = 0).contains("slots"));
     assert!(changed(|spec| spec.grace_ms = u64::MAX).contains("grace"));
-    assert!(changed(|spec| spec.requirements = vec!["!x".to_owned()]).contains("requirements[0]"));
+    let term = |spec: &mut v1::JobSpec| spec.requirements = vec!["!x=y".to_owned()];
+    assert!(changed(term).contains("requirements[0]"));
     let twice = |spec: &mut v1::JobSpec| {
         let entry = v1::Entry {
             key: "k".to_owned(),
@@ -182,6 +185,190 @@ fn specs_are_checked_anew() {
         spec.labels = vec![entry.clone(), entry];
     };
     assert!(changed(twice).contains("labels"));
+}
+
+fn preference(tag: &str, weight: u32) -> v1::Preference {
+    v1::Preference {
+        tag: tag.to_owned(),
+        weight,
+    }
+}
+
+fn named(counts: &[(&str, u64)]) -> v1::Amounts {
+    let count = |(key, value): &(&str, u64)| v1::Count {
+        key: (*key).to_owned(),
+        value: *value,
+    };
+    v1::Amounts {
+        counts: counts.iter().map(count).collect(),
+        ..v1::Amounts::default()
+    }
+}
+
+/// Amounts that are refused, and where.
+fn bad_amounts() -> Vec<(v1::Amounts, &'static str)> {
+    let names: Vec<_> = (0..=MAX_NAMED_RESOURCES)
+        .map(|at| format!("r{at}"))
+        .collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let amounts = |cpu_millis, memory_bytes| v1::Amounts {
+        cpu_millis,
+        memory_bytes,
+        counts: Vec::new(),
+    };
+    vec![
+        (named(&[("cpu", 1)]), ""),
+        (named(&[("slots", 1)]), ""),
+        (named(&[("GPU", 1)]), ""),
+        (named(&[("", 1)]), ""),
+        (named(&[("a b", 1)]), ""),
+        (named(&[("\u{1b}[2J", 1)]), ""),
+        (named(&[("gpu", MAX_AMOUNT + 1)]), ""),
+        (named(&[("gpu", 1), ("gpu", 1)]), ".counts"),
+        (named(&many), ".counts"),
+        (amounts(u64::MAX, 0), ""),
+        (amounts(0, MAX_AMOUNT + 1), ""),
+    ]
+}
+
+#[test]
+fn what_a_spec_asks_of_the_order_is_checked() {
+    let valid = JobSpec::default().validate().unwrap();
+    let refuse = |field: &str, change: &dyn Fn(&mut v1::JobSpec)| {
+        let mut wire = v1::JobSpec::from(&valid);
+        change(&mut wire);
+        let error = ValidSpec::try_from(wire).expect_err(field).to_string();
+        assert!(
+            error.trim_start_matches(": ").starts_with(field),
+            "{field}: {error}"
+        );
+    };
+    for priority in [MAX_PRIORITY + 1, -MAX_PRIORITY - 1, i32::MIN, i32::MAX] {
+        refuse("priority", &|spec| spec.priority = priority);
+    }
+    let long = "x".repeat(MAX_JOB_NAME_BYTES + 1);
+    for (key, limit) in [
+        ("", 1),
+        ("..", 1),
+        ("a\nb", 1),
+        (long.as_str(), 1),
+        ("deploy", 0),
+        ("deploy", MAX_GROUP_LIMIT + 1),
+    ] {
+        let key = key.to_owned();
+        let group = v1::Group { key, limit };
+        refuse("group", &|spec| spec.group = Some(group.clone()));
+    }
+    refuse("prefer", &|spec| {
+        spec.prefer = vec![preference("ssd", 1); MAX_PREFERENCES + 1];
+    });
+    refuse("prefer[1].tag", &|spec| {
+        spec.prefer = vec![preference("ssd", 1), preference("mem>lots", 1)];
+    });
+    for weight in [0, MAX_PREFERENCE_WEIGHT + 1] {
+        refuse("prefer (weight)", &|spec| {
+            spec.prefer = vec![preference("ssd", weight)];
+        });
+    }
+    for (amounts, within) in bad_amounts() {
+        refuse(&format!("resources{within}"), &|spec| {
+            spec.resources = Some(amounts.clone());
+        });
+    }
+    for millis in [0, u64::MAX] {
+        refuse("queue_timeout", &|spec| {
+            spec.queue_timeout_ms = Some(millis);
+        });
+    }
+}
+
+#[test]
+fn what_a_worker_offers_is_checked() {
+    let boot = |number| BootId::from_uuid(uuid::Uuid::from_u128(number));
+    let facts = WorkerFacts::default();
+    let hello = v1::Hello::from(Hello::new(boot(1), boot(2), facts, TagSet::new(), 1));
+    for (amounts, within) in bad_amounts() {
+        let mut wire = hello.clone();
+        wire.capacity = Some(amounts);
+        refused::<_, Hello>(wire, &format!("capacity{within}"));
+    }
+    let mut wire = hello.clone();
+    wire.slots = MAX_WORKER_SLOTS + 1;
+    refused::<_, Hello>(wire, "slots");
+    let mut wire = hello.clone();
+    wire.exclusive = vec!["gpu".to_owned(), "a b".to_owned()];
+    refused::<_, Hello>(wire, "exclusive[1]");
+    let mut wire = hello;
+    wire.exclusive = vec!["gpu".to_owned(); MAX_TAGS + 1];
+    refused::<_, Hello>(wire, "exclusive");
+}
+
+#[test]
+fn settings_of_queues_outside_their_limits_are_refused() {
+    let refuse = |field: &str, change: fn(&mut v1::SetQueueRequest)| {
+        let mut wire = super::set_queue_request("ci", QueueChange::default());
+        change(&mut wire);
+        refused::<_, (String, QueueChange)>(wire, field);
+    };
+    refuse("queue", |wire| wire.queue.clear());
+    refuse("queue", |wire| wire.queue = "../x".to_owned());
+    refuse("class", |wire| wire.class = Some(MAX_QUEUE_CLASS + 1));
+    refuse("class", |wire| wire.class = Some(i32::MIN));
+    refuse("weight", |wire| wire.weight = Some(0));
+    refuse("weight", |wire| wire.weight = Some(MAX_QUEUE_WEIGHT + 1));
+    let queue = v1::Queue {
+        name: "ci".to_owned(),
+        weight: 1,
+        ..v1::Queue::default()
+    };
+    let page = |queues, next: Option<&str>| v1::ListQueuesResponse {
+        queues,
+        next: next.map(str::to_owned),
+    };
+    refused::<_, QueuePage>(page(vec![queue.clone(); MAX_QUEUES + 1], None), "queues");
+    refused::<_, QueuePage>(page(vec![queue.clone()], Some("cd")), "next");
+    refused::<_, QueuePage>(page(Vec::new(), Some("")), "next");
+    refused::<_, QueuePage>(page(vec![v1::Queue::default()], None), "queues[0].weight");
+}
+
+#[test]
+fn reasons_outside_their_limits_are_refused() {
+    use v1::wait_reason::Kind;
+
+    let refuse = |kind, field: &str| {
+        refused::<_, WaitReason>(v1::WaitReason { kind: Some(kind) }, field);
+    };
+    let nearest = |all_lacks| {
+        Kind::Nearest(v1::NearestWorker {
+            worker: super::id_bytes(uuid::Uuid::nil()),
+            all_lacks,
+            ..v1::NearestWorker::default()
+        })
+    };
+    let nothing = v1::Lack { kind: None };
+    refuse(nearest(vec![nothing.clone()]), "nearest.all_lacks[0].kind");
+    refuse(nearest(vec![nothing; 4096]), "nearest.all_lacks");
+    let excluded = v1::Excluded {
+        tag: "a|b".to_owned(),
+        workers: 1,
+    };
+    refuse(Kind::Excluded(excluded), "excluded.tag");
+    let full = v1::Full {
+        name: "\u{1b}[2J".to_owned(),
+        ..v1::Full::default()
+    };
+    refuse(Kind::QueueFull(full.clone()), "queue_full.name");
+    refuse(Kind::GroupFull(full), "group_full.name");
+    let reserved = v1::ReservedWorker::default();
+    refuse(Kind::Reserved(reserved), "reserved.worker");
+    let worker = v1::NeededWorker {
+        resources: vec![v1::Count::default(); 64],
+        ..v1::NeededWorker::default()
+    };
+    let help = v1::Help {
+        kind: Some(v1::help::Kind::Worker(worker)),
+    };
+    refused::<_, Help>(help, "worker.resources");
 }
 
 #[test]

@@ -14,15 +14,20 @@ mod fleet;
 mod frames;
 #[cfg(test)]
 mod golden;
+mod help;
 #[cfg(test)]
 mod hostile;
 mod invalid;
 mod job;
+mod lack;
 mod outcome;
+mod queue;
+mod resources;
 mod secret;
 mod session;
 mod spec;
 mod upload;
+mod wait_reason;
 
 pub(crate) use error::{control_error, refusal};
 pub(crate) use field::{id, id_bytes, required};
@@ -30,3 +35,4 @@ pub(crate) use fleet::worker_command;
 pub(crate) use frames::{master_frames, upload_frames, worker_frames};
 pub(crate) use invalid::InvalidMessage;
 pub(crate) use job::stop_request;
+pub(crate) use queue::{QueuePage, after_queue, set_queue_request};

@@ -104,7 +104,8 @@ same_names!(
         WorkerRemoved,
         NoResources,
         WorkerFault,
-        Forced
+        Forced,
+        NoWorker
     ],
     Unspecified
 );

@@ -8,11 +8,11 @@ use jobyard_core::{
     ValidSpec, Verdict, Welcome, WorkerMessage,
 };
 
-use super::InvalidMessage;
 use super::field::{
     at_most, choice, duration, entries, id, id_bytes, kind, list, map, micros, millis, moment,
     required, same_names, short_text, texts, to_texts, worker_id,
 };
+use super::{InvalidMessage, resources};
 use crate::generated::v1;
 
 /// How many optional abilities one side may name.
@@ -26,10 +26,12 @@ impl From<Hello> for v1::Hello {
             agent: id_bytes(hello.agent.as_uuid()),
             facts: Some(hello.facts.into()),
             tags: to_texts(hello.tags.iter()),
-            slots: hello.slots,
+            slots: hello.capacity.slots,
             accepting: hello.accepting,
             inventory: hello.inventory.into_iter().map(Into::into).collect(),
             max_epoch: hello.max_epoch.0,
+            exclusive: to_texts(hello.exclusive.iter()),
+            capacity: resources::amounts(hello.capacity),
         }
     }
 }
@@ -47,8 +49,9 @@ impl TryFrom<v1::Hello> for Hello {
             id("agent", &wire.agent, BootId::from_uuid)?,
             required("facts", wire.facts)?,
             tag_set("tags", &wire.tags)?,
-            wire.slots,
+            resources::checked("capacity", wire.slots, wire.capacity)?,
         );
+        hello.exclusive = tag_set("exclusive", &wire.exclusive)?;
         hello.protocol = required("protocol", wire.protocol)?;
         hello.accepting = wire.accepting;
         hello.inventory = list("inventory", wire.inventory, MAX_INVENTORY)?;

@@ -1,9 +1,9 @@
 //! What a job asks for.
 
-use jobyard_core::{ExecutorSpec, JobSpec, ValidSpec};
+use jobyard_core::{ExecutorSpec, Group, JobSpec, MAX_PREFERENCES, Preference, ValidSpec};
 
-use super::InvalidMessage;
-use super::field::{duration, entries, map, millis, texts, to_texts};
+use super::field::{duration, entries, list, map, millis, optional, text, texts, to_texts};
+use super::{InvalidMessage, resources};
 use crate::generated::v1;
 
 impl From<&ValidSpec> for v1::JobSpec {
@@ -15,7 +15,7 @@ impl From<&ValidSpec> for v1::JobSpec {
             requirements: to_texts(&spec.requirements),
             worker: spec.worker.clone(),
             queue: spec.queue.clone(),
-            slots: spec.slots,
+            slots: spec.resources.slots,
             timeout_ms: spec.timeout.map(millis),
             grace_ms: millis(spec.grace),
             infra_retries: spec.infra_retries,
@@ -23,6 +23,11 @@ impl From<&ValidSpec> for v1::JobSpec {
             labels: entries(spec.labels.clone()),
             log_limit: spec.log_limit,
             merge: spec.merge,
+            prefer: spec.prefer.iter().map(Into::into).collect(),
+            priority: spec.priority,
+            group: spec.group.clone().map(Into::into),
+            resources: resources::amounts(spec.resources.clone()),
+            queue_timeout_ms: spec.queue_timeout.map(millis),
         }
     }
 }
@@ -36,8 +41,15 @@ impl TryFrom<v1::JobSpec> for ValidSpec {
         // The number of requirements is checked with the rest; the message's size bounds it here.
         spec.requirements = texts("requirements", &wire.requirements, usize::MAX)?;
         spec.worker = wire.worker;
+        spec.prefer = list("prefer", wire.prefer, MAX_PREFERENCES)?;
         spec.queue = wire.queue;
-        spec.slots = wire.slots;
+        spec.priority = wire.priority;
+        spec.group = optional("group", wire.group)?;
+        spec.resources = resources::checked("resources", wire.slots, wire.resources)?;
+        spec.queue_timeout = wire
+            .queue_timeout_ms
+            .map(|millis| duration("queue_timeout", millis))
+            .transpose()?;
         spec.timeout = wire
             .timeout_ms
             .map(|millis| duration("timeout", millis))
@@ -50,5 +62,41 @@ impl TryFrom<v1::JobSpec> for ValidSpec {
         spec.merge = wire.merge;
         spec.validate()
             .map_err(|error| InvalidMessage::new("", error))
+    }
+}
+
+impl From<&Preference> for v1::Preference {
+    fn from(preference: &Preference) -> Self {
+        Self {
+            tag: preference.tag.to_string(),
+            weight: preference.weight,
+        }
+    }
+}
+
+impl TryFrom<v1::Preference> for Preference {
+    type Error = InvalidMessage;
+
+    /// The weight is checked with the rest of the spec.
+    fn try_from(wire: v1::Preference) -> Result<Self, InvalidMessage> {
+        Ok(Self::new(text("tag", &wire.tag)?, wire.weight))
+    }
+}
+
+impl From<Group> for v1::Group {
+    fn from(group: Group) -> Self {
+        Self {
+            key: group.key,
+            limit: group.limit,
+        }
+    }
+}
+
+impl TryFrom<v1::Group> for Group {
+    type Error = InvalidMessage;
+
+    /// Key and limit are checked with the rest of the spec.
+    fn try_from(wire: v1::Group) -> Result<Self, InvalidMessage> {
+        Ok(Self::new(wire.key, wire.limit))
     }
 }

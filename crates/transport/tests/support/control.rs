@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use futures_util::stream;
 use jobyard_core::{
     Admin, Attempt, AttemptId, AttemptNumber, AuditEntry, AuditPage, AuditQuery, Caller,
-    ControlError, CreatedToken, Epoch, ExecutorSpec, Exit, Explanation, Fleet, InfraReason, Job,
-    JobId, JobPage, JobQuery, JobSpec, JobState, Jobs, LogChunk, LogItem, LogQuery, LogState,
-    LogStatus, LogStream, LogUsage, MasterStatus, NewJob, NewToken, Outcome, OutputStream, Residue,
+    ControlError, CreatedToken, Epoch, ExecutorSpec, Exit, Explanation, Fleet, Group, Help,
+    InfraReason, Job, JobId, JobPage, JobQuery, JobSpec, JobState, Jobs, Lack, LogChunk, LogItem,
+    LogQuery, LogState, LogStatus, LogStream, LogUsage, MasterStatus, NewJob, NewToken, Outcome,
+    OutputStream, Preference, QueueChange, QueueInfo, QueueSettings, Residue, Resources,
     SecretText, StopOptions, Submitted, TagSet, Timestamp, TokenInfo, ValidSpec, WaitReason,
     WaitVerdict, Worker, WorkerCommand, WorkerFacts, WorkerId,
 };
@@ -21,6 +22,8 @@ pub struct FakeControl {
     pub calls: Mutex<Vec<(Caller, String)>>,
     /// What every call fails with.
     pub error: Mutex<Option<ControlError>>,
+    /// All queues; by default one.
+    pub queues: Mutex<Option<Vec<QueueInfo>>>,
 }
 
 impl FakeControl {
@@ -104,6 +107,22 @@ impl Fleet for FakeControl {
         Ok(worker())
     }
 
+    async fn queues(&self, caller: &Caller) -> Result<Vec<QueueInfo>, ControlError> {
+        self.note(caller, "queues".to_owned())?;
+        let queues = self.queues.lock().unwrap().clone();
+        Ok(queues.unwrap_or_else(|| vec![queue()]))
+    }
+
+    async fn set_queue(
+        &self,
+        caller: &Caller,
+        name: &str,
+        change: QueueChange,
+    ) -> Result<QueueInfo, ControlError> {
+        self.note(caller, format!("set_queue {name} {change:?}"))?;
+        Ok(queue())
+    }
+
     async fn create_token(
         &self,
         caller: &Caller,
@@ -150,7 +169,12 @@ pub fn spec() -> ValidSpec {
     spec.requirements = vec!["os=linux|darwin".parse().unwrap(), "gpu".parse().unwrap()];
     spec.worker = Some("builder-1".to_owned());
     spec.queue = "ci".into();
-    spec.slots = 2;
+    spec.prefer = vec![Preference::new("disk=ssd".parse().unwrap(), 3)];
+    spec.priority = -4;
+    spec.group = Some(Group::new("deploy/prod", 2));
+    spec.resources = Resources::of_slots(2).with("license", 1);
+    spec.resources.memory_bytes = 1 << 33;
+    spec.queue_timeout = Some(Duration::from_secs(9));
     spec.timeout = Some(Duration::from_millis(1_500));
     spec.grace = Duration::ZERO;
     spec.infra_retries = 0;
@@ -231,9 +255,16 @@ pub fn explanation() -> Explanation {
     let nearest = WaitReason::Nearest {
         worker: WorkerId::from_uuid(Uuid::from_u128(5)),
         name: "builder-1".to_owned(),
-        lacks: vec!["gpu".parse().unwrap()],
+        lacks: vec![Lack::Requirement {
+            requirement: "gpu".parse().unwrap(),
+        }],
     };
-    Explanation::waiting(WaitVerdict::Never, vec![unmet, nearest])
+    let help = Help::Worker {
+        requirements: vec!["gpu".parse().unwrap()],
+        resources: vec![("cpu".to_owned(), 500)],
+        name: None,
+    };
+    Explanation::waiting(WaitVerdict::Never, vec![unmet, nearest]).with_help(vec![help])
 }
 
 pub fn worker() -> Worker {
@@ -244,12 +275,26 @@ pub fn worker() -> Worker {
     worker.facts.memory_bytes = 1 << 40;
     worker.address = "10.0.0.1:1".into();
     worker.tags = TagSet::try_from(vec!["os=linux".parse().unwrap()]).unwrap();
-    worker.slots = 8;
-    worker.slots_used = 1;
+    worker.exclusive = worker.tags.clone();
+    worker.capacity = Resources::of_slots(8).with("gpu", 2);
+    worker.used = Resources::of_slots(1);
+    worker.used.cpu_millis = 1_500;
     worker.attempts = vec![attempt_id()];
     worker.env.insert("K".to_owned(), "v".to_owned());
     worker.last_contact = Some(Timestamp::from_micros(2));
     worker
+}
+
+pub fn queue() -> QueueInfo {
+    let mut settings = QueueSettings::default();
+    settings.class = -1;
+    settings.weight = 5;
+    settings.max_running = Some(3);
+    let mut queue = QueueInfo::new("ci".to_owned(), settings);
+    queue.queued = 2;
+    queue.running = 1;
+    queue.ahead_ms = 70;
+    queue
 }
 
 pub fn token_info() -> TokenInfo {

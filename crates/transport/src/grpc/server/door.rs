@@ -22,6 +22,7 @@ use super::connection::Peer;
 use super::enrolment::EnrolmentService;
 use super::jobs::JobsService;
 use super::policy::Policy;
+use super::queues::QueuesService;
 use super::serve::{ServeError, Services};
 use super::session::SessionService;
 use super::workers::WorkersService;
@@ -29,6 +30,7 @@ use crate::generated::DESCRIPTORS;
 use crate::generated::v1::admin_server::AdminServer;
 use crate::generated::v1::enrollment_server::EnrollmentServer;
 use crate::generated::v1::jobs_server::JobsServer;
+use crate::generated::v1::queues_server::QueuesServer;
 use crate::generated::v1::worker_session_server::WorkerSessionServer;
 use crate::generated::v1::workers_server::WorkersServer;
 use crate::grpc::{REQUEST_ID, status};
@@ -48,6 +50,7 @@ struct MainServices {
     session: WorkerSessionServer<SessionService>,
     jobs: JobsServer<JobsService>,
     workers: WorkersServer<WorkersService>,
+    queues: QueuesServer<QueuesService>,
     admin: AdminServer<AdminService>,
     health: HealthServer<HealthService>,
     reflect: Reflect,
@@ -69,6 +72,9 @@ impl MainDoor {
                     .max_decoding_message_size(MAX_MESSAGE_BYTES)
                     .max_encoding_message_size(MAX_ANSWER_BYTES),
                 workers: WorkersServer::new(WorkersService::new(Arc::clone(control)))
+                    .max_decoding_message_size(MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(MAX_ANSWER_BYTES),
+                queues: QueuesServer::new(QueuesService::new(Arc::clone(control)))
                     .max_decoding_message_size(MAX_MESSAGE_BYTES)
                     .max_encoding_message_size(MAX_ANSWER_BYTES),
                 admin: AdminServer::new(AdminService::new(Arc::clone(control)))
@@ -99,6 +105,7 @@ impl MainDoor {
             <WorkerSessionServer<SessionService>>::NAME => services.session.clone().call(request),
             <JobsServer<JobsService>>::NAME => services.jobs.clone().call(request),
             <WorkersServer<WorkersService>>::NAME => services.workers.clone().call(request),
+            <QueuesServer<QueuesService>>::NAME => services.queues.clone().call(request),
             <AdminServer<AdminService>>::NAME => services.admin.clone().call(request),
             <HealthServer<HealthService>>::NAME => services.health.clone().call(request),
             REFLECTION => (services.reflect)(request),
@@ -189,6 +196,7 @@ async fn health() -> HealthServer<HealthService> {
     reporter
         .set_serving::<WorkersServer<WorkersService>>()
         .await;
+    reporter.set_serving::<QueuesServer<QueuesService>>().await;
     reporter.set_serving::<AdminServer<AdminService>>().await;
     HealthServer::new(HealthService::from_health_reporter(reporter))
 }

@@ -9,6 +9,7 @@ mod enrolment;
 mod failures;
 mod jobs;
 mod policy;
+mod queues;
 mod serve;
 mod session;
 mod tls;

@@ -44,6 +44,8 @@ const TABLE: &[(&str, Policy)] = &[
     ("/jobyard.v1.Workers/CreateToken", Policy::Client),
     ("/jobyard.v1.Workers/ListTokens", Policy::Client),
     ("/jobyard.v1.Workers/RevokeToken", Policy::Client),
+    ("/jobyard.v1.Queues/List", Policy::Client),
+    ("/jobyard.v1.Queues/Set", Policy::Client),
     ("/jobyard.v1.Admin/Status", Policy::Client),
     ("/jobyard.v1.Admin/Audit", Policy::Client),
     ("/grpc.health.v1.Health/Check", Policy::Member),

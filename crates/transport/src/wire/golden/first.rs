@@ -1,100 +1,15 @@
-//! The frames of the first release, kept byte by byte.
-//!
-//! Each file in `tests/golden` holds one encoded message, and beside it its text. A later version has to read them as
-//! the same values, and to write the same bytes as long as nothing was added. After an addition to the protocol the
-//! files are written anew with `JOBYARD_WRITE_GOLDEN=1 cargo test -p jobyard-transport golden`; only new files and new
-//! fields may show up in the difference.
+//! The frames of the first release.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use jobyard_core::*;
-use prost::Message;
-use uuid::Uuid;
 
-use super::{InvalidMessage, control_error, id_bytes, refusal};
+use super::samples::{at, attempt, facts, protocol, residue, tags, uuid};
+use super::{golden, recorded};
 use crate::generated::v1;
-
-const WRITE: &str = "JOBYARD_WRITE_GOLDEN";
-
-fn path(name: &str, ending: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(format!("{name}.{ending}"))
-}
-
-/// Compares the encoded message with its file, and returns what the file decodes to.
-fn recorded<W: Message + Default + Debug>(name: &str, wire: &W) -> W {
-    let (binary, text) = (path(name, "bin"), path(name, "txt"));
-    let readable = format!("{wire:#?}\n");
-    if std::env::var_os(WRITE).is_some() {
-        fs::create_dir_all(binary.parent().unwrap()).unwrap();
-        fs::write(&binary, wire.encode_to_vec()).unwrap();
-        fs::write(&text, &readable).unwrap();
-    }
-    let bytes = fs::read(&binary).unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-    assert_eq!(wire.encode_to_vec(), bytes, "{name} is encoded as it was");
-    assert_eq!(
-        fs::read_to_string(&text).unwrap(),
-        readable,
-        "the text of {name}"
-    );
-    W::decode(&bytes[..]).unwrap()
-}
-
-/// The value goes out as the file says and comes back as it was.
-fn golden<W, C>(name: &str, value: &C)
-where
-    W: Message + Default + Debug + From<C>,
-    C: TryFrom<W, Error = InvalidMessage> + Clone + PartialEq + Debug,
-{
-    let wire = recorded(name, &W::from(value.clone()));
-    assert_eq!(
-        C::try_from(wire).as_ref(),
-        Ok(value),
-        "{name} is read as it was"
-    );
-}
-
-fn uuid(number: u128) -> Uuid {
-    Uuid::from_u128(0x0190_a0b0_0000_7000_8000_0000_0000_0000 | number)
-}
-
-fn at(micros: i64) -> Timestamp {
-    Timestamp::from_micros(1_700_000_000_000_000 + micros)
-}
-
-fn attempt(number: u32) -> AttemptId {
-    let number = AttemptNumber::new(number).unwrap();
-    AttemptId::new(JobId::from_uuid(uuid(0x10)), number)
-}
-
-fn facts() -> WorkerFacts {
-    let mut facts = WorkerFacts::default();
-    facts.host = "builder-1.example.org".to_owned();
-    facts.os = "linux".to_owned();
-    facts.arch = "x86_64".to_owned();
-    facts.version = "0.1.0".to_owned();
-    facts.cores = 16;
-    facts.memory_bytes = 64 << 30;
-    facts
-}
-
-fn tags() -> TagSet {
-    let tags = ["os=linux", "has=git", "has=cargo", "rust"];
-    TagSet::try_from(tags.map(|tag| tag.parse().unwrap()).to_vec()).unwrap()
-}
-
-fn protocol() -> Protocol {
-    Protocol {
-        version: 1,
-        features: ["detach".to_owned(), "zstd".to_owned()].into(),
-    }
-}
+use crate::wire::{control_error, id_bytes, master_frames, refusal, stop_request, worker_frames};
 
 fn spec() -> ValidSpec {
     let mut spec = JobSpec::new(ExecutorSpec::new(
@@ -105,7 +20,7 @@ fn spec() -> ValidSpec {
     spec.requirements = vec!["os=linux|darwin".parse().unwrap(), "rust".parse().unwrap()];
     spec.worker = Some("builder-1".to_owned());
     spec.queue = "ci".to_owned();
-    spec.slots = 2;
+    spec.resources.slots = 2;
     spec.timeout = Some(Duration::from_mins(10));
     spec.grace = Duration::from_millis(2_500);
     spec.infra_retries = 5;
@@ -114,14 +29,6 @@ fn spec() -> ValidSpec {
     spec.log_limit = 64 << 20;
     spec.merge = true;
     spec.validate().unwrap()
-}
-
-fn residue() -> Residue {
-    let mut residue = Residue::default();
-    residue.killed = 3;
-    residue.output_held_open = true;
-    residue.unconfirmed = true;
-    residue
 }
 
 fn report(number: u32, outcome: Outcome) -> AttemptReport {
@@ -225,7 +132,7 @@ fn messages_of_a_worker() {
         attempt: attempt(9),
         reason,
     }));
-    let frames = super::worker_frames(messages.clone());
+    let frames = worker_frames(messages.clone());
     assert_eq!(frames.len(), 1);
     let frame = recorded("worker_frame_messages", &frames[0]);
     assert_eq!(Vec::<WorkerMessage>::try_from(frame), Ok(messages));
@@ -273,7 +180,7 @@ fn messages_of_a_master() {
         ClosingReason::ProtocolError,
     ];
     messages.extend(reasons.map(MasterMessage::Closing));
-    let frames = super::master_frames(messages.clone());
+    let frames = master_frames(messages.clone());
     assert_eq!(frames.len(), 1);
     let frame = recorded("master_frame", &frames[0]);
     assert_eq!(Vec::<MasterMessage>::try_from(frame), Ok(messages));
@@ -382,7 +289,7 @@ fn jobs() {
     golden::<v1::ListJobsRequest, _>("list_jobs_request", &query);
     golden::<v1::ListJobsResponse, _>("list_jobs_response", &JobPage::new(vec![job()], Some(6)));
     let options = StopOptions::new(Some(Duration::from_secs(3)), true);
-    let stop = recorded("stop_job_request", &super::stop_request(id, options));
+    let stop = recorded("stop_job_request", &stop_request(id, options));
     assert_eq!(StopOptions::try_from(stop), Ok(options));
 }
 
@@ -431,14 +338,15 @@ fn explanations() {
         WaitReason::NamedWorkerUnknown {
             worker: "builder-9".to_owned(),
         },
-        WaitReason::TooManySlots {
+        WaitReason::TooMuch {
+            resource: "slots".to_owned(),
             asked: 64,
             largest: 16,
         },
         WaitReason::Nearest {
             worker: WorkerId::from_uuid(uuid(5)),
             name: "builder-1".to_owned(),
-            lacks: vec![requirement],
+            lacks: vec![Lack::Requirement { requirement }],
         },
         WaitReason::Silent { workers: 1 },
         WaitReason::Suspended { workers: 2 },
@@ -459,8 +367,8 @@ fn workers_and_tokens() {
     worker.facts = facts();
     worker.address = "192.0.2.1:50000".to_owned();
     worker.tags = tags();
-    worker.slots = 16;
-    worker.slots_used = 3;
+    worker.capacity.slots = 16;
+    worker.used.slots = 3;
     worker.attempts = vec![attempt(1), attempt(2)];
     worker.env = BTreeMap::from([("CACHE".to_owned(), "/var/cache".to_owned())]);
     worker.last_contact = Some(at(3));
