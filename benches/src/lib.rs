@@ -9,6 +9,8 @@
 //! | [`supervised`] | the process executor and its supervisor alone: what the worker adds to starting a process |
 //! | [`cluster`] | the real `jobyard-master` and `jobyard-worker`, as processes of their own, and a client |
 //! | [`figures`] | medians, percentiles and rates |
+//! | [`scheduling`] | loads for the scheduler alone, a scan-all matcher and an ordered set beside it |
+//! | [`revision`] | of what, and by which compiler, the programs were made |
 //! | [`machine`] | what the figures were measured on |
 //!
 //! # Theory of operation
@@ -21,6 +23,10 @@
 //! mutual TLS, a process started the way the process executor does it, its two pipes read to the end, its exit sent
 //! back. It queues nothing, stores nothing and supervises nothing.
 //!
+//! The yardstick of the scheduler is one key that leaves an ordered set of a million, and one that comes in: less than
+//! that, no scheduler with an order among a million jobs can do for one job that ends and one that comes. Beside it stands
+//! what is usually done instead: to look at every worker and every job.
+//!
 //! # Example
 //!
 //! ```
@@ -30,7 +36,9 @@
 //! assert_eq!(median(&rates), Some(3_000.0));
 //! ```
 //!
-//! Run it with `cargo bench -p jobyard-benches --bench end_to_end`; `-- --help` shows its options.
+//! Run them with `cargo bench -p jobyard-benches --bench end_to_end` and `--bench scheduler`; `-- --help` shows their
+//! options. `--bench scheduler_instructions --features instructions` counts instructions instead of time: the gate
+//! against getting slower, since the count hardly differs from run to run.
 
 #![forbid(unsafe_code)]
 
@@ -40,6 +48,8 @@ pub mod figures;
 pub mod machine;
 mod program;
 pub mod raw;
+pub mod revision;
+pub mod scheduling;
 pub mod supervised;
 
 pub use program::PROGRAM;

@@ -1,0 +1,20 @@
+//! Loads for the scheduler alone, and what it is compared with.
+
+mod kind;
+mod limits;
+mod matcher;
+mod room;
+mod scan_all;
+mod shape;
+mod tags;
+mod workload;
+mod yard;
+mod yardstick;
+
+pub use kind::Kind;
+pub use matcher::Matcher;
+pub use scan_all::ScanAll;
+pub use shape::{Groups, Shape, Target};
+pub use workload::{Workload, worker_id};
+pub use yard::{Placed, Yard};
+pub use yardstick::Yardstick;
