@@ -85,7 +85,7 @@ mod tests {
             ("cpu = true", "as in 4 or 1.5"),
             ("cpu = nan", "such as 4 or 1.5"),
             ("memory = \"8\"", "as in 8GiB"),
-            ("memory = 8", "string"),
+            ("memory = 8", "8GiB"),
             ("resource = { gpu = -1 }", "-1"),
             ("resource = { GPU = 1 }", "lower case"),
             ("[resource]\ngpu = 1\ngpu = 2", "duplicate"),

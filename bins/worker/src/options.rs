@@ -68,7 +68,7 @@ pub(crate) struct Options {
     #[arg(long, env = "JOBYARD_TAG", value_delimiter = ',')]
     pub(crate) tag: Vec<String>,
 
-    /// A tag that it offers only to jobs that ask for it: it takes no others. Shown as +TAG; may be repeated
+    /// A tag that a job has to ask for to run here: no other job is taken. Shown as +TAG; may be repeated
     #[arg(
         long,
         env = "JOBYARD_EXCLUSIVE_TAG",

@@ -1,13 +1,13 @@
 //! Amounts of data as people write them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use jobyard_core::Quantity;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A number of bytes, written with a unit: `8GiB`, `1.5tb`, `512mib`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     pub(crate) bytes: u64,
 }
@@ -16,26 +16,38 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |problem: &str| {
-            format!("`{text}` is no size: {problem}; write a number and a unit, as in 8GiB")
-        };
-        let size: Quantity = text
-            .parse()
-            .map_err(|problem: jobyard_core::InvalidQuantity| wrong(&problem.to_string()))?;
-        // Hardly anybody who writes `8` means eight bytes.
-        if size.whole() > 0 && !text.ends_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(wrong("it has no unit"));
-        }
-        let bytes = u64::try_from(size.whole()).map_err(|_| wrong("it is too large"))?;
-        Ok(Self { bytes })
+        let size: Option<Quantity> = text.parse().ok();
+        // Hardly anybody who writes `8` means eight bytes; `0` needs no unit.
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        size.filter(|size| has_unit || size.whole() == 0)
+            .and_then(|size| u64::try_from(size.whole()).ok())
+            .map(|bytes| Self { bytes })
+            .ok_or_else(|| {
+                format!(
+                    "`{text}` is no size: write a number and a unit (b, kb, mb, gb, tb, kib, mib, gib or tib), as in 8GiB"
+                )
+            })
     }
 }
 
-impl TryFrom<String> for Size {
-    type Error = String;
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(SizeVisitor)
+    }
+}
 
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+/// Says what to write where a number without a unit stands.
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text with a number and a unit, as in \"8GiB\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     Caller, Contact, ExecutorSpec, JobId, JobSpec, NewJob, NewToken, Outcome, PROCESS_EXECUTOR,
-    Worker,
+    Resources, TagSet, Worker,
 };
 use jobyard_executor::ProcessConfig;
 use jobyard_master::{Daemon, DaemonConfig};
@@ -46,13 +46,20 @@ impl Cluster {
 
     /// The worker's program, with its token in a file.
     fn worker(&self, data: &str, token: &str) -> Program {
+        self.worker_with(data, token, &[])
+    }
+
+    /// The same with more flags.
+    fn worker_with(&self, data: &str, token: &str, more: &[&str]) -> Program {
         let file = self.dir.path().join("join.token");
         std::fs::write(&file, token).unwrap();
-        Program::start(&[
+        let master = self.daemon.address().to_string();
+        let data = self.dir.path().join(data);
+        let flags = [
             "--master",
-            &self.daemon.address().to_string(),
+            &master,
             "--data",
-            self.dir.path().join(data).to_str().unwrap(),
+            data.to_str().unwrap(),
             "--join-file",
             file.to_str().unwrap(),
             "--name",
@@ -61,7 +68,8 @@ impl Cluster {
             "special",
             "--env",
             "GREETING=hello",
-        ])
+        ];
+        Program::start(&[&flags, more].concat())
     }
 
     async fn workers(&self) -> Vec<Worker> {
@@ -179,6 +187,36 @@ async fn join_run_a_job_and_leave_and_come_back_without_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_learns_what_the_flags_offer() {
+    let cluster = Cluster::start().await;
+    let token = cluster.token().await;
+    let flags = [
+        "--slots=3",
+        "--cpu=1.5",
+        "--memory=2GiB",
+        "--resource=gpu=2",
+        "--resource=license=1",
+        "--exclusive-tag=night",
+        "--no-auto-tags",
+    ];
+    let mut program = cluster.worker_with("worker", &token, &flags);
+    assert!(program.logs("is connected").await, "{}", program.seen);
+    let worker = cluster.workers().await.remove(0);
+    let mut capacity = Resources::of_slots(3).with("gpu", 2).with("license", 1);
+    (capacity.cpu_millis, capacity.memory_bytes) = (1500, 2 << 30);
+    assert_eq!(worker.capacity, capacity);
+    let texts = |tags: &TagSet| -> Vec<String> { tags.iter().map(|tag| tag.to_string()).collect() };
+    assert_eq!(texts(&worker.exclusive), ["night"]);
+    // Jobs ask for their executor, so that one stays.
+    assert_eq!(
+        texts(&worker.tags),
+        ["executor=process", "night", "special"]
+    );
+    program.terminate();
+    assert!(program.ended().await.success(), "{}", program.seen);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_used_up_token_is_refused_with_one_clear_sentence() {
     let cluster = Cluster::start().await;
     let token = cluster.token().await;
@@ -200,7 +238,7 @@ async fn say_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
-    let cases: [(&[&str], i32, &str); 4] = [
+    let cases: [(&[&str], i32, &str); 5] = [
         (&["--data", data], 2, "--master"),
         (
             &["--data", data, "--master", "127.0.0.1:1"],
@@ -212,6 +250,7 @@ async fn say_what_is_missing() {
             2,
             "detach",
         ),
+        (&["--memory", "8"], 2, "as in 8GiB"),
         (&["--no-such-flag"], 2, "--no-such-flag"),
     ];
     for (arguments, code, text) in cases {
