@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Dev(commands::dev::DevArgs),
     #[command(flatten)]
     Ask(Ask),
+    /// Say how long jobs would wait: a load on a fleet that is only described
+    Simulate(commands::simulate::SimulateArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -70,6 +72,11 @@ pub(crate) enum Ask {
     /// Show, suspend, resume or remove one worker
     #[command(subcommand)]
     Worker(commands::worker::WorkerCommand),
+    /// List queues: how they share workers, and how they stand
+    Queues,
+    /// Change how a queue shares workers with the others
+    #[command(subcommand)]
+    Queue(commands::queue::QueueCommand),
     /// Create, list and revoke join tokens
     #[command(subcommand)]
     Token(commands::token::TokenCommand),
@@ -92,18 +99,11 @@ mod tests {
     #[test]
     fn refuse_options_that_this_version_does_not_have() {
         let later = [
-            "--priority=1",
-            "--cpu=1",
-            "--memory=1GiB",
-            "--resource=a=1",
             "--retries=1",
             "--retry-on=1",
             "--on-disconnect=stop",
-            "--group=a=1",
-            "--prefer=a=1",
             "--secret=a",
             "--user=a",
-            "--queue-timeout=1h",
         ];
         for option in later {
             for command in ["run", "submit"] {
@@ -112,10 +112,75 @@ mod tests {
                 assert_eq!(error.exit_code(), 2, "{option}");
             }
         }
-        for command in ["retry", "queues", "secret", "user", "events", "simulate"] {
+        for command in ["retry", "secret", "user", "events"] {
             assert!(
                 Cli::try_parse_from(["jobyard", command]).is_err(),
                 "{command}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_may_be_negative_and_options_may_be_repeated() {
+        let line = [
+            "jobyard",
+            "submit",
+            "--priority",
+            "-5",
+            "--tag",
+            "!gpu",
+            "--tag",
+            "cores>=8",
+            "--prefer",
+            "os=linux=10",
+            "--prefer",
+            "ssd=1",
+            "--resource",
+            "gpu=1",
+            "--resource",
+            "license=2",
+            "--cpu",
+            "1.5",
+            "--memory",
+            "2GiB",
+            "--group",
+            "deploy=1",
+            "--queue-timeout",
+            "1h",
+            "--",
+            "true",
+        ];
+        assert!(Cli::try_parse_from(line).is_ok());
+        let line = [
+            "jobyard",
+            "queue",
+            "set",
+            "team",
+            "--class",
+            "-1",
+            "--max-running",
+            "none",
+        ];
+        assert!(Cli::try_parse_from(line).is_ok());
+    }
+
+    #[test]
+    fn a_file_of_jobs_takes_no_options_of_one_job() {
+        for option in [
+            "--priority=1",
+            "--group=a=1",
+            "--prefer=a=1",
+            "--queue-timeout=1h",
+            "--cpu=1",
+            "--memory=1",
+            "--resource=a=1",
+        ] {
+            let error = Cli::try_parse_from(["jobyard", "submit", "-f", "jobs.toml", option])
+                .expect_err(option);
+            assert_eq!(
+                error.kind(),
+                clap::error::ErrorKind::ArgumentConflict,
+                "{option}"
             );
         }
     }

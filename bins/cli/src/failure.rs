@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use jobyard_core::{ControlError, JobId, Outcome};
+use jobyard_core::{ControlError, InfraReason, JobId, Outcome};
 use jobyard_pki::ProfileError;
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ pub(crate) struct Failure {
     message: String,
     /// What to do about it.
     hint: Option<String>,
+    /// What was written, with a mark under the mistake.
+    pointer: Option<String>,
     exit: u8,
 }
 
@@ -58,6 +60,7 @@ impl Failure {
             code,
             message: message.into(),
             hint: None,
+            pointer: None,
             exit,
         }
     }
@@ -66,6 +69,17 @@ impl Failure {
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Shows people where the mistake is.
+    pub(crate) fn with_pointer(mut self, pointer: Option<String>) -> Self {
+        self.pointer = pointer;
+        self
+    }
+
+    /// Lines for a terminal that show where the mistake is.
+    pub(crate) fn pointer(&self) -> Option<&str> {
+        self.pointer.as_deref()
     }
 
     /// Says first what was being done.
@@ -207,10 +221,19 @@ pub(crate) fn sentence(id: JobId, outcome: &Outcome, command: Option<&str>) -> O
                 rule.reason
             ),
         },
+        // It never ran: nothing stopped it but the wait.
+        Outcome::TimedOut { exit: None } => {
+            format!("job {id} did not start within the time that it was given")
+        }
         Outcome::TimedOut { .. } => {
             format!("job {id} ran longer than its timeout allows and was stopped")
         }
         Outcome::Cancelled { .. } => format!("job {id} was stopped"),
+        Outcome::Infra {
+            reason: InfraReason::NoWorker,
+        } => format!(
+            "job {id} was given up: there was no worker that could ever run it, see `jobyard show {id}`"
+        ),
         Outcome::Infra { .. } => format!(
             "job {id} was lost by the infrastructure ({}): `jobyard show {id}` tells its attempts",
             rule.reason
@@ -223,7 +246,7 @@ pub(crate) fn sentence(id: JobId, outcome: &Outcome, command: Option<&str>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jobyard_core::{Exit, InfraReason, Role, StartFailure};
+    use jobyard_core::{Exit, Role, StartFailure};
 
     fn id() -> JobId {
         "0190a0b0-0000-7000-8000-000000000001"
@@ -307,12 +330,17 @@ mod tests {
     }
 
     #[test]
-    fn start_failures_name_the_command() {
+    fn endings_that_the_job_did_not_tell_are_sentences() {
         let outcome = Outcome::StartFailed {
             cause: StartFailure::NotFound,
         };
         let text = sentence(id(), &outcome, Some("nope")).expect("a sentence");
         assert!(text.contains("`nope` was not found"), "{text}");
+        let waited = sentence(id(), &Outcome::TimedOut { exit: None }, None).expect("a sentence");
+        assert!(waited.contains("did not start"), "{waited}");
+        let reason = InfraReason::NoWorker;
+        let given_up = sentence(id(), &Outcome::Infra { reason }, None).expect("a sentence");
+        assert!(given_up.contains("no worker that could ever"), "{given_up}");
         let failed = Outcome::of_exit(Exit::Exited(3));
         assert_eq!(sentence(id(), &failed, None), None);
     }

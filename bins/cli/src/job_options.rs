@@ -6,10 +6,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jobyard_core::{JobId, MAX_CONFIG_BYTES, Requirement};
+use jobyard_core::{JobId, MAX_CONFIG_BYTES, Requirement, check_resource_name};
 
 use crate::failure::Failure;
-use crate::job_file::{Draft, DurationText, Entry, ExecutorText, FileJob, SizeText};
+use crate::job_file::{
+    CoresText, Draft, DurationText, Entry, ExecutorText, FileJob, GroupText, PreferenceText,
+    RequirementText, SizeText,
+};
+use crate::requirement::{read_preference, read_requirement};
 
 /// What one job asks for.
 #[derive(Clone, Default, Args)]
@@ -22,9 +26,14 @@ pub(crate) struct JobOptions {
     #[arg(long)]
     pub(crate) name: Option<String>,
 
-    /// What its worker has to offer, as in os=linux or 'os=linux|darwin'; repeatable, all must hold
-    #[arg(long = "tag", value_name = "REQ")]
+    /// What its worker has to offer, as in os=linux, 'os=linux|darwin', '!gpu', 'os!=windows', 'cores>=8' or
+    /// 'mem<64GiB'; repeatable, all must hold
+    #[arg(long = "tag", value_name = "REQ", value_parser = read_requirement)]
     pub(crate) tags: Vec<Requirement>,
+
+    /// What it would rather have, and how much, as in os=linux=10 (the weight follows the last =); repeatable
+    #[arg(long, value_name = "REQ=WEIGHT", value_parser = read_preference)]
+    pub(crate) prefer: Vec<(Requirement, u32)>,
 
     /// Only this worker will do: its name or id
     #[arg(long)]
@@ -34,9 +43,33 @@ pub(crate) struct JobOptions {
     #[arg(long)]
     pub(crate) queue: Option<String>,
 
+    /// Its place within its queue: higher goes first, and negative ones after the others [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
+
+    /// Run only while fewer than LIMIT jobs of the group KEY run, whatever their queues
+    #[arg(long, value_name = "KEY=LIMIT", value_parser = group)]
+    pub(crate) group: Option<GroupText>,
+
+    /// Fail if it has not started by then, as in 10m or 1h [default: wait as long as it takes]
+    #[arg(long, value_name = "T")]
+    pub(crate) queue_timeout: Option<DurationText>,
+
     /// How many slots of its worker it takes [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) slots: Option<u32>,
+
+    /// How many cores it takes, as in 2 or 1.5
+    #[arg(long, value_name = "CORES")]
+    pub(crate) cpu: Option<CoresText>,
+
+    /// How much memory it takes, as in 2GiB
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<SizeText>,
+
+    /// How much of a named resource it takes, as in gpu=1; repeatable
+    #[arg(long = "resource", value_name = "NAME=N", value_parser = count)]
+    pub(crate) resources: Vec<(String, u64)>,
 
     /// A variable of its environment; repeatable
     #[arg(long, value_name = "K=V", value_parser = key_value)]
@@ -102,10 +135,17 @@ impl JobOptions {
             env: unique("--env", self.env)?,
             dir: self.dir,
             stdin: self.stdin.as_deref().map(read_text).transpose()?,
-            tags: self.tags,
+            tags: self.tags.into_iter().map(RequirementText).collect(),
+            prefer: self.prefer.into_iter().map(preference).collect(),
             worker: self.worker,
             queue: self.queue,
+            priority: self.priority,
+            group: self.group,
             slots: self.slots,
+            cpu: self.cpu,
+            memory: self.memory,
+            resources: unique("--resource", self.resources)?,
+            queue_timeout: self.queue_timeout,
             timeout: self.timeout,
             grace: self.grace,
             infra_retries: self.infra_retries,
@@ -138,11 +178,36 @@ pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Reads `NAME=N`.
+pub(crate) fn count(text: &str) -> Result<(String, u64), String> {
+    let wrong = "write it as NAME=N with a whole number, as in gpu=1";
+    let (name, count) = text.rsplit_once('=').ok_or(wrong)?;
+    check_resource_name(name).map_err(|problem| problem.to_string())?;
+    Ok((name.to_owned(), count.parse().map_err(|_| wrong)?))
+}
+
+/// Reads `KEY=LIMIT`.
+fn group(text: &str) -> Result<GroupText, String> {
+    let wrong = "write it as KEY=LIMIT with a whole number, as in deploy=1";
+    let (key, limit) = text.rsplit_once('=').ok_or(wrong)?;
+    Ok(GroupText {
+        key: key.to_owned(),
+        limit: limit.parse().map_err(|_| wrong)?,
+    })
+}
+
+fn preference((requirement, weight): (Requirement, u32)) -> PreferenceText {
+    PreferenceText {
+        tag: RequirementText(requirement),
+        weight,
+    }
+}
+
 /// The pairs as a map; a name that comes twice is refused, because only one value could win.
-pub(crate) fn unique(
+pub(crate) fn unique<V>(
     option: &str,
-    pairs: Vec<(String, String)>,
-) -> Result<BTreeMap<String, String>, Failure> {
+    pairs: Vec<(String, V)>,
+) -> Result<BTreeMap<String, V>, Failure> {
     let mut map = BTreeMap::new();
     for (key, value) in pairs {
         if map.insert(key.clone(), value).is_some() {
@@ -195,6 +260,64 @@ mod tests {
             job.spec.executor.config,
             r#"{"command":["make"],"env":{"CC":"clang"}}"#
         );
+    }
+
+    #[test]
+    fn what_decides_when_and_where_it_goes_arrives_in_the_spec() {
+        let options = JobOptions {
+            tags: vec![read_requirement("cores>=8").expect("a requirement")],
+            prefer: vec![read_preference("os=linux=10").expect("a preference")],
+            priority: Some(-5),
+            group: Some(group("deploy/prod=1").expect("a group")),
+            queue_timeout: "1h".parse().ok(),
+            slots: Some(2),
+            cpu: "1.5".parse().ok(),
+            memory: "2GiB".parse().ok(),
+            resources: vec![
+                count("gpu=1").expect("a count"),
+                count("license=0").expect("a count"),
+            ],
+            command: vec!["make".to_owned()],
+            ..JobOptions::default()
+        };
+        let job = options.job().expect("a job").job;
+        let mut spec = job.spec.to_spec();
+        spec.executor.config.clear();
+        insta::assert_json_snapshot!(spec);
+    }
+
+    #[test]
+    fn refuse_counts_and_groups_without_a_number() {
+        for text in ["gpu", "gpu=", "gpu=-1", "gpu=1.5", "gpu=all"] {
+            assert!(
+                count(text).is_err_and(|error| error.contains("gpu=1")),
+                "{text}"
+            );
+        }
+        for (text, word) in [
+            ("cpu=1", "option of its own"),
+            ("GPU=1", "lower case"),
+            ("=1", "key"),
+        ] {
+            let error = count(text).expect_err(text);
+            assert!(error.contains(word), "{error}");
+        }
+        for text in ["deploy", "deploy=", "deploy=-1", "deploy=one"] {
+            assert!(
+                group(text).is_err_and(|error| error.contains("deploy=1")),
+                "{text}"
+            );
+        }
+        let none_may_run = JobOptions {
+            group: group("deploy=0").ok(),
+            command: vec!["a".to_owned()],
+            ..JobOptions::default()
+        };
+        let error = none_may_run
+            .job()
+            .expect_err("nobody could run")
+            .to_string();
+        assert!(error.contains("group (limit): 0"), "{error}");
     }
 
     #[test]

@@ -15,25 +15,31 @@ mod job_options;
 mod printer;
 mod profile;
 mod quantity;
+mod requirement;
 mod retry;
+mod simulate;
 mod submission;
 mod table;
 #[cfg(test)]
 mod testing;
 mod views;
 
+use std::error::Error;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use args::{Ask, Cli, Command};
 use commands::{
-    audit, dev, explain, jobs, logs, run, show, status, stop, submit, token, wait, worker, workers,
+    audit, dev, explain, jobs, logs, queue, queues, run, show, status, stop, submit, token, wait,
+    worker, workers,
 };
 use console::Console;
 use context::Context;
 use failure::Failure;
 use interrupts::Interrupts;
+use requirement::Misread;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -76,6 +82,7 @@ async fn dispatch(cli: Cli) -> Result<u8, Failure> {
             let mut interrupts = Interrupts::of_process()?;
             return dev::dev(console, json, args, &mut interrupts).await;
         }
+        Command::Simulate(args) => return commands::simulate::simulate(console, json, args).await,
         Command::Completions { shell } => {
             let mut to = std::io::stdout();
             clap_complete::generate(shell, &mut Cli::command(), "jobyard", &mut to);
@@ -107,6 +114,8 @@ async fn ask_master(context: &mut Context, ask: Ask) -> Result<u8, Failure> {
         Ask::Explain(args) => explain::explain(context, args).await,
         Ask::Workers(args) => workers::workers(context, args).await,
         Ask::Worker(command) => worker::worker(context, command).await,
+        Ask::Queues => queues::queues(context).await,
+        Ask::Queue(command) => queue::queue(context, command).await,
         Ask::Token(command) => token::token(context, command).await,
         Ask::Status => status::status(context).await,
         Ask::Audit(args) => audit::audit(context, args).await,
@@ -127,11 +136,19 @@ fn log_warnings(dev: bool) {
 /// Says what is wrong with the command line, or prints the help that was asked for.
 fn refuse(error: &clap::Error) -> ExitCode {
     let mut arguments = std::env::args().take_while(|argument| argument != "--");
-    if error.use_stderr() && arguments.any(|argument| argument == "--json") {
+    let json = arguments.any(|argument| argument == "--json");
+    let misread = error
+        .source()
+        .and_then(|source| source.downcast_ref::<Misread>());
+    if error.use_stderr() && (json || misread.is_some()) {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
         let message = first.strip_prefix("error: ").unwrap_or(first);
-        return report(&Failure::usage(message).with_hint("see --help"), true);
+        let failure = Failure::usage(message).with_hint("see --help");
+        return report(
+            &failure.with_pointer(misread.and_then(Misread::pointer)),
+            json,
+        );
     }
     // A closed pipe is nobody's fault.
     let _ = error.print();
@@ -141,6 +158,13 @@ fn refuse(error: &clap::Error) -> ExitCode {
 fn report(failure: &Failure, json: bool) -> ExitCode {
     if let Some(text) = failure.shown(json) {
         eprintln!("{text}");
+    }
+    // Only where somebody looks: programs get one line.
+    if let Some(pointer) = failure
+        .pointer()
+        .filter(|_| !json && std::io::stderr().is_terminal())
+    {
+        eprintln!("{pointer}");
     }
     failure.exit_code()
 }

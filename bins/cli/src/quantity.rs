@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jobyard_core::MAX_DURATION;
+use jobyard_core::{MAX_DURATION, Quantity};
 
 /// Reads `500ms`, `10s`, `1h30m`, `2d`: whole numbers, each with its unit, without spaces. A bare number is refused,
 /// because it could mean anything.
@@ -41,6 +41,24 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         .parse()
         .map_err(|_| format!("{text:?} is no size: write it as in 500KiB, 64MiB or 2GiB"))?;
     Ok(size.as_u64())
+}
+
+/// Reads `2` or `1.5`: cores, in thousandths. A finer number is refused rather than rounded.
+pub(crate) fn parse_cores(text: &str) -> Result<u64, String> {
+    let wrong = || {
+        format!("{text:?} is no number of cores: write it as in 2, 1.5 or 0.125, without a unit")
+    };
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return Err(wrong());
+    }
+    let cores: Quantity = text.parse().map_err(|_| wrong())?;
+    if !cores.millionths().is_multiple_of(1_000) {
+        return Err(format!("{text:?} is finer than a thousandth of a core"));
+    }
+    u64::try_from(cores.thousandths()).map_err(|_| wrong())
 }
 
 fn unit_millis(unit: &str) -> Option<u64> {
@@ -90,6 +108,19 @@ mod tests {
             assert!(parse_duration(text).is_err(), "{text}");
         }
         assert_eq!(parse_duration("365d"), Ok(MAX_DURATION));
+    }
+
+    #[test]
+    fn cores_have_at_most_three_decimals_and_no_unit() {
+        assert_eq!(parse_cores("2"), Ok(2_000));
+        assert_eq!(parse_cores("1.5"), Ok(1_500));
+        assert_eq!(parse_cores("0.125"), Ok(125));
+        assert_eq!(parse_cores("0.500000"), Ok(500));
+        for text in ["", "-1", "1.5k", "2GiB", "1e3", "many", ".5", "1.", "NaN"] {
+            let error = parse_cores(text).expect_err(text);
+            assert!(error.contains("no number of cores"), "{error}");
+        }
+        assert!(parse_cores("0.0001").is_err_and(|error| error.contains("thousandth")));
     }
 
     #[test]

@@ -2,21 +2,103 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jobyard_core::{
-    Admin, AttemptId, AttemptNumber, AuditPage, AuditQuery, Caller, ControlError, CreatedToken,
-    ExecutorSpec, Explanation, Fleet, Job, JobId, JobPage, JobQuery, JobSpec, JobState, Jobs,
-    LogChunk, LogItem, LogQuery, LogStream, MasterStatus, NewJob, NewToken, OutputStream,
-    SecretText, StopOptions, Submitted, Timestamp, TokenInfo, Worker, WorkerCommand,
+    Admin, AttemptId, AttemptNumber, AuditPage, AuditQuery, Caller, Contact, ControlError,
+    CreatedToken, ExecutorSpec, Explanation, Fleet, Group, Help, Job, JobId, JobPage, JobQuery,
+    JobSpec, JobState, Jobs, Lack, LogChunk, LogItem, LogQuery, LogStream, MasterStatus, NewJob,
+    NewToken, OutputStream, Preference, QueueChange, QueueInfo, QueueSettings, Resources,
+    SecretText, StopOptions, Submitted, Timestamp, TokenInfo, WaitReason, WaitVerdict, Worker,
+    WorkerCommand, WorkerId,
 };
 
 pub(crate) fn job_id() -> JobId {
     "0190a0b0-0000-7000-8000-000000000001"
         .parse()
         .expect("an id")
+}
+
+pub(crate) fn worker_id() -> WorkerId {
+    "0190a0b0-0000-7000-8000-0000000000aa"
+        .parse()
+        .expect("an id")
+}
+
+/// A connected worker with four free slots and nothing else.
+pub(crate) fn worker_of_slots(name: &str) -> Worker {
+    let at = Timestamp::from_micros(1_800_000_000_000_000);
+    let mut worker = Worker::new(worker_id(), name.to_owned(), at);
+    worker.contact = Contact::Connected;
+    worker.capacity = Resources::of_slots(4);
+    worker.last_contact = Some(at);
+    worker
+}
+
+/// A connected worker with a job, resources, and a tag that not every job may use.
+pub(crate) fn worker() -> Worker {
+    let mut worker = worker_of_slots("forge");
+    worker.capacity = Resources::of_slots(8).with("gpu", 2).with("license", 1);
+    worker.capacity.cpu_millis = 8_000;
+    worker.capacity.memory_bytes = 64 << 30;
+    worker.used = Resources::of_slots(1).with("gpu", 1);
+    worker.used.cpu_millis = 1_500;
+    worker.used.memory_bytes = 5 << 29;
+    worker.attempts = vec![attempt(1)];
+    for tag in ["os=linux", "pool=ml"] {
+        let tag = tag.parse().expect("a tag");
+        worker.tags.insert(tag).expect("room");
+    }
+    let exclusive = "pool=ml".parse().expect("a tag");
+    worker.exclusive.insert(exclusive).expect("room");
+    worker
+}
+
+/// A queue that nobody has set.
+pub(crate) fn queue(name: &str) -> QueueInfo {
+    QueueInfo::new(name.to_owned(), QueueSettings::default())
+}
+
+/// Of a job that no worker can run.
+pub(crate) fn hopeless() -> Explanation {
+    let gpu = || "gpu".parse().expect("a requirement");
+    let reasons = vec![
+        WaitReason::RequirementUnmet {
+            requirement: gpu(),
+            failing: 2,
+            workers: 3,
+        },
+        WaitReason::Excluded {
+            tag: "pool=ml".parse().expect("a tag"),
+            workers: 1,
+        },
+        WaitReason::Nearest {
+            worker: worker_id(),
+            name: "forge".to_owned(),
+            lacks: vec![
+                Lack::Requirement { requirement: gpu() },
+                Lack::Resource {
+                    resource: "cpu".to_owned(),
+                    asked: 1_500,
+                    has: 1_000,
+                },
+            ],
+        },
+    ];
+    let help = vec![
+        Help::Worker {
+            requirements: vec![gpu()],
+            resources: vec![("cpu".to_owned(), 1_500)],
+            name: None,
+        },
+        Help::NameTag {
+            tag: "pool=ml".parse().expect("a tag"),
+        },
+    ];
+    Explanation::waiting(WaitVerdict::Never, reasons).with_help(help)
 }
 
 pub(crate) fn attempt(number: u32) -> AttemptId {
@@ -52,6 +134,21 @@ pub(crate) fn job(id: JobId, command: &str, state: JobState) -> Job {
     job
 }
 
+/// A job that asks for everything that decides when and where it goes.
+pub(crate) fn demanding_job() -> Job {
+    let mut spec = job(job_id(), "make", JobState::Queued).spec.to_spec();
+    spec.requirements = vec!["cores>=8".parse().expect("a requirement")];
+    spec.prefer = vec![Preference::new("ssd".parse().expect("a requirement"), 10)];
+    spec.priority = -5;
+    spec.group = Some(Group::new("deploy/prod", 1));
+    spec.resources = Resources::of_slots(2).with("gpu", 1);
+    spec.resources.cpu_millis = 1_500;
+    spec.resources.memory_bytes = 2 << 30;
+    spec.queue_timeout = Some(Duration::from_hours(1));
+    let spec = spec.validate().expect("a valid spec");
+    Job::new(job_id(), spec, 1, Timestamp::default(), "ada".to_owned())
+}
+
 /// How a question for output is answered.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -78,6 +175,8 @@ struct Script {
     submitted: Vec<Vec<NewJob>>,
     log_queries: Vec<LogQuery>,
     stopped: Vec<(JobId, StopOptions)>,
+    queues: Vec<QueueInfo>,
+    queue_changes: Vec<(String, QueueChange)>,
 }
 
 impl Scripted {
@@ -100,6 +199,14 @@ impl Scripted {
 
     pub(crate) fn explain_with(&self, explanation: Explanation) {
         self.script().explanation = Some(explanation);
+    }
+
+    pub(crate) fn hold_queues(&self, queues: impl IntoIterator<Item = QueueInfo>) {
+        self.script().queues.extend(queues);
+    }
+
+    pub(crate) fn queue_changes(&self) -> Vec<(String, QueueChange)> {
+        self.script().queue_changes.clone()
     }
 
     pub(crate) fn log_queries(&self) -> Vec<LogQuery> {
@@ -201,6 +308,24 @@ impl Fleet for Scripted {
         _: WorkerCommand,
     ) -> Result<Worker, ControlError> {
         self.worker(caller, worker).await
+    }
+
+    async fn queues(&self, _: &Caller) -> Result<Vec<QueueInfo>, ControlError> {
+        Ok(self.script().queues.clone())
+    }
+
+    async fn set_queue(
+        &self,
+        _: &Caller,
+        name: &str,
+        change: QueueChange,
+    ) -> Result<QueueInfo, ControlError> {
+        let mut script = self.script();
+        script.queue_changes.push((name.to_owned(), change));
+        let held = script.queues.iter().find(|held| held.name == name);
+        let mut info = held.cloned().unwrap_or_else(|| queue(name));
+        info.settings = change.applied_to(info.settings);
+        Ok(info)
     }
 
     async fn create_token(

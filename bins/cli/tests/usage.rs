@@ -42,7 +42,7 @@ fn errors_are_objects_with_json() {
     let lines: [&[&str]; 3] = [
         &["jobs", "--json"],
         &["--json", "jobs", "--limit", "many"],
-        &["run", "--json", "--priority", "1", "--", "true"],
+        &["run", "--json", "--retries", "1", "--", "true"],
     ];
     for arguments in lines {
         let output = jobyard(home.path(), arguments);
@@ -58,9 +58,46 @@ fn errors_are_objects_with_json() {
 #[test]
 fn unknown_options_are_refused_with_exit_2() {
     let home = home();
-    let output = jobyard(home.path(), &["run", "--priority", "1", "--", "true"]);
+    let output = jobyard(home.path(), &["run", "--retries", "1", "--", "true"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("--priority"));
+    assert!(stderr(&output).contains("--retries"));
+}
+
+#[test]
+fn a_bad_requirement_is_one_sentence_that_points_at_the_character() {
+    let home = home();
+    let wrong: [(&[&str], &str); 4] = [
+        (&["--tag", "os=li nux"], "position 6"),
+        (&["--tag", "cores>=many"], "position 8"),
+        (&["--tag", "os=linux|"], "position 10"),
+        (&["--prefer", "os=linux"], "position 4"),
+    ];
+    for (options, place) in wrong {
+        for command in ["run", "submit"] {
+            let arguments = [&[command], options, &["--", "true"]].concat();
+            let output = jobyard(home.path(), &arguments);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+            let said = stderr(&output);
+            assert_eq!(said.lines().count(), 1, "{said}");
+            assert!(
+                said.starts_with("jobyard: ") && said.contains(place),
+                "{said}"
+            );
+            assert!(
+                said.contains(options[0]) && said.contains(options[1]),
+                "{said}"
+            );
+        }
+    }
+    let output = jobyard(
+        home.path(),
+        &["submit", "--json", "--tag", "gpu!", "--", "true"],
+    );
+    let error: serde_json::Value = serde_json::from_str(&stderr(&output)).expect("JSON");
+    assert!(
+        error["message"].to_string().contains("position 4"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -29,7 +29,10 @@ const ONE_PRESS: Duration = Duration::from_millis(300);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     jobyard run -- make test\n  \
-    jobyard run --tag os=linux --tag has=docker --timeout 30m --env CI_JOB=lint -- ./ci/lint\n\n\
+    jobyard run --tag os=linux --tag has=docker --timeout 30m --env CI_JOB=lint -- ./ci/lint\n  \
+    jobyard run --tag 'os=linux|darwin' --tag '!gpu' --prefer ssd=10 -- make    where it may and would rather run\n  \
+    jobyard run --cpu 1.5 --memory 2GiB --resource gpu=1 -- ./train             what it takes of its worker\n  \
+    jobyard run --queue release --priority 5 --group deploy=1 -- ./deploy       when it goes\n\n\
     Ctrl-C stops the job and shows its end; a second one leaves it alone and returns.")]
 pub(crate) struct RunArgs {
     /// On a terminal: escape nothing that the job prints
@@ -256,8 +259,12 @@ impl Watch {
                     .first()
                     .map(ToString::to_string)
                     .unwrap_or_default();
+                let help = why
+                    .help
+                    .first()
+                    .map_or_else(String::new, |help| format!("; what would help is {help}"));
                 printer.note(&format!(
-                    "no worker can run the job: {reason}; it waits for one, `jobyard explain {id}` says more"
+                    "no worker can run the job: {reason}{help}; it waits, `jobyard explain {id}` says more"
                 )).await;
             }
             // A stop shows itself by the end of the job. Why it waits a little is nobody's concern, and the question
@@ -280,8 +287,8 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::context::tests::scripted;
-    use crate::testing::{Reply, attempt, chunk, job_id, piece};
-    use jobyard_core::{Exit, LogItem, LogStatus, OutputStream, StartFailure, WaitReason};
+    use crate::testing::{Reply, attempt, chunk, hopeless, job_id, piece};
+    use jobyard_core::{Exit, LogItem, LogStatus, OutputStream, StartFailure};
     use tokio::sync::mpsc;
 
     fn args(command: &str) -> RunArgs {
@@ -377,12 +384,17 @@ mod tests {
     async fn a_job_that_no_worker_can_run_gets_a_hint_once() {
         let (mut context, control, _, err) = scripted();
         control.logs([Reply::Silent(Vec::new())]);
-        let reasons = vec![WaitReason::NoWorkers];
-        control.explain_with(Explanation::waiting(WaitVerdict::Never, reasons));
+        control.explain_with(hopeless());
         let mut interrupts = no_interrupts();
         let running = run(&mut context, args("make"), &mut interrupts);
         let waited = tokio::time::timeout(Duration::from_mins(10), running).await;
         assert!(waited.is_err(), "it waits on");
         assert_eq!(err.text().matches("no worker can run the job").count(), 1);
+        assert!(
+            err.text()
+                .contains("what would help is one worker with `gpu`"),
+            "{}",
+            err.text()
+        );
     }
 }

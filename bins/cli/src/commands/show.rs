@@ -1,7 +1,7 @@
 //! `jobyard show`
 
 use clap::Args;
-use jobyard_core::{Attempt, Job, JobId, Requirement};
+use jobyard_core::{Attempt, Job, JobId, Requirement, ResourceKind, show_amount};
 
 use crate::context::Context;
 use crate::escape::escape_line;
@@ -41,9 +41,28 @@ fn text(job: &Job) -> String {
         command(job).map(|command| escape_line(&command.join(" "))),
     );
     add("queue", Some(job.spec.queue.clone()));
+    let priority = Some(job.spec.priority).filter(|priority| *priority != 0);
+    add("priority", priority.map(|priority| priority.to_string()));
+    add(
+        "group",
+        job.spec
+            .group
+            .as_ref()
+            .map(|group| format!("{}, at most {} at once", group.key, group.limit)),
+    );
+    add("takes", taken(job));
     add(
         "tags",
         joined(job.spec.requirements.iter().map(Requirement::to_string)),
+    );
+    add(
+        "prefers",
+        joined(
+            job.spec
+                .prefer
+                .iter()
+                .map(|preference| format!("{}={}", preference.tag, preference.weight)),
+        ),
     );
     add("worker", job.spec.worker.clone());
     add(
@@ -76,6 +95,23 @@ fn text(job: &Job) -> String {
     text
 }
 
+/// What it takes of its worker, if that is more than the one slot that every job takes.
+fn taken(job: &Job) -> Option<String> {
+    let part = |(kind, amount): (ResourceKind<'_>, u64)| {
+        let name = kind.to_string();
+        let shown = show_amount(&name, amount);
+        match kind {
+            ResourceKind::Slots if amount == 1 => None,
+            ResourceKind::Slots => Some(format!("{shown} slots")),
+            ResourceKind::Cpu => Some(format!("{shown} cores")),
+            ResourceKind::Memory => Some(shown),
+            ResourceKind::Named(_) => Some(format!("{name}={shown}")),
+        }
+    };
+    let parts: Vec<_> = job.spec.resources.iter().filter_map(part).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 fn row(attempt: &Attempt) -> [String; 7] {
     [
         attempt.id.number.to_string(),
@@ -95,4 +131,18 @@ fn row(attempt: &Attempt) -> [String; 7] {
 fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
     let text = texts.collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{demanding_job, job, job_id};
+    use jobyard_core::JobState;
+
+    #[test]
+    fn what_a_job_asks_for_is_shown_where_it_asks() {
+        let plain = job(job_id(), "make", JobState::Queued);
+        let shown = [text(&plain), text(&demanding_job())];
+        insta::assert_snapshot!(shown.join("\n\n"));
+    }
 }

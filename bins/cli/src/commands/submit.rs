@@ -16,16 +16,18 @@ use crate::views::SubmittedView;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     jobyard submit --name build --timeout 10m -- make\n  \
+    jobyard submit --tag 'cores>=8' --queue nightly --priority -5 --queue-timeout 8h -- make bench\n  \
     jobyard submit -f jobs.toml\n  \
     generate-jobs | jobyard submit -f - --format json\n\n\
     A file holds one job, a list, or `jobs = [...]`, in TOML, YAML or JSON, or one JSON object a line. Its keys: \
-    id, name, command or script, env, dir, stdin, tags, worker, queue, slots, timeout, grace, infra_retries, \
-    repeatable, labels, log_limit, merge, executor.")]
+    id, name, command or script, env, dir, stdin, tags, prefer, worker, queue, priority, group, slots, cpu, memory, \
+    resources, queue_timeout, timeout, grace, infra_retries, repeatable, labels, log_limit, merge, executor.")]
 pub(crate) struct SubmitArgs {
     /// A file of jobs; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = [
-        "id", "name", "tags", "worker", "queue", "slots", "env", "dir", "timeout", "grace", "infra_retries",
-        "not_repeatable", "label", "log_limit", "merge", "executor", "stdin", "command",
+        "id", "name", "tags", "prefer", "worker", "queue", "priority", "group", "queue_timeout", "slots", "cpu",
+        "memory", "resources", "env", "dir", "timeout", "grace", "infra_retries", "not_repeatable", "label",
+        "log_limit", "merge", "executor", "stdin", "command",
     ])]
     file: Option<PathBuf>,
 

@@ -1,7 +1,7 @@
 //! `jobyard worker`
 
 use clap::Subcommand;
-use jobyard_core::{Tag, Worker, WorkerCommand as Order};
+use jobyard_core::{Worker, WorkerCommand as Order};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -9,6 +9,8 @@ use crate::quantity::show_size;
 use crate::retry::repeat;
 use crate::table::{or_dash, pairs};
 use crate::views::{WorkerView, time};
+
+use super::workers::{shares, tags};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
@@ -61,37 +63,55 @@ pub(crate) async fn worker(context: &mut Context, command: WorkerCommand) -> Res
 }
 
 fn text(worker: &Worker) -> String {
-    let tags: Vec<_> = worker.tags.iter().map(|tag: Tag| tag.to_string()).collect();
     let jobs: Vec<_> = worker
         .attempts
         .iter()
         .map(|attempt| attempt.job.to_string())
         .collect();
     let facts = &worker.facts;
-    pairs(&[
+    let machine = format!(
+        "{} ({} {}, {} cores, {})",
+        facts.host,
+        facts.os,
+        facts.arch,
+        facts.cores,
+        show_size(facts.memory_bytes)
+    );
+    let (used, total) = (worker.used.slots, worker.capacity.slots);
+    let shares: Vec<_> = shares(worker)
+        .iter()
+        .map(|share| (share.name(), share.long()))
+        .collect();
+    let mut lines = vec![
         ("worker", worker.id.to_string()),
         ("name", worker.name.clone()),
         ("state", worker.state().as_str().to_owned()),
-        (
-            "slots",
-            format!("{} of {} taken", worker.slots_used, worker.slots),
-        ),
-        ("tags", tags.join(" ")),
+        ("slots", format!("{used} of {total} taken")),
+    ];
+    lines.extend(
+        shares
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.clone())),
+    );
+    lines.extend([
+        ("tags", tags(worker)),
         ("jobs", jobs.join(" ")),
-        (
-            "machine",
-            format!(
-                "{} ({} {}, {} cores, {})",
-                facts.host,
-                facts.os,
-                facts.arch,
-                facts.cores,
-                show_size(facts.memory_bytes)
-            ),
-        ),
+        ("machine", machine),
         ("version", facts.version.clone()),
         ("address", worker.address.clone()),
         ("enrolled", time(worker.enrolled_at)),
         ("last contact", or_dash(worker.last_contact.map(time))),
-    ])
+    ]);
+    pairs(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::worker;
+
+    #[test]
+    fn a_worker_is_shown_in_full() {
+        insta::assert_snapshot!(text(&worker()));
+    }
 }

@@ -1,7 +1,7 @@
 //! `jobyard workers`
 
 use clap::Args;
-use jobyard_core::{Tag, Worker};
+use jobyard_core::{ResourceKind, Worker, show_amount};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -24,19 +24,142 @@ pub(crate) async fn workers(context: &mut Context, args: WorkersArgs) -> Result<
         context.console.json(&views).await?;
         return Ok(0);
     }
-    let heading = ["NAME", "STATE", "SLOTS", "LAST CONTACT", "TAGS"];
-    let rows = workers.iter().map(row).collect();
-    context.console.line(&table(heading, rows)).await?;
+    context.console.line(&text(&workers)).await?;
     Ok(0)
 }
 
-fn row(worker: &Worker) -> [String; 5] {
-    let tags: Vec<_> = worker.tags.iter().map(|tag: Tag| tag.to_string()).collect();
-    [
-        worker.name.clone(),
-        worker.state().as_str().to_owned(),
-        format!("{}/{}", worker.slots_used, worker.slots),
-        or_dash(worker.last_contact.map(time)),
-        tags.join(" "),
-    ]
+/// The workers as a table, with a column for resources if any of them has one.
+fn text(workers: &[Worker]) -> String {
+    let slots = |worker: &Worker| format!("{}/{}", worker.used.slots, worker.capacity.slots);
+    let state = |worker: &Worker| worker.state().as_str().to_owned();
+    let contact = |worker: &Worker| or_dash(worker.last_contact.map(time));
+    let resources = |worker: &Worker| {
+        let shares: Vec<_> = shares(worker).iter().map(Share::short).collect();
+        or_dash(Some(shares.join(",")).filter(|text| !text.is_empty()))
+    };
+    if workers.iter().all(|worker| shares(worker).is_empty()) {
+        let row = |worker: &Worker| {
+            [
+                worker.name.clone(),
+                state(worker),
+                slots(worker),
+                contact(worker),
+                tags(worker),
+            ]
+        };
+        let heading = ["NAME", "STATE", "SLOTS", "LAST CONTACT", "TAGS"];
+        return table(heading, workers.iter().map(row).collect());
+    }
+    let row = |worker: &Worker| {
+        [
+            worker.name.clone(),
+            state(worker),
+            slots(worker),
+            resources(worker),
+            contact(worker),
+            tags(worker),
+        ]
+    };
+    let heading = [
+        "NAME",
+        "STATE",
+        "SLOTS",
+        "RESOURCES",
+        "LAST CONTACT",
+        "TAGS",
+    ];
+    table(heading, workers.iter().map(row).collect())
+}
+
+/// The tags, each exclusive one as `+tag`.
+pub(super) fn tags(worker: &Worker) -> String {
+    let tags = worker.tags.iter().map(|tag| {
+        let mark = if worker.exclusive.contains(&tag) {
+            "+"
+        } else {
+            ""
+        };
+        format!("{mark}{tag}")
+    });
+    tags.collect::<Vec<_>>().join(" ")
+}
+
+/// What a worker has of one resource, and what of it is taken.
+pub(super) struct Share<'a> {
+    kind: ResourceKind<'a>,
+    used: u64,
+    total: u64,
+}
+
+/// Everything but slots of which the worker has some, or of which some is taken.
+pub(super) fn shares(worker: &Worker) -> Vec<Share<'_>> {
+    let gone = worker
+        .used
+        .iter()
+        .filter(|(kind, _)| worker.capacity.amount(*kind) == 0);
+    let mut kinds: Vec<_> = worker
+        .capacity
+        .iter()
+        .chain(gone)
+        .map(|(kind, _)| kind)
+        .filter(|kind| *kind != ResourceKind::Slots)
+        .collect();
+    kinds.sort_unstable();
+    let share = |kind| Share {
+        kind,
+        used: worker.used.amount(kind),
+        total: worker.capacity.amount(kind),
+    };
+    kinds.into_iter().map(share).collect()
+}
+
+impl Share<'_> {
+    /// What it is called.
+    pub(super) fn name(&self) -> String {
+        self.kind.to_string()
+    }
+
+    /// As a sentence.
+    pub(super) fn long(&self) -> String {
+        let [used, total] = self.shown();
+        let unit = if self.kind == ResourceKind::Cpu {
+            " cores"
+        } else {
+            ""
+        };
+        format!("{used} of {total}{unit} taken")
+    }
+
+    /// One word for a table.
+    fn short(&self) -> String {
+        let [used, total] = self.shown();
+        format!("{}={used}/{total}", self.kind).replace(' ', "")
+    }
+
+    fn shown(&self) -> [String; 2] {
+        let name = self.name();
+        [self.used, self.total].map(|amount| show_amount(&name, amount))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{worker, worker_of_slots};
+
+    #[test]
+    fn resources_have_a_column_if_any_worker_has_them() {
+        let shown = [
+            text(&[worker_of_slots("plain")]),
+            text(&[worker(), worker_of_slots("plain")]),
+        ];
+        insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn what_is_taken_of_a_resource_that_is_gone_is_shown() {
+        let mut shrunk = worker_of_slots("shrunk");
+        shrunk.used = shrunk.used.with("gpu", 1);
+        assert!(text(&[shrunk]).contains("gpu=1/0"));
+    }
 }

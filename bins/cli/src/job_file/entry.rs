@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
 
 use jobyard_core::{
-    ConfigError, ExecutorSpec, InvalidSpec, JobId, JobSpec, PROCESS_EXECUTOR, Requirement,
-    ValidSpec,
+    ConfigError, ExecutorSpec, Group, InvalidSpec, JobId, JobSpec, PROCESS_EXECUTOR, Preference,
+    Resources, ValidSpec,
 };
 use jobyard_executor::ProcessConfig;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::quantity::{parse_duration, parse_size};
+use super::executor::ExecutorText;
+use super::texts::{CoresText, DurationText, RequirementText, SizeText};
 
 /// The keys of a job file. Unknown ones are refused, so that a misspelt one is not ignored.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,13 +32,27 @@ pub(crate) struct Draft {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stdin: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) tags: Vec<Requirement>,
+    pub(crate) tags: Vec<RequirementText>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) prefer: Vec<PreferenceText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) worker: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) queue: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<GroupText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) slots: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu: Option<CoresText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory: Option<SizeText>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) resources: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_timeout: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,10 +77,14 @@ impl Draft {
         let mut spec = JobSpec::new(self.executor()?);
         let defaults = JobSpec::default();
         spec.name.clone_from(&self.name);
-        spec.requirements.clone_from(&self.tags);
+        spec.requirements = self.tags.iter().map(|tag| tag.0.clone()).collect();
+        spec.prefer = self.prefer.iter().map(PreferenceText::preference).collect();
         spec.worker.clone_from(&self.worker);
         spec.queue = self.queue.clone().unwrap_or(defaults.queue);
-        spec.slots = self.slots.unwrap_or(defaults.slots);
+        spec.priority = self.priority.unwrap_or(defaults.priority);
+        spec.group = self.group.as_ref().map(GroupText::group);
+        spec.resources = self.taken(defaults.resources);
+        spec.queue_timeout = self.queue_timeout.as_ref().map(|timeout| timeout.value);
         spec.timeout = self.timeout.as_ref().map(|timeout| timeout.value);
         spec.grace = self
             .grace
@@ -86,26 +101,30 @@ impl Draft {
         Ok(spec.validate()?)
     }
 
+    /// What it takes of its worker.
+    fn taken(&self, defaults: Resources) -> Resources {
+        let mut taken = defaults;
+        taken.slots = self.slots.unwrap_or(taken.slots);
+        taken.cpu_millis = self.cpu.as_ref().map_or(0, |cores| cores.millis);
+        taken.memory_bytes = self.memory.as_ref().map_or(0, |size| size.value);
+        // Nothing of a resource is the same as not naming it, and has to be the same spec.
+        let some = self.resources.iter().filter(|(_, count)| **count > 0);
+        taken.counts = some.map(|(name, count)| (name.clone(), *count)).collect();
+        taken
+    }
+
     fn executor(&self) -> Result<ExecutorSpec, InvalidDraft> {
         let process = self.process_key();
-        match &self.executor {
-            None => Ok(ExecutorSpec::new(PROCESS_EXECUTOR, self.process_config()?)),
-            Some(ExecutorText { name, config: None }) => {
-                let config = if name == PROCESS_EXECUTOR || process.is_some() {
-                    self.process_config()?
-                } else {
-                    "{}".to_owned()
-                };
-                Ok(ExecutorSpec::new(name, config))
-            }
-            Some(ExecutorText {
-                config: Some(config),
-                name,
-            }) => match process {
-                Some(key) => Err(InvalidDraft::TwoConfigs { key }),
-                None => Ok(ExecutorSpec::new(name, config_text(config))),
-            },
-        }
+        let Some(executor) = &self.executor else {
+            return Ok(ExecutorSpec::new(PROCESS_EXECUTOR, self.process_config()?));
+        };
+        let config = match (executor.config_text(), process) {
+            (Some(_), Some(key)) => return Err(InvalidDraft::TwoConfigs { key }),
+            (Some(config), None) => config,
+            (None, None) if executor.name != PROCESS_EXECUTOR => "{}".to_owned(),
+            (None, _) => self.process_config()?,
+        };
+        Ok(ExecutorSpec::new(&executor.name, config))
     }
 
     /// The first key that belongs into the configuration of the process executor.
@@ -144,6 +163,34 @@ impl fmt::Debug for Draft {
             .field("id", &self.id)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a job would rather have, and how much.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map of `tag` and `weight`")]
+pub(crate) struct PreferenceText {
+    pub(crate) tag: RequirementText,
+    pub(crate) weight: u32,
+}
+
+impl PreferenceText {
+    pub(crate) fn preference(&self) -> Preference {
+        Preference::new(self.tag.0.clone(), self.weight)
+    }
+}
+
+/// A group and how many of its jobs may run at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a map of `key` and `limit`")]
+pub(crate) struct GroupText {
+    pub(crate) key: String,
+    pub(crate) limit: u32,
+}
+
+impl GroupText {
+    pub(crate) fn group(&self) -> Group {
+        Group::new(&self.key, self.limit)
     }
 }
 
@@ -203,149 +250,5 @@ impl From<ConfigError> for InvalidDraft {
 impl From<InvalidSpec> for InvalidDraft {
     fn from(problem: InvalidSpec) -> Self {
         Self::Spec(problem)
-    }
-}
-
-/// A duration as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DurationText {
-    text: String,
-    pub(crate) value: Duration,
-}
-
-impl FromStr for DurationText {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self {
-            value: parse_duration(text)?,
-            text: text.to_owned(),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for DurationText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextVisitor("a duration with its unit, as in \"10m\""))?
-            .parse()
-            .map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for DurationText {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.text)
-    }
-}
-
-/// A size as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SizeText {
-    text: String,
-    pub(crate) value: u64,
-}
-
-impl FromStr for SizeText {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Ok(Self {
-            value: parse_size(text)?,
-            text: text.to_owned(),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for SizeText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(TextVisitor("a size, as in \"64MiB\""))?
-            .parse()
-            .map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for SizeText {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.text)
-    }
-}
-
-/// An executor's name, with or without what it is told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct ExecutorText {
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<serde_json::Value>,
-}
-
-impl ExecutorText {
-    /// Only the name.
-    pub(crate) const fn named(name: String) -> Self {
-        Self { name, config: None }
-    }
-}
-
-impl<'de> Deserialize<'de> for ExecutorText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ExecutorVisitor)
-    }
-}
-
-struct ExecutorVisitor;
-
-impl<'de> Visitor<'de> for ExecutorVisitor {
-    type Value = ExecutorText;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an executor, or a map of `name` and `config`")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<ExecutorText, E> {
-        Ok(ExecutorText::named(name.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ExecutorText, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Parts {
-            name: String,
-            config: Option<serde_json::Value>,
-        }
-        let parts = Parts::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(ExecutorText {
-            name: parts.name,
-            config: parts.config,
-        })
-    }
-}
-
-/// Text, or a whole number taken as text.
-struct TextVisitor(&'static str);
-
-impl Visitor<'_> for TextVisitor {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<String, E> {
-        Ok(text.to_owned())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<String, E> {
-        Ok(number.to_string())
-    }
-}
-
-/// A text is handed on as it is; anything else as JSON.
-fn config_text(config: &serde_json::Value) -> String {
-    match config {
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
     }
 }

@@ -1,10 +1,18 @@
 //! Job files: validated whole, their ids fixed, before anything is sent.
 
 mod entry;
+mod executor;
 mod format;
+mod json;
 mod parse;
+mod problem;
 mod shape;
+mod texts;
+mod toml;
+mod yaml;
 
-pub(crate) use entry::{Draft, DurationText, Entry, ExecutorText, SizeText};
+pub(crate) use entry::{Draft, Entry, GroupText, PreferenceText};
+pub(crate) use executor::ExecutorText;
 pub(crate) use format::Format;
-pub(crate) use parse::{FileJob, MAX_FILE_BYTES, parse};
+pub(crate) use parse::{FileJob, MAX_FILE_BYTES, parse, parse_document};
+pub(crate) use texts::{CoresText, DurationText, RequirementText, SizeText};

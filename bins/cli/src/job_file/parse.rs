@@ -5,21 +5,16 @@ use std::fmt;
 use std::path::Path;
 
 use jobyard_core::{JobId, NewJob};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::entry::{Draft, Entry};
 use super::format::Format;
-use super::shape::Shape;
+use super::problem::Problem;
+use super::{json, toml, yaml};
 
 /// The largest job file: a hundred thousand jobs of a few kilobytes each.
 pub(crate) const MAX_FILE_BYTES: usize = 256 * 1024 * 1024;
-
-/// How many nodes (keys and values) a YAML file may have: what fits in the largest file, at some ten bytes each.
-const MAX_YAML_NODES: usize = MAX_FILE_BYTES / 10;
-
-/// How much aliases may repeat, in nodes: shared defaults in each of ten thousand jobs.
-const MAX_YAML_REPLAYED: usize = 250_000;
 
 /// A job of a file, with its id.
 #[derive(Clone, Debug)]
@@ -51,9 +46,9 @@ pub(crate) fn parse(
     text: &str,
 ) -> Result<Vec<FileJob>, JobFileError> {
     let entries = match format.unwrap_or_else(|| Format::of(path, text)) {
-        Format::Toml => toml_entries(text),
-        Format::Yaml => yaml_entries(text),
-        Format::Json => json_entries(text),
+        Format::Toml => toml::entries(text),
+        Format::Yaml => yaml::entries(text),
+        Format::Json => json::entries(text),
     };
     let named = |problem: Problem| JobFileError {
         file: path.map_or_else(
@@ -69,6 +64,22 @@ pub(crate) fn parse(
         .collect();
     check_jobs(&jobs).map_err(named)?;
     Ok(jobs)
+}
+
+/// Reads a file that is one document, and no job file, in the same forms.
+pub(crate) fn parse_document<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+) -> Result<T, JobFileError> {
+    let document = match Format::of(Some(path), text) {
+        Format::Toml => toml::read(text),
+        Format::Yaml => yaml::read(text),
+        Format::Json => json::read(text),
+    };
+    document.map_err(|problem| JobFileError {
+        file: path.display().to_string(),
+        problem,
+    })
 }
 
 /// Why a job file is refused: which file, where, and what to change.
@@ -88,106 +99,6 @@ impl fmt::Display for JobFileError {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
-    /// Line and column, from 1.
-    place: Option<(usize, usize)>,
-    text: String,
-}
-
-impl Problem {
-    fn new(place: Option<(usize, usize)>, message: &str) -> Self {
-        Self {
-            place,
-            text: reworded(message.trim()),
-        }
-    }
-}
-
-/// Several jobs under one key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Many {
-    jobs: Vec<Entry>,
-}
-
-fn toml_entries(text: &str) -> Result<Vec<Entry>, Problem> {
-    let problem = |error: toml::de::Error| {
-        let place = error.span().map(|span| place_of(text, span.start));
-        Problem::new(place, error.message())
-    };
-    match toml::from_str(text).map_err(problem)? {
-        Shape::Jobs => Ok(toml::from_str::<Many>(text).map_err(problem)?.jobs),
-        _ => Ok(vec![toml::from_str(text).map_err(problem)?]),
-    }
-}
-
-fn yaml_entries(text: &str) -> Result<Vec<Entry>, Problem> {
-    match yaml(text)? {
-        Shape::One => Ok(vec![yaml(text)?]),
-        Shape::List => yaml(text),
-        Shape::Jobs => Ok(yaml::<Many>(text)?.jobs),
-    }
-}
-
-fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    let options = serde_saphyr::options! {
-        with_snippet: false,
-        budget: serde_saphyr::budget! {
-            max_nodes: MAX_YAML_NODES,
-            max_events: MAX_YAML_NODES * 2,
-            max_total_scalar_bytes: MAX_FILE_BYTES,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: MAX_YAML_REPLAYED,
-        },
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().and_then(|location| {
-            let line = usize::try_from(location.line()).ok()?;
-            let column = usize::try_from(location.column()).ok()?;
-            (line > 0).then_some((line, column))
-        });
-        Problem::new(place, &without_place(&error.without_snippet().to_string()))
-    })
-}
-
-fn json_entries(text: &str) -> Result<Vec<Entry>, Problem> {
-    let problem = |error: serde_json::Error| {
-        let place = (error.line() > 0).then(|| (error.line(), error.column().max(1)));
-        Problem::new(place, &without_place(&error.to_string()))
-    };
-    let mut first = serde_json::Deserializer::from_str(text).into_iter::<Shape>();
-    match first.next() {
-        None => Ok(Vec::new()),
-        Some(Err(error)) => Err(problem(error)),
-        Some(Ok(Shape::List)) => serde_json::from_str(text).map_err(problem),
-        Some(Ok(Shape::Jobs)) => Ok(serde_json::from_str::<Many>(text).map_err(problem)?.jobs),
-        Some(Ok(Shape::One)) => json_lines(text).map_err(|(start, error)| {
-            let mut problem = problem(error);
-            // What is wrong with a job as a whole is at its beginning.
-            problem.place = problem.place.or(Some(place_of(text, start)));
-            problem
-        }),
-    }
-}
-
-/// One job, or one a line; an error with the offset at which its job begins.
-fn json_lines(text: &str) -> Result<Vec<Entry>, (usize, serde_json::Error)> {
-    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Entry>();
-    let mut entries = Vec::new();
-    loop {
-        let end = stream.byte_offset();
-        let rest = text.get(end..).unwrap_or_default();
-        let start = end + (rest.len() - rest.trim_start().len());
-        match stream.next() {
-            None => return Ok(entries),
-            Some(Ok(entry)) => entries.push(entry),
-            Some(Err(error)) => return Err((start, error)),
-        }
-    }
-}
-
 fn check_jobs(jobs: &[FileJob]) -> Result<(), Problem> {
     if jobs.is_empty() {
         return Err(Problem::new(None, "there is no job in it"));
@@ -200,41 +111,6 @@ fn check_jobs(jobs: &[FileJob]) -> Result<(), Problem> {
         )),
         None => Ok(()),
     }
-}
-
-fn place_of(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.split('\n').count();
-    let column = before
-        .rsplit('\n')
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .count()
-        + 1;
-    (line, column)
-}
-
-/// Libraries put the place into the text as well; it is shown in one way for all formats.
-fn without_place(message: &str) -> String {
-    let end = message.find(" at line ").unwrap_or(message.len());
-    let message = &message[..end];
-    match message
-        .strip_prefix("error: line ")
-        .and_then(|rest| rest.split_once(": "))
-    {
-        Some((_, text)) => text.to_owned(),
-        None => message.to_owned(),
-    }
-}
-
-/// An unknown key is the most frequent mistake: named shortly, without the list of all others.
-fn reworded(message: &str) -> String {
-    let Some(rest) = message.strip_prefix("unknown field `") else {
-        return message.to_owned();
-    };
-    let key = rest.split('`').next().unwrap_or_default();
-    format!("the key `{key}` is not known: remove it or mend its spelling")
 }
 
 #[cfg(test)]
@@ -302,10 +178,17 @@ mod tests {
             script = "make"
             dir = "sub"
             stdin = "text"
-            tags = ["rust", "os=linux|darwin"]
+            tags = ["rust", "os=linux|darwin", "!gpu", "cores>=8"]
+            prefer = [{ tag = "ssd", weight = 10 }, { tag = "os!=darwin", weight = 3 }]
             worker = "forge"
             queue = "team"
+            priority = -5
+            group = { key = "deploy", limit = 2 }
             slots = 2
+            cpu = 1.5
+            memory = "2GiB"
+            resources = { gpu = 1, license = 3 }
+            queue_timeout = "1h"
             timeout = "1h30m"
             grace = "5s"
             infra_retries = 1
@@ -352,17 +235,10 @@ mod tests {
     fn keys_of_later_versions_and_typos_are_refused_with_their_place() {
         let later = [
             "user",
-            "prefer",
-            "priority",
-            "group",
-            "cpu",
-            "memory",
-            "resources",
             "retries",
             "retry_on",
             "on_disconnect",
             "secrets",
-            "queue_timeout",
             "comand",
         ];
         for key in later {
@@ -423,9 +299,9 @@ mod tests {
             ),
             (
                 "a.json",
-                "{\"command\": [\"a\"],\n\"tags\": [\"!x\"]}",
+                "{\"command\": [\"a\"],\n\"tags\": [\"gpu!\"]}",
                 "line 2",
-                "position 1",
+                "position 4",
             ),
             (
                 "a.json",
@@ -449,6 +325,102 @@ mod tests {
             assert!(error.contains(line), "{error}");
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn numbers_may_be_written_as_numbers_or_as_text() {
+        let same = [
+            (
+                "a.toml",
+                "command = [\"a\"]\ncpu = 1.5\nmemory = \"2GiB\"\n",
+            ),
+            (
+                "a.toml",
+                "command = [\"a\"]\ncpu = \"1.5\"\nmemory = 2147483648\n",
+            ),
+            ("a.yaml", "command: [a]\ncpu: 1.5\nmemory: 2GiB\n"),
+            ("a.yaml", "command: [a]\ncpu: \"1.5\"\nmemory: \"2GiB\"\n"),
+            (
+                "a.json",
+                r#"{"command":["a"],"cpu":1.5,"memory":2147483648}"#,
+            ),
+            ("a.json", r#"{"command":["a"],"cpu":"1.5","memory":"2GiB"}"#),
+        ];
+        for (name, text) in same {
+            let jobs = file(name, text).expect(text);
+            let taken = &jobs[0].job.spec.resources;
+            assert_eq!(
+                (taken.cpu_millis, taken.memory_bytes),
+                (1_500, 2 << 30),
+                "{text}"
+            );
+        }
+        let whole = file("a.toml", "command = [\"a\"]\ncpu = 2\n").expect("a job");
+        assert_eq!(whole[0].job.spec.resources.cpu_millis, 2_000);
+    }
+
+    #[test]
+    fn nothing_of_a_resource_is_the_same_as_not_naming_it() {
+        let named = "command: [a]\ncpu: 0\nmemory: 0\nresources: {gpu: 0}\n";
+        let named = file("a.yaml", named).expect("a job");
+        let without = file("a.yaml", "command: [a]\n").expect("a job");
+        assert_eq!(named[0].job.spec, without[0].job.spec);
+    }
+
+    #[test]
+    fn refusals_name_the_file_the_job_and_the_key() {
+        let wrong = [
+            (
+                "a.toml",
+                "command = [\"a\"]\ntags = [\"rust\", \"os=li nux\"]\n",
+            ),
+            (
+                "a.toml",
+                "command = [\"a\"]\nprefer = [{ tag = \"ssd\", weight = -1 }]\n",
+            ),
+            (
+                "a.toml",
+                "command = [\"a\"]\nprefer = [{ tag = \"ssd\", weight = 0 }]\n",
+            ),
+            (
+                "a.toml",
+                "command = [\"a\"]\nprefer = [{ tag = \"ssd\", wait = 0 }]\n",
+            ),
+            (
+                "a.toml",
+                "name = \"n\"\ncommand = [\"a\"]\npriority = 1000001\n",
+            ),
+            ("a.toml", "command = [\"a\"]\ngroup = { key = \"k\" }\n"),
+            ("a.toml", "command = [\"a\"]\ngroup = \"k\"\n"),
+            ("a.yaml", "- command: [a]\n- command: [b]\n  cpu: many\n"),
+            ("a.yaml", "jobs:\n- command: [a]\n  queue_timeout: 10\n"),
+            (
+                "a.yaml",
+                "- command: [a]\n- command: [b]\n  name: b\n  resources: {cpu: 1}\n",
+            ),
+            (
+                "a.yaml",
+                "- command: [a]\n- command: [b]\n  tags: [\"cores>=8x\"]\n",
+            ),
+            (
+                "a.json",
+                "{\"jobs\": [{\"command\": [\"a\"],\n\"memory\": \"much\"}]}",
+            ),
+            (
+                "a.json",
+                "[{\"command\": [\"a\"]}, {\"command\": [\"a\"],\n\"resources\": {\"gpu\": -1}}]",
+            ),
+            (
+                "a.jsonl",
+                "{\"command\": [\"a\"]}\n{\"command\": [\"b\"], \"priority\": \"high\"}\n",
+            ),
+            (
+                "a.jsonl",
+                "{\"command\": [\"a\"]}\n{\"command\": [\"b\"], \"prefer\": [{\"tag\": \"!\", \"weight\": 1}]}\n",
+            ),
+        ];
+        let said = wrong.map(|(name, text)| refusal(name, text));
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     #[test]
@@ -490,8 +462,9 @@ mod tests {
 
     #[test]
     fn a_draft_with_its_id_reads_back_as_the_same_job() {
-        let text =
-            "command: [a]\ntimeout: 10m\nlog_limit: 1MiB\ntags: [os=linux]\nexecutor: process\n";
+        let text = "command: [a]\ntimeout: 10m\nlog_limit: 1MiB\ntags: [os=linux]\nexecutor: process\n\
+            prefer: [{tag: 'cores>=8', weight: 2}]\npriority: -1\ngroup: {key: k, limit: 3}\ncpu: 0.25\n\
+            memory: 1GiB\nresources: {gpu: 2}\nqueue_timeout: 1h\n";
         let jobs = file("a.yaml", text).expect("a job");
         let line = serde_json::to_string(&jobs[0].draft).expect("JSON");
         let again = file("b.jsonl", &line).expect("the same job");

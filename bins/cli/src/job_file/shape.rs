@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::entry::Entry;
+
 /// One job, a list, or `{jobs: [...]}`. Looked at first, so that the real reading knows what it expects and its
 /// refusals keep their place in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,13 @@ pub(super) enum Shape {
     List,
     /// A map with `jobs`.
     Jobs,
+}
+
+/// Several jobs under one key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Many {
+    pub(super) jobs: Vec<Entry>,
 }
 
 impl<'de> Deserialize<'de> for Shape {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::{Caller, Executor, Fleet, NewToken};
+use jobyard_core::{Caller, Executor, Fleet, NewToken, Resources, TagSet};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_master::{DEFAULT_LISTEN, Daemon, DaemonConfig};
 use jobyard_pki::JoinToken;
@@ -17,6 +17,7 @@ use jobyard_worker::{Identity, Join, Worker, WorkerConfig, WorkerHandle, facts};
 use super::DevArgs;
 use crate::failure::Failure;
 use crate::interrupts::Interrupts;
+use crate::job_options::unique;
 
 /// What the worker is called.
 const NAME: &str = "local";
@@ -41,7 +42,7 @@ impl Local {
         let reach = vec![reachable(daemon.address()).to_string()];
         let identity = identity(&daemon, args.data.join("worker"), reach.clone()).await?;
         let config = worker_config(args, &identity, reach)?;
-        let slots = config.slots;
+        let slots = config.capacity.slots;
         let worker = Worker::start(config).await.map_err(failed("the worker"))?;
         worker.connected().await;
         Ok(Self {
@@ -158,16 +159,34 @@ fn worker_config(
         tags.insert(tag.clone())
             .map_err(|error| Failure::usage(format!("--tag: {error}")))?;
     }
+    let exclusive = TagSet::try_from(args.exclusive_tags.clone())
+        .map_err(|error| Failure::usage(format!("--exclusive-tag: {error}")))?;
     let data = args.data.join("worker");
     let mut config = WorkerConfig::new(data, identity.worker(), transport, executors);
     config.facts = facts;
     config.tags = tags;
     config.env = env;
     config.identity = Some(identity.dir().to_owned());
-    if let Some(slots) = args.slots {
-        config.slots = slots;
-    }
+    config.exclusive = exclusive;
+    offer(args, &mut config.capacity)?;
     Ok(config)
+}
+
+/// What the worker has for jobs: all that the machine has, but where something else was asked for.
+fn offer(args: &DevArgs, capacity: &mut Resources) -> Result<(), Failure> {
+    if let Some(slots) = args.slots {
+        capacity.slots = slots;
+    }
+    if let Some(cores) = &args.cpu {
+        capacity.cpu_millis = cores.millis;
+    }
+    if let Some(memory) = &args.memory {
+        capacity.memory_bytes = memory.value;
+    }
+    capacity.counts = unique("--resource", args.resources.clone())?;
+    capacity
+        .check()
+        .map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// What jobs inherit: they are the commands of the person who started us.

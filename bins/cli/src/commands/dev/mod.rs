@@ -14,7 +14,8 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::failure::{EXIT_CANCELLED, Failure};
 use crate::interrupts::Interrupts;
-use crate::job_options::JobOptions;
+use crate::job_file::{CoresText, SizeText};
+use crate::job_options::{JobOptions, count};
 use crate::profile::connect;
 
 use super::run::run_job;
@@ -27,7 +28,8 @@ const PROFILE: &str = "admin.toml";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     jobyard dev -- sh -c 'echo hello from $JOBYARD_JOB_ID'   run one command and end\n  \
-    jobyard dev                                              stay up; `jobyard run -- CMD` here reaches it\n\n\
+    jobyard dev                                              stay up; `jobyard run -- CMD` here reaches it\n  \
+    jobyard dev --slots 4 --memory 8GiB --resource gpu=1     stay up, and offer so much\n\n\
     A second one on the same data attaches to the first.")]
 pub(crate) struct DevArgs {
     /// Where master and worker keep their state
@@ -41,6 +43,22 @@ pub(crate) struct DevArgs {
     /// How many slots the worker offers [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_WORKER_SLOTS)))]
     slots: Option<u32>,
+
+    /// How many cores the worker offers, as in 4 or 1.5 [default: all that this process may use]
+    #[arg(long, value_name = "CORES")]
+    cpu: Option<CoresText>,
+
+    /// How much memory the worker offers, as in 8GiB [default: all that this process may use]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<SizeText>,
+
+    /// How much the worker offers of a named resource, as in gpu=1; repeatable
+    #[arg(long = "resource", value_name = "NAME=N", value_parser = count)]
+    resources: Vec<(String, u64)>,
+
+    /// A tag that the worker offers only to jobs that name it; repeatable
+    #[arg(long = "exclusive-tag", value_name = "TAG")]
+    exclusive_tags: Vec<Tag>,
 
     /// Where the master listens [default: 127.0.0.1:7411, or any free port for one command]
     #[arg(long, value_name = "ADDRESS")]

@@ -1,0 +1,205 @@
+//! Jobs and their attempts.
+
+use std::collections::BTreeMap;
+
+use jobyard_core::{Attempt, Group, Job, JobId, PROCESS_EXECUTOR, Preference};
+use jobyard_executor::ProcessConfig;
+use serde::Serialize;
+
+use super::log_line::log_state;
+use super::outcome::OutcomeView;
+use super::resources::Cores;
+use super::time::time;
+
+/// One job, whole, in `show` and `jobs`.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView {
+    job_id: JobId,
+    name: Option<String>,
+    state: &'static str,
+    outcome: Option<OutcomeView>,
+    queue: String,
+    priority: i32,
+    group: Option<GroupView>,
+    tags: Vec<String>,
+    prefer: Vec<PreferenceView>,
+    worker: Option<String>,
+    labels: BTreeMap<String, String>,
+    slots: u32,
+    cpu: Option<Cores>,
+    /// In bytes.
+    memory: Option<u64>,
+    resources: BTreeMap<String, u64>,
+    executor: String,
+    command: Option<Vec<String>>,
+    queue_timeout_ms: Option<u64>,
+    timeout_ms: Option<u64>,
+    /// Its place in the order of submission; the last one of a page is what `--after` takes.
+    sequence: u64,
+    submitted_at: String,
+    submitted_by: String,
+    finished_at: Option<String>,
+    attempts: Vec<AttemptView>,
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        let taken = &job.spec.resources;
+        let some = |amount: u64| Some(amount).filter(|amount| *amount > 0);
+        Self {
+            job_id: job.id,
+            name: job.spec.name.clone(),
+            state: job.state.as_str(),
+            outcome: job.outcome.as_ref().map(OutcomeView::from),
+            queue: job.spec.queue.clone(),
+            priority: job.spec.priority,
+            group: job.spec.group.as_ref().map(GroupView::from),
+            tags: job
+                .spec
+                .requirements
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            prefer: job.spec.prefer.iter().map(PreferenceView::from).collect(),
+            worker: job.spec.worker.clone(),
+            labels: job.spec.labels.clone(),
+            slots: taken.slots,
+            cpu: some(taken.cpu_millis).map(Cores),
+            memory: some(taken.memory_bytes),
+            resources: taken.counts.clone(),
+            executor: job.spec.executor.name.clone(),
+            command: command(job),
+            queue_timeout_ms: job.spec.queue_timeout.map(jobyard_core::millis::as_millis),
+            timeout_ms: job.spec.timeout.map(jobyard_core::millis::as_millis),
+            sequence: job.sequence,
+            submitted_at: time(job.submitted_at),
+            submitted_by: job.submitted_by.clone(),
+            finished_at: job.finished_at.map(time),
+            attempts: job.attempts.iter().map(AttemptView::from).collect(),
+        }
+    }
+}
+
+/// The command of a process job; `None` for scripts and other executors. Environments are not shown.
+pub(crate) fn command(job: &Job) -> Option<Vec<String>> {
+    let executor = &job.spec.executor;
+    if executor.name != PROCESS_EXECUTOR {
+        return None;
+    }
+    let command = ProcessConfig::parse(&executor.config).ok()?.command;
+    (!command.is_empty()).then_some(command)
+}
+
+/// The group of which only so many run at once, as in a job file.
+#[derive(Debug, Serialize)]
+struct GroupView {
+    key: String,
+    limit: u32,
+}
+
+impl From<&Group> for GroupView {
+    fn from(group: &Group) -> Self {
+        Self {
+            key: group.key.clone(),
+            limit: group.limit,
+        }
+    }
+}
+
+/// What a job would rather have, as in a job file.
+#[derive(Debug, Serialize)]
+struct PreferenceView {
+    tag: String,
+    weight: u32,
+}
+
+impl From<&Preference> for PreferenceView {
+    fn from(preference: &Preference) -> Self {
+        Self {
+            tag: preference.tag.to_string(),
+            weight: preference.weight,
+        }
+    }
+}
+
+/// One execution of a job.
+#[derive(Debug, Serialize)]
+struct AttemptView {
+    number: u32,
+    worker_id: String,
+    worker_name: String,
+    pid: Option<u32>,
+    assigned_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    outcome: Option<OutcomeView>,
+    log_bytes: u64,
+    log: &'static str,
+    log_dropped: u64,
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            number: attempt.id.number.get(),
+            worker_id: attempt.worker.to_string(),
+            worker_name: attempt.worker_name.clone(),
+            pid: attempt.pid,
+            assigned_at: time(attempt.assigned_at),
+            started_at: attempt.started_at.map(time),
+            finished_at: attempt.finished_at.map(time),
+            outcome: attempt.outcome.as_ref().map(OutcomeView::from),
+            log_bytes: attempt.log_bytes,
+            log: log_state(attempt.log),
+            log_dropped: attempt.log_dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{demanding_job, job_id, worker_id};
+    use crate::views::time::tests::at;
+    use jobyard_core::{
+        AttemptId, AttemptNumber, ExecutorSpec, Exit, JobSpec, JobState, LogState, Outcome,
+    };
+
+    fn finished_job() -> Job {
+        let config = r#"{"command":["make","-j4"],"env":{"KEY":"hunter2"}}"#;
+        let mut spec = JobSpec::new(ExecutorSpec::new("process", config));
+        spec.name = Some("build".to_owned());
+        spec.requirements = vec!["os=linux|darwin".parse().expect("a requirement")];
+        spec.labels.insert("team".to_owned(), "core".to_owned());
+        let spec = spec.validate().expect("a valid spec");
+        let mut job = Job::new(job_id(), spec, 41, at(0), "ada".to_owned());
+        let first = AttemptId::new(job.id, AttemptNumber::FIRST);
+        let mut attempt = Attempt::new(first, worker_id(), "forge".to_owned(), at(1));
+        attempt.pid = Some(4711);
+        attempt.started_at = Some(at(1));
+        attempt.finished_at = Some(at(5));
+        attempt.outcome = Some(Outcome::of_exit(Exit::Signaled(9)));
+        attempt.log_bytes = 12;
+        attempt.log = LogState::LostFrom(12);
+        job.attempts.push(attempt);
+        job.state = JobState::Finished;
+        job.outcome = Some(Outcome::of_exit(Exit::Signaled(9)));
+        job.finished_at = Some(at(5));
+        job
+    }
+
+    #[test]
+    fn job_has_the_keys_that_programs_rely_on() {
+        let view = serde_json::to_value(JobView::from(&finished_job())).expect("JSON");
+        assert!(
+            !view.to_string().contains("hunter2"),
+            "no environment is shown"
+        );
+        insta::assert_json_snapshot!(view);
+    }
+
+    #[test]
+    fn what_a_job_asks_for_is_shown_as_in_a_job_file() {
+        insta::assert_json_snapshot!(JobView::from(&demanding_job()));
+    }
+}

@@ -1,0 +1,84 @@
+//! Output, line by line.
+
+use jobyard_core::{JobId, LogState, LogStatus};
+use serde::Serialize;
+
+use super::outcome::OutcomeView;
+
+/// One line of `logs --json` and `run --json`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum LogLine {
+    /// `run` alone: the job was accepted.
+    Submitted {
+        /// Its id.
+        job_id: JobId,
+    },
+    /// A piece of output.
+    Output {
+        attempt: u32,
+        /// Of its first byte, in the one byte sequence of the attempt.
+        offset: u64,
+        stream: &'static str,
+        time: String,
+        /// The bytes, as base 64.
+        data: String,
+        /// The same as text, where the piece is valid UTF-8. A piece may end within a character.
+        text: Option<String>,
+    },
+    /// The output of one attempt is over.
+    AttemptEnd {
+        attempt: u32,
+        log_bytes: u64,
+        log: &'static str,
+        log_dropped: u64,
+    },
+    /// Nothing follows.
+    End {
+        /// `null` if the job is not finished.
+        outcome: Option<OutcomeView>,
+    },
+}
+
+impl LogLine {
+    /// The end of an attempt's output.
+    pub(crate) const fn attempt_end(attempt: u32, log: &LogStatus) -> Self {
+        Self::AttemptEnd {
+            attempt,
+            log_bytes: log.end,
+            log: log_state(log.state),
+            log_dropped: log.dropped,
+        }
+    }
+}
+
+/// Whether the output has arrived, as one word.
+pub(crate) const fn log_state(log: LogState) -> &'static str {
+    match log {
+        LogState::Uploading => "uploading",
+        LogState::Complete => "complete",
+        _ => "lost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::job_id;
+
+    #[test]
+    fn log_lines_say_what_they_are() {
+        let mut log = LogStatus::open(5);
+        log.dropped = 3;
+        let lines = [
+            LogLine::Submitted { job_id: job_id() },
+            LogLine::attempt_end(1, &log),
+            LogLine::End { outcome: None },
+        ];
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|line| serde_json::to_string(line).expect("JSON"))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

@@ -1,0 +1,26 @@
+//! What `--json` shows. Programs rely on these keys: they are only ever added to.
+
+mod audit;
+mod explanation;
+mod job;
+mod log_line;
+mod outcome;
+mod queue;
+mod resources;
+mod status;
+mod submitted;
+mod time;
+mod token;
+mod worker;
+
+pub(crate) use audit::AuditView;
+pub(crate) use explanation::{ExplanationView, verdict};
+pub(crate) use job::{JobView, command};
+pub(crate) use log_line::{LogLine, log_state};
+pub(crate) use outcome::OutcomeView;
+pub(crate) use queue::QueueView;
+pub(crate) use status::StatusView;
+pub(crate) use submitted::{StoppedView, SubmittedView};
+pub(crate) use time::time;
+pub(crate) use token::TokenView;
+pub(crate) use worker::WorkerView;
