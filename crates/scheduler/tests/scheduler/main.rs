@@ -3,9 +3,21 @@
 #![forbid(unsafe_code)]
 
 mod assignments;
-mod explanations;
+mod backlog;
+mod counts;
+mod deadlines;
+mod decisions;
+mod determinism;
+mod fair_share;
 mod history;
-mod properties;
+mod limits;
+mod order;
+mod placement;
+mod points;
 mod reference;
+mod room;
+mod starvation;
+mod verdicts;
+mod walk;
 mod worker_life;
 mod yard;

@@ -2,7 +2,7 @@
 
 use jobyard_scheduler::{Availability, Event};
 
-use crate::yard::{Yard, demand, offer, worker};
+use crate::yard::{Yard, demand, offer, wanting, worker};
 
 #[test]
 fn a_worker_gets_nothing_before_it_is_available() {
@@ -10,6 +10,14 @@ fn a_worker_gets_nothing_before_it_is_available() {
     yard.queue(1, "", 1);
     assert_eq!(yard.tell(Event::WorkerJoined(offer(1, "", 1))), []);
     assert_eq!(yard.availability(1, Availability::Available), [(1, 1)]);
+}
+
+#[test]
+fn a_worker_that_joins_twice_stays_available() {
+    let mut yard = Yard::default();
+    yard.worker(1, "", 1);
+    assert_eq!(yard.tell(Event::WorkerJoined(offer(1, "", 2))), []);
+    assert_eq!(yard.queue(1, "", 2), [(1, 1)]);
 }
 
 #[test]
@@ -40,9 +48,8 @@ fn new_tags_are_held_against_what_waits_and_what_comes() {
 fn a_new_name_is_the_one_that_counts() {
     let mut yard = Yard::default();
     yard.worker(1, "", 1);
-    let mut wanted = demand(1, "", 1);
-    wanted.worker = Some("big".to_owned());
-    assert_eq!(yard.tell(Event::JobQueued(wanted)), []);
+    let wants = wanting("", |draft| draft.worker = Some("big".to_owned()));
+    assert_eq!(yard.submit(1, "", 1, |demand| demand.wants = wants), []);
     let mut renamed = offer(1, "", 1);
     renamed.name = "big".to_owned();
     assert_eq!(yard.tell(Event::WorkerChanged(renamed)), [(1, 1)]);
