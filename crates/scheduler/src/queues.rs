@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fixedbitset::FixedBitSet;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use jobyard_core::{QueueSettings, Steady};
 use slab::Slab;
 
@@ -31,6 +33,9 @@ pub(crate) struct Queue {
     pub(crate) placed: usize,
     /// The heads of its lines that may go, as far as groups allow.
     pub(crate) heads: BTreeSet<Head>,
+    /// The needs of those lines.
+    pub(crate) needs: FixedBitSet,
+    by_need: HashMap<u32, Stall, FixedState>,
     charge: u128,
     average_ms: u64,
     /// Since when it has been passed over.
@@ -59,6 +64,76 @@ impl Queue {
     /// Its place in the order, if it may go.
     pub(crate) fn turn(&self) -> Option<&Turn> {
         self.listed.as_ref()
+    }
+}
+
+/// The lines of one queue that have one need and may go. There is at least one, and mostly no other.
+struct Stall {
+    first: Head,
+    rest: BTreeSet<Head>,
+}
+
+impl Queue {
+    /// The heads of the lines with this need, in order.
+    pub(crate) fn heads_with(&self, need: usize) -> impl Iterator<Item = &Head> {
+        let need = u32::try_from(need).expect("needs are numbered by u32");
+        let stall = self.by_need.get(&need);
+        stall
+            .into_iter()
+            .flat_map(|stall| std::iter::once(&stall.first).chain(&stall.rest))
+    }
+
+    fn add_head(&mut self, head: Head) {
+        self.heads.insert(head);
+        match self.by_need.entry(head.need) {
+            Entry::Vacant(entry) => {
+                entry.insert(Stall {
+                    first: head,
+                    rest: BTreeSet::new(),
+                });
+                self.needs.grow_and_insert(head.need as usize);
+            }
+            Entry::Occupied(mut entry) => {
+                let stall = entry.get_mut();
+                if head < stall.first {
+                    let second = std::mem::replace(&mut stall.first, head);
+                    stall.rest.insert(second);
+                } else {
+                    stall.rest.insert(head);
+                }
+            }
+        }
+    }
+
+    fn remove_head(&mut self, head: Head) {
+        self.heads.remove(&head);
+        let Entry::Occupied(mut entry) = self.by_need.entry(head.need) else {
+            return;
+        };
+        let stall = entry.get_mut();
+        if stall.first != head {
+            stall.rest.remove(&head);
+        } else if let Some(second) = stall.rest.pop_first() {
+            stall.first = second;
+        } else {
+            entry.remove();
+            self.needs.set(head.need as usize, false);
+        }
+    }
+
+    /// One line has another head than before.
+    fn replace_head(&mut self, old: Head, new: Head) {
+        self.heads.remove(&old);
+        self.heads.insert(new);
+        if let Some(stall) = self.by_need.get_mut(&old.need) {
+            if stall.first == old && stall.rest.first().is_none_or(|second| new < *second) {
+                stall.first = new;
+                return;
+            }
+        }
+        self.heads.remove(&new);
+        self.remove_head(old);
+        self.add_head(new);
     }
 }
 
@@ -95,6 +170,7 @@ pub(crate) struct Queues {
     /// Queues that have lost their last job in this event.
     pub(crate) emptied: Vec<u32>,
     ageing: Option<u64>,
+    seed: FixedState,
 }
 
 impl Queues {
@@ -113,6 +189,7 @@ impl Queues {
             idle: BTreeSet::new(),
             emptied: Vec::new(),
             ageing: ageing.map(micros),
+            seed: FixedState::with_seed(seed),
         }
     }
 
@@ -174,6 +251,8 @@ impl Queues {
             waiting: 0,
             placed: 0,
             heads: BTreeSet::new(),
+            needs: FixedBitSet::new(),
+            by_need: HashMap::with_hasher(self.seed.clone()),
             charge: 0,
             average_ms: FIRST_AVERAGE_MS,
             passed_since: Steady::default(),
@@ -232,9 +311,21 @@ impl Queues {
             .map_or(0, |(class, _)| (*class).max(0))
     }
 
-    /// The heads of a queue, to change them; [`Self::relist`] comes after that.
-    pub(crate) fn heads_mut(&mut self, at: u32) -> &mut BTreeSet<Head> {
-        &mut self.entries[at as usize].heads
+    /// A line of the queue may go.
+    pub(crate) fn add_head(&mut self, now: Steady, at: u32, head: Head) {
+        self.entries[at as usize].add_head(head);
+        self.relist(now, at);
+    }
+
+    /// A line of the queue may no longer go.
+    pub(crate) fn remove_head(&mut self, now: Steady, at: u32, head: Head) {
+        self.entries[at as usize].remove_head(head);
+        self.relist(now, at);
+    }
+
+    /// A line of the queue has another head.
+    pub(crate) fn replace_head(&mut self, at: u32, old: Head, new: Head) {
+        self.entries[at as usize].replace_head(old, new);
     }
 
     /// A job more waits.

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::lines::Key;
-use crate::queues::Turn;
+use crate::lines::{Head, Key};
+use crate::queues::{Queue, Turn};
 use crate::{Decision, Scheduler};
 
 /// What has changed since nothing could be placed.
@@ -121,8 +121,9 @@ impl Scheduler {
             }
         }
         for queue in self.dirty.queues.clone() {
-            match self.first_placeable(queue) {
+            match self.first_placeable(queue, best.as_ref()) {
                 Some(line) => self.consider(line, &mut best),
+                None if best.is_some() => {}
                 None => drop(self.dirty.queues.remove(&queue)),
             }
         }
@@ -152,11 +153,16 @@ impl Scheduler {
         }
     }
 
-    /// The first line of a queue whose head some worker has room for.
-    fn first_placeable(&mut self, queue: u32) -> Option<u32> {
-        self.queues.queue(queue).turn()?;
+    /// The first line of a queue whose head some worker has room for, if it goes before the best so far.
+    fn first_placeable(&mut self, queue: u32, best: Option<&(Turn, Key, u32)>) -> Option<u32> {
+        let turn = self.queues.queue(queue).turn()?;
+        let end = match best {
+            Some((first, _, _)) if first < turn => return None,
+            Some((first, key, _)) if first == turn => Some(*key),
+            _ => None,
+        };
         let mut next = self.queues.queue(queue).heads.first().copied();
-        while let Some(head) = next {
+        while let Some(head) = next.filter(|head| end.is_none_or(|end| head.key < end)) {
             if self.find_worker(head.line).is_some() {
                 return Some(head.line);
             }
@@ -168,6 +174,9 @@ impl Scheduler {
 
     /// What waits for this worker, in order. Both ways give the same answer.
     fn walk(&self, worker: u32) -> Walk {
+        if self.fleet.free_slots(worker) < self.lines.least_slots() {
+            return Walk::default();
+        }
         let meets = &self.fleet.kind_of(worker).meets;
         let mut lines = 0;
         for need in self.needs.waiting.intersection(meets) {
@@ -192,15 +201,76 @@ impl Scheduler {
         let keeps = self.may_keep_room(worker);
         let mut walk = Walk::default();
         for turn in &self.queues.order {
-            for head in &self.queues.queue(turn.queue).heads {
-                if meets.contains(head.need as usize)
-                    && self.step(worker, head.line, keeps, &mut walk)
-                {
+            let queue = self.queues.queue(turn.queue);
+            let matching = queue.needs.intersection_count(meets);
+            if matching == 0 {
+                continue;
+            }
+            // In order, the first match comes after about `heads / matching` steps; if it does not, looking at the
+            // matching ones alone costs less.
+            let steps = if matching * matching > queue.heads.len() {
+                matching
+            } else {
+                0
+            };
+            if let Some(over) = self.walk_heads(worker, queue, steps, keeps, &mut walk) {
+                if over {
                     return walk;
                 }
+                continue;
+            }
+            if self.walk_matching(worker, queue, keeps, &mut walk) {
+                return walk;
             }
         }
         walk
+    }
+
+    /// The heads of a queue in order, so many at most. Says whether the walk is over; `None` if it led nowhere.
+    fn walk_heads(
+        &self,
+        worker: u32,
+        queue: &Queue,
+        steps: usize,
+        keeps: bool,
+        walk: &mut Walk,
+    ) -> Option<bool> {
+        let meets = &self.fleet.kind_of(worker).meets;
+        for head in queue.heads.iter().take(steps) {
+            if meets.contains(head.need as usize) && self.step(worker, head.line, keeps, walk) {
+                return Some(true);
+            }
+        }
+        (steps >= queue.heads.len()).then_some(false)
+    }
+
+    /// The heads of a queue that the worker suits, in no order. Says whether the walk is over.
+    fn walk_matching(&self, worker: u32, queue: &Queue, keeps: bool, walk: &mut Walk) -> bool {
+        let meets = &self.fleet.kind_of(worker).meets;
+        let (mut fit, mut overdue): (Option<Head>, Option<Head>) = (None, None);
+        let keeps = keeps && walk.overdue.is_none();
+        for need in queue.needs.intersection(meets) {
+            for head in queue.heads_with(need) {
+                if fit.is_some_and(|fit| fit < *head) {
+                    break;
+                }
+                if self.fits(worker, head.line) {
+                    fit = Some(*head);
+                    break;
+                }
+                if keeps
+                    && overdue.is_none_or(|overdue| *head < overdue)
+                    && self.has_to_be_kept_for(worker, head.line)
+                {
+                    overdue = Some(*head);
+                }
+            }
+        }
+        if let Some(head) = overdue.filter(|overdue| fit.is_none_or(|fit| *overdue < fit)) {
+            walk.overdue = Some(head.line);
+        }
+        walk.fit = fit.map(|head| head.line);
+        fit.is_some()
     }
 
     /// Need after need: short if this worker suits little of what waits.
@@ -231,20 +301,27 @@ impl Scheduler {
 
     /// One line of a walk that the worker suits. Says whether the walk is over.
     fn step(&self, worker: u32, line: u32, keeps: bool, walk: &mut Walk) -> bool {
-        if self.has_room(worker, line) && self.may_go(worker, line) {
+        if self.fits(worker, line) {
             walk.fit = Some(line);
             return true;
         }
-        if keeps
-            && walk.overdue.is_none()
-            && self.is_overdue(line)
-            && self.lines.line(line).kept_on.is_none()
-            && self.could_hold(worker, line)
-            && !self.holds_out(line)
-        {
+        if keeps && walk.overdue.is_none() && self.has_to_be_kept_for(worker, line) {
             walk.overdue = Some(line);
         }
         false
+    }
+
+    /// Whether the head of a line that the worker suits may go there now.
+    fn fits(&self, worker: u32, line: u32) -> bool {
+        self.has_room(worker, line) && self.may_go(worker, line)
+    }
+
+    /// Whether a line that does not fit must not be passed over on this worker any more.
+    fn has_to_be_kept_for(&self, worker: u32, line: u32) -> bool {
+        self.is_overdue(line)
+            && self.lines.line(line).kept_on.is_none()
+            && self.could_hold(worker, line)
+            && !self.holds_out(line)
     }
 
     /// Whether room may be kept on this worker for a line that is passed over there.

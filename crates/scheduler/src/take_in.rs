@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobyard_core::{JobId, Steady, WorkerId};
 
 use crate::jobs::{Job, Place, Stay};
-use crate::lines::{Change, Common, First, Key};
+use crate::lines::{Change, Common, First, Head, Key};
 use crate::{Availability, Event, JobDemand, Scheduler, WorkerOffer};
 
 impl Scheduler {
@@ -70,17 +70,16 @@ impl Scheduler {
     /// Puts a job that is known otherwise into its line.
     fn push(&mut self, common: Common, new: First) {
         let need = self.shapes.shape(common.shape).need;
-        if let Some(line) = self.lines.find(common)
-            && new.key < self.lines.line(line).first.key
-        {
-            self.hide_head(line);
-        }
+        let old = self
+            .lines
+            .find(common)
+            .map(|line| self.lines.line(line).head(line));
         let (line, change) = self.lines.push(common, need, new);
         self.jobs.set_place(new.job, Place::Waiting(line));
         match change {
             // It cannot go where those before it cannot.
             Change::Behind => return,
-            Change::First => self.show_head(line),
+            Change::First => self.on_head_changed(line, old),
             Change::Whole => self.open_line(line),
         }
         self.dirty.lines.insert(line);
@@ -345,9 +344,9 @@ impl Scheduler {
         match self.lines.change_without(line, key) {
             Change::Behind => self.lines.remove(line, key, &self.jobs),
             Change::First => {
-                self.hide_head(line);
+                let old = self.lines.line(line).head(line);
                 self.lines.remove(line, key, &self.jobs);
-                self.show_head(line);
+                self.on_head_changed(line, Some(old));
                 if self.warm_lines.contains(&line) {
                     // The next may have waited for longer than this one.
                     self.dirty.lines.insert(line);
@@ -360,23 +359,12 @@ impl Scheduler {
         }
     }
 
-    /// Takes the head off its queue's list while it changes.
-    fn hide_head(&mut self, at: u32) {
+    /// A line has another first job than before.
+    fn on_head_changed(&mut self, at: u32, old: Option<Head>) {
         let line = self.lines.line(at);
-        if line.listed.is_some() {
+        if let (Some(_), Some(old)) = (line.listed, old) {
             self.queues
-                .heads_mut(line.common.queue)
-                .remove(&line.head(at));
-        }
-    }
-
-    /// Puts the changed head back.
-    fn show_head(&mut self, at: u32) {
-        let line = self.lines.line(at);
-        if line.listed.is_some() {
-            self.queues
-                .heads_mut(line.common.queue)
-                .insert(line.head(at));
+                .replace_head(line.common.queue, old, line.head(at));
         }
         self.await_yielding(at);
     }
@@ -393,9 +381,10 @@ impl Scheduler {
         }
         let place = self.needs.add_line(line.need, at);
         let (queue, head) = (line.common.queue, line.head(at));
+        let slots = self.shapes.shape(line.common.shape).asks.slots;
         self.lines.line_mut(at).listed = Some(place);
-        self.queues.heads_mut(queue).insert(head);
-        self.queues.relist(self.now, queue);
+        self.lines.count_slots(slots, true);
+        self.queues.add_head(self.now, queue, head);
     }
 
     fn unlist_line(&mut self, at: u32) {
@@ -404,11 +393,12 @@ impl Scheduler {
             return;
         };
         let (queue, need, head) = (line.common.queue, line.need, line.head(at));
+        let slots = self.shapes.shape(line.common.shape).asks.slots;
+        self.lines.count_slots(slots, false);
         if let Some(moved) = self.needs.remove_line(need, place) {
             self.lines.line_mut(moved).listed = Some(place);
         }
-        self.queues.heads_mut(queue).remove(&head);
-        self.queues.relist(self.now, queue);
+        self.queues.remove_head(self.now, queue, head);
     }
 
     /// Notes when the first job of a line goes anywhere.
