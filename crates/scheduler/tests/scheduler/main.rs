@@ -2,13 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod adversarial;
+mod ageing;
 mod assignments;
 mod backlog;
 mod counts;
 mod deadlines;
 mod decisions;
 mod determinism;
+mod explanations;
 mod fair_share;
+mod helps;
 mod history;
 mod limits;
 mod order;

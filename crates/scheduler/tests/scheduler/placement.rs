@@ -158,7 +158,7 @@ impl Score for ByName {
             ("default", None)
         );
         assert!(worker.capacity.covers(&Resources::of_slots(1)) && worker.load < 1000);
-        i64::from(worker.name == "w7") - i64::from(worker.tags.has_key("slow"))
+        i64::from(worker.name == "w7") - 2 * i64::from(worker.tags.has_key("slow"))
     }
 }
 

@@ -164,17 +164,20 @@ fn room_is_kept_from_the_moment_that_a_long_wait_is_overtaken() {
 #[test]
 fn what_is_left_beside_the_kept_room_may_be_used() {
     let mut yard = Yard::with(|policy| policy.reserve_after = Some(Duration::ZERO));
-    yard.worker(9, "", 5);
+    yard.worker(9, "", 6);
     yard.queue(10, "", 3);
-    yard.queue(1, "", 4);
-    assert_eq!(
-        yard.queue(11, "", 1),
-        [(11, 9)],
-        "one of five is not asked for"
-    );
+    yard.submit(1, "", 4, |demand| demand.queue = "big".into());
+    for number in 11..=13 {
+        assert_eq!(
+            yard.queue(number, "", 1),
+            [],
+            "it would go where room is missing"
+        );
+    }
     assert_eq!(yard.kept(9), Some(1));
-    assert_eq!(yard.queue(12, "", 1), []);
-    assert_eq!(yard.release(10), [(1, 9)]);
+    yard.set("big", |settings| settings.max_running = Some(0));
+    assert_eq!(yard.release(10), [(11, 9), (12, 9)], "four are kept");
+    assert_eq!(yard.set("big", |_| {}), [(1, 9)]);
 }
 
 #[test]
