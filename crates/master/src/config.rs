@@ -10,6 +10,7 @@ use jobyard_core::{
 };
 use jobyard_executor::ProcessConfig;
 use jobyard_pki::RootPin;
+use jobyard_scheduler::Policy;
 
 use crate::engine::Timings;
 
@@ -39,6 +40,8 @@ pub struct MasterConfig {
     pub authorizer: Arc<dyn Authorizer>,
     /// How patient it is.
     pub timings: Timings,
+    /// Who runs where. Its [`hash_seed`](Policy::hash_seed) is drawn anew for each term, whatever stands here.
+    pub policy: Policy,
     /// Looked at when a job names one of these executors; jobs for others are checked by their workers alone.
     pub checks: BTreeMap<String, ConfigCheck>,
     /// Where it listens, for the status page.
@@ -71,6 +74,7 @@ impl MasterConfig {
             clock,
             authorizer: Arc::new(RoleAuthorizer),
             timings: Timings::default(),
+            policy: Policy::default(),
             checks: BTreeMap::from([(PROCESS_EXECUTOR.to_owned(), process)]),
             listen: None,
         }

@@ -14,6 +14,7 @@ use jobyard_pki::{
     LocalAuthority, OpenAuthorityError, PrivateFileError, ProfileError, ServerTls, TlsConfigError,
     issue_credentials,
 };
+use jobyard_scheduler::Policy;
 use jobyard_store::{FileLogs, OpenLogsError, OpenStoreError, SqliteOptions, SqliteStore};
 use jobyard_transport::{ServeError, Server, Services};
 use tokio::net::TcpListener;
@@ -47,6 +48,8 @@ pub struct DaemonConfig {
     pub advertise: Option<String>,
     /// How patient it is.
     pub timings: Timings,
+    /// Who runs where.
+    pub policy: Policy,
 }
 
 impl DaemonConfig {
@@ -58,6 +61,7 @@ impl DaemonConfig {
             name: "jobyard".to_owned(),
             advertise: None,
             timings: Timings::default(),
+            policy: Policy::default(),
         }
     }
 }
@@ -86,6 +90,7 @@ impl Daemon {
             name,
             advertise,
             timings,
+            policy,
         } = config;
         make_private_dir(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -122,6 +127,7 @@ impl Daemon {
         );
         parts.store_name = format!("sqlite:{}", database.display());
         parts.timings = timings;
+        parts.policy = policy;
         parts.listen = Some(address);
         let master = match Master::start(parts).await {
             Err(StartError::Lead(LeadError::Held { .. })) => {

@@ -48,5 +48,7 @@ pub mod records;
 mod shell;
 
 pub use config::{ConfigCheck, MasterConfig};
+pub use jobyard_scheduler::{Placement, Policy};
+
 pub use daemon::{DEFAULT_LISTEN, Daemon, DaemonConfig, DaemonError};
 pub use shell::{Master, StartError};

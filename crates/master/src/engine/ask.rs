@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{AdminState, Explanation, JobId, JobState, Now, TokenInfo, Worker, WorkerId};
+use jobyard_core::{AdminState, Explanation, JobId, JobState, TokenInfo, Worker, WorkerId};
 
 use super::Engine;
-use super::tables::Stage;
 use crate::records::Counters;
 
 /// Numbers for the status page.
@@ -57,15 +56,14 @@ impl Engine {
     pub fn worker(&self, id: WorkerId) -> Option<Worker> {
         let entry = self.tables.workers.get(&id)?;
         let mut worker = entry.shown();
-        for job in &entry.jobs {
-            let Some(job) = self.tables.jobs.get(job) else {
-                continue;
-            };
-            worker.slots_used = worker.slots_used.saturating_add(job.record.demand.slots);
-            worker
-                .attempts
-                .extend(job.current().map(|attempt| attempt.id));
-        }
+        let jobs = entry.jobs.iter().filter_map(|job| self.tables.jobs.get(job));
+        let current = jobs.filter_map(|job| job.current());
+        worker.attempts = current.map(|attempt| attempt.id).collect();
+        worker.used = self
+            .scheduler
+            .worker(id)
+            .map(|known| known.used)
+            .unwrap_or_default();
         Some(worker)
     }
 
@@ -81,88 +79,32 @@ impl Engine {
         tokens
     }
 
-    /// Numbers for the status page. Walks over all that is not finished.
+    /// Numbers for the status page. Walks over workers and queues, not over jobs.
     pub fn tally(&self) -> Tally {
         let mut tally = Tally {
             finished: self.finished,
             ..Tally::default()
         };
         for entry in self.tables.workers.values() {
-            let state = entry.shown().state();
-            *tally.workers.entry(state.as_str().to_owned()).or_default() += 1;
+            let state = entry.state().as_str().to_owned();
+            *tally.workers.entry(state).or_default() += 1;
         }
-        for entry in self.tables.jobs.values() {
-            if entry.record.state == JobState::Finished {
-                continue;
-            }
-            *tally
-                .jobs
-                .entry(entry.record.state.as_str().to_owned())
-                .or_default() += 1;
-            if entry.stage == Stage::Queued {
-                *tally
-                    .queues
-                    .entry(entry.record.demand.queue.clone())
-                    .or_default() += 1;
-            }
-        }
+        let finished = JobState::Finished.as_str();
+        let unfinished = self.tables.states.iter();
+        tally.jobs = unfinished
+            .filter(|(state, _)| *state != finished)
+            .map(|(state, count)| (state.to_owned(), count))
+            .collect();
+        let waiting = self.scheduler.queues();
+        tally.queues = waiting
+            .filter(|(_, queue)| queue.queued > 0)
+            .map(|(name, queue)| (name.to_owned(), queue.queued as u64))
+            .collect();
         tally
     }
 
     /// Where the counters stand.
     pub fn counters(&self) -> Counters {
         self.counters
-    }
-
-    /// Checks what must always hold between the tables, for tests and simulations.
-    ///
-    /// # Errors
-    ///
-    /// Names the first thing that does not hold.
-    pub fn audit_tables(&self, _now: Now) -> Result<(), String> {
-        for (id, entry) in &self.tables.jobs {
-            if let Some(worker) = entry.stage.worker() {
-                let held = self
-                    .tables
-                    .workers
-                    .get(&worker)
-                    .map(|worker| worker.jobs.contains(id));
-                if held != Some(true) {
-                    return Err(format!(
-                        "job {id} is with worker {worker}, which does not list it"
-                    ));
-                }
-                if entry
-                    .current()
-                    .is_none_or(|current| current.outcome.is_some())
-                {
-                    return Err(format!(
-                        "job {id} is placed, and its attempt has an outcome or is missing"
-                    ));
-                }
-            }
-            for pair in entry.record.attempts.windows(2) {
-                if pair[0].id.number >= pair[1].id.number || pair[0].outcome.is_none() {
-                    return Err(format!(
-                        "the attempts of job {id} overlap or are out of order"
-                    ));
-                }
-            }
-        }
-        for (id, worker) in &self.tables.workers {
-            let used: u64 = worker
-                .jobs
-                .iter()
-                .filter_map(|job| self.tables.jobs.get(job))
-                .map(|job| u64::from(job.record.demand.slots))
-                .sum();
-            let counted = self.scheduler.worker(*id).map(|worker| worker.used);
-            if worker.record.admin != AdminState::Removed && counted != Some(used) {
-                return Err(format!(
-                    "worker {id}: {used} slots are used, the scheduler counts {counted:?}"
-                ));
-            }
-        }
-        Ok(())
     }
 }

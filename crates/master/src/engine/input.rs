@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jobyard_core::{
-    AttemptId, Hello, JobId, LogStatus, NewToken, SessionId, StopOptions, WorkerCommand,
+    AttemptId, Hello, JobId, LogStatus, NewToken, QueueChange, SessionId, StopOptions, WorkerCommand,
     WorkerFacts, WorkerId, WorkerMessage,
 };
 use jobyard_pki::{JoinSecret, SpkiHash, TokenRecord};
@@ -74,6 +74,17 @@ pub enum Input {
         worker: String,
         /// What to do.
         to: WorkerCommand,
+    },
+    /// Change how a queue shares workers with the others.
+    SetQueue {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Who asks.
+        by: String,
+        /// Its name.
+        queue: String,
+        /// What to change.
+        change: QueueChange,
     },
     /// Keep a join token that was just minted.
     CreateToken {

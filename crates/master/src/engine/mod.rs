@@ -31,16 +31,21 @@
 //! * **Make**: [`Engine::restore`] with the records of the store.
 //! * **Tell**: [`Engine::handle`], in any order; then [`Engine::take_outbox`] at any time.
 //! * **Wait**: [`Engine::next_deadline`], and [`Input::DeadlineReached`] when it has come.
-//! * **Ask**: [`Engine::explain`], [`Engine::workers`], [`Engine::tally`], [`Engine::tokens`] and the like; they change
+//! * **Ask**: [`Engine::explain`], [`Engine::workers`], [`Engine::queues`], [`Engine::tally`], [`Engine::tokens`] and the like; they change
 //!   nothing.
 
 mod ask;
+mod audit;
 mod input;
 mod joining;
 mod output;
+mod pool;
+mod queue_time;
+mod queues;
 mod reconcile;
 mod restore;
 mod settle;
+mod state_counts;
 mod submit;
 mod tables;
 mod timers;
@@ -48,8 +53,10 @@ mod workers;
 
 use std::time::Duration;
 
-use jobyard_core::{AttemptId, AuditEntry, JobId, MAX_BATCH_CHANGES, Now, Steady, WorkerId};
-use jobyard_scheduler::{Assignment, Event, Scheduler};
+use jobyard_core::{
+    AttemptId, AuditEntry, InfraReason, JobId, MAX_BATCH_CHANGES, Now, Outcome, Steady, WorkerId,
+};
+use jobyard_scheduler::{Decision, Event, Scheduler};
 
 pub use ask::Tally;
 pub use input::{Input, Joining, ReplyTo, Submission};
@@ -132,6 +139,14 @@ impl Engine {
             } => {
                 self.on_set_worker(now, reply, by, &worker, to);
             }
+            Input::SetQueue {
+                reply,
+                by,
+                queue,
+                change,
+            } => {
+                self.on_set_queue(now, reply, by, &queue, change);
+            }
             Input::CreateToken {
                 reply,
                 by,
@@ -171,13 +186,28 @@ impl Engine {
             .min()
     }
 
-    /// Takes out all that has come together since the last call.
+    /// Takes out what has come together since the last call: all of it, unless it is more than a batch holds. One event
+    /// may change any number of jobs, as when a queue is opened on a large fleet. Then there are several outboxes, and
+    /// the effects of all come with the last one: nobody hears of anything before all of it is durable.
     pub fn take_outbox(&mut self) -> Outbox {
-        for job in std::mem::take(&mut self.tables.dirty) {
+        let room = MAX_BATCH_CHANGES.saturating_sub(self.outbox.changes.len());
+        let is_all = self.tables.dirty.len() <= room;
+        let portion = if is_all {
+            std::mem::take(&mut self.tables.dirty)
+        } else {
+            self.tables.take_newest_dirty(room)
+        };
+        for job in portion {
             let finished = self.write_job(job);
             self.outbox.effects.push(Effect::Changed { job, finished });
         }
-        std::mem::take(&mut self.outbox)
+        if is_all {
+            return std::mem::take(&mut self.outbox);
+        }
+        Outbox {
+            changes: std::mem::take(&mut self.outbox.changes),
+            effects: Vec::new(),
+        }
     }
 
     /// Whether there is nothing to take out.
@@ -185,7 +215,7 @@ impl Engine {
         self.outbox.is_empty() && self.tables.dirty.is_empty()
     }
 
-    /// How many changes the next outbox holds at most: to stop feeding before a batch grows too large.
+    /// How many changes are pending: to stop feeding before a batch grows too large.
     pub fn pending_changes(&self) -> usize {
         self.outbox.changes.len() + self.tables.dirty.len()
     }
@@ -198,18 +228,31 @@ impl Engine {
             match timer {
                 Timer::SessionSilent(session) => self.on_session_silent(now, session),
                 Timer::ReconcileOver(worker) => self.on_reconcile_over(now, worker),
+                Timer::QueueTimeOver(job) => self.on_queue_time_over(now, job),
+                Timer::QueueTimePasses(job) => self.on_queue_time_passes(now, job),
                 Timer::LogDrain(attempt) => self.on_log_drain_over(now, attempt.job),
                 Timer::FleetKnown => self.schedule(now, Event::FleetKnown),
             }
         }
+        let is_due = |at: Steady| at <= now.steady;
+        if self.scheduler.next_deadline().is_some_and(is_due) {
+            self.schedule(now, Event::TimePassed);
+        }
     }
 
-    /// Tells the scheduler, and sends what it assigns.
+    /// Tells the scheduler, and does what it decides.
     fn schedule(&mut self, now: Now, event: Event) {
-        let mut assignments = Vec::new();
-        self.scheduler.handle(now, event, &mut assignments);
-        for Assignment { job, worker, .. } in assignments {
-            self.assign(now, job, worker);
+        let mut decisions = Vec::new();
+        self.scheduler.handle(now, event, &mut decisions);
+        for decision in decisions {
+            match decision {
+                Decision::Assigned { job, worker } => self.assign(now, job, worker),
+                Decision::GaveUp { job } => {
+                    let reason = InfraReason::NoWorker;
+                    self.finish(now, job, Outcome::Infra { reason });
+                }
+                decision => debug_assert!(false, "the engine does not know this: {decision:?}"),
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jobyard_core::{
     AttemptId, Batch, Change, ClosingReason, ControlError, JobId, JobState, LogEnd, MasterMessage,
-    Refusal, SessionId, Submitted, Worker, WorkerId,
+    QueueInfo, Refusal, SessionId, Submitted, Worker, WorkerId,
 };
 
 use super::input::ReplyTo;
@@ -97,6 +97,8 @@ pub enum Answer {
     Stopping(JobState),
     /// The worker as it is now.
     Worker(Box<Worker>),
+    /// The queue as it is now.
+    Queue(Box<QueueInfo>),
     /// Done.
     Done,
     /// The machine is a worker: sign its key.

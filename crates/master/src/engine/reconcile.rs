@@ -49,14 +49,16 @@ impl Engine {
         let before = entry.record.clone();
         entry.record.facts = hello.facts;
         entry.record.tags = hello.tags;
-        entry.record.slots = hello.slots;
+        entry.record.exclusive = hello.exclusive;
+        entry.record.capacity = hello.capacity;
         if before != entry.record {
             entry.record.last_contact = Some(now.wall);
             self.outbox
                 .changes
                 .push(Change::Put(entry.record.to_record()));
         }
-        let (offer, name) = (entry.offer(), entry.record.name.clone());
+        let changed = entry.offers_other_than(&before).then(|| entry.offer());
+        let name = entry.record.name.clone();
         self.tables.sessions.insert(session, worker);
         self.timers.clear(Timer::ReconcileOver(worker));
         self.timers.set(
@@ -89,7 +91,9 @@ impl Engine {
                 availability: Availability::Silent,
             },
         );
-        self.schedule(now, Event::WorkerChanged(offer));
+        if let Some(offer) = changed {
+            self.schedule(now, Event::WorkerChanged(offer));
+        }
         self.take_over_inventory(now, worker, hello.inventory);
     }
 
@@ -130,6 +134,10 @@ impl Engine {
         if entry.record.admin == AdminState::Removed {
             let message = "the worker was removed: join again with a new token and a new identity";
             return Err(Refusal::new(RefusalReason::Removed, message));
+        }
+        if let Err(problem) = hello.capacity.check() {
+            let message = format!("the capacity of the worker: {problem}");
+            return Err(Refusal::new(RefusalReason::Invalid, message));
         }
         let ours = jobyard_core::Protocol::current();
         if !ours.speaks_with(&hello.protocol) {
@@ -258,7 +266,7 @@ impl Engine {
         }
         if entry.stage == (Stage::Sent { worker }) {
             entry.stage = Stage::Running { worker };
-            entry.record.state = JobState::Running;
+            entry.set_state(JobState::Running, &mut self.tables.states);
         }
         if let Some(current) = entry
             .current_mut()
@@ -267,6 +275,7 @@ impl Engine {
             current.started_at = Some(at);
             current.pid = pid;
             self.tables.dirty.insert(attempt.job);
+            self.stop_queue_time(attempt.job);
         }
         true
     }

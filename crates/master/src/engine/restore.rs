@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{AdminState, JobState, LogEnd, LogState, Now, Record};
+use jobyard_core::{AdminState, JobState, LogEnd, LogState, Now, QueueSettings, Record};
 use jobyard_pki::TokenRecord;
-use jobyard_scheduler::{Event, Scheduler};
+use jobyard_scheduler::{Event, Policy, Scheduler};
 
 use super::output::{Effect, Outbox};
 use super::submit::demand;
 use super::tables::{JobEntry, OpenLog, Stage, Tables, WorkerEntry};
 use super::timers::{Timer, Timers};
 use super::{Engine, Timings};
-use crate::records::{Counters, DamagedRecord, JOB, JobRecord, TOKEN, WORKER, WorkerRecord, read};
+use crate::records::{
+    Counters, DamagedRecord, JOB, JobRecord, QUEUE, QueueRecord, TOKEN, WORKER, WorkerRecord, read,
+};
 
 /// An engine in the making: takes the live records in the order of
 /// [`LIVE_KINDS`](crate::records::LIVE_KINDS), then becomes an engine.
 #[derive(Debug)]
 pub struct Restore {
     timings: Timings,
+    policy: Policy,
     counters: Counters,
     tables: Tables,
 }
@@ -32,6 +35,9 @@ impl Restore {
                 .insert(token.id.as_str().to_owned(), token);
         } else if record.kind == WORKER {
             self.add_worker(read(record)?);
+        } else if record.kind == QUEUE {
+            let QueueRecord { name, settings } = read(record)?;
+            self.tables.queues.insert(name, settings);
         } else if record.kind == JOB {
             self.add_job(read(record)?);
         }
@@ -43,12 +49,13 @@ impl Restore {
         let mut engine = Engine {
             timings: self.timings,
             counters: self.counters,
-            scheduler: Scheduler::new(),
+            scheduler: Scheduler::with_policy(self.policy),
             tables: self.tables,
             timers: Timers::default(),
             outbox: Outbox::default(),
             finished: 0,
         };
+        engine.announce_queues(now);
         engine.announce_workers(now);
         engine.announce_jobs(now);
         engine
@@ -105,17 +112,31 @@ impl Restore {
             early_log: None,
             free_retries: 0,
         };
-        self.tables.jobs.insert(entry.record.id, entry);
+        self.tables.insert_job(entry);
     }
 }
 
 impl Engine {
-    /// Begins to restore an engine for the term that the counters name.
-    pub fn restore(timings: Timings, counters: Counters) -> Restore {
+    /// Begins to restore an engine for the term that the counters name. The policy's
+    /// [`hash_seed`](Policy::hash_seed) also seasons the engine's own hash tables.
+    pub fn restore(timings: Timings, policy: Policy, counters: Counters) -> Restore {
+        let tables = Tables::new(policy.hash_seed);
         Restore {
             timings,
+            policy,
             counters,
-            tables: Tables::default(),
+            tables,
+        }
+    }
+
+    /// Before the jobs, so that caps hold from the first one on.
+    fn announce_queues(&mut self, now: Now) {
+        let known = self.tables.queues.iter();
+        let known: Vec<(String, QueueSettings)> =
+            known.map(|(name, settings)| (name.clone(), *settings)).collect();
+        for (name, settings) in known {
+            let queue = name.into();
+            self.schedule(now, Event::QueueSet { queue, settings });
         }
     }
 
@@ -144,7 +165,11 @@ impl Engine {
     fn announce_jobs(&mut self, now: Now) {
         let mut placed = Vec::new();
         let mut queued = BTreeMap::new();
+        let mut timed = Vec::new();
         for (id, entry) in &self.tables.jobs {
+            if entry.record.queue_left.is_some() {
+                timed.push(*id);
+            }
             match entry.stage {
                 Stage::Queued => drop(queued.insert(entry.record.sequence, *id)),
                 Stage::Draining => {
@@ -181,6 +206,9 @@ impl Engine {
         }
         for job in queued.into_values() {
             self.enqueue(now, job);
+        }
+        for job in timed {
+            self.count_queue_time(now, job);
         }
     }
 }

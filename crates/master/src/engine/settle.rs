@@ -1,5 +1,7 @@
 //! An attempt ends: its outcome, its slots, its output, and whether the job runs again.
 
+use std::time::Duration;
+
 use jobyard_core::{
     AttemptId, AttemptReport, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
     MasterMessage, Now, Outcome, Residue, RetryBudget, Timestamp,
@@ -93,6 +95,9 @@ impl Engine {
             }
         }
         self.tables.dirty.insert(job);
+        if !nothing_ran {
+            self.stop_queue_time(job);
+        }
         if !log_is_open {
             self.outbox.effects.push(Effect::Revoke { attempt });
             self.send(worker, MasterMessage::Forget { attempt });
@@ -128,9 +133,11 @@ impl Engine {
         let Some(entry) = self.tables.jobs.get_mut(&job) else {
             return;
         };
-        if again {
+        if again && entry.record.queue_left == Some(Duration::ZERO) {
+            self.finish(now, job, Outcome::TimedOut { exit: None });
+        } else if again {
             entry.stage = Stage::Queued;
-            entry.record.state = JobState::Queued;
+            entry.set_state(JobState::Queued, &mut self.tables.states);
         } else if log_is_open {
             entry.stage = Stage::Draining;
             if let Some(current) = entry.current() {
@@ -153,11 +160,12 @@ impl Engine {
             self.timers.clear(Timer::LogDrain(current.id));
         }
         entry.stage = Stage::Finished;
-        entry.record.state = JobState::Finished;
+        entry.set_state(JobState::Finished, &mut self.tables.states);
         entry.record.outcome = Some(outcome);
         entry.record.finished_at = Some(now.wall);
         self.finished += 1;
         self.tables.dirty.insert(job);
+        self.stop_queue_time(job);
     }
 
     /// The output of an attempt is all there, or will never be.

@@ -1,6 +1,7 @@
 //! Jobs come in, are sent out, and are stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jobyard_core::{
     Attempt, AttemptId, AttemptNumber, AuditEntry, Change, ControlError, InfraReason, JobId,
@@ -68,6 +69,7 @@ impl Engine {
             submitted_at: now.wall,
             submitted_by: by.to_owned(),
             finished_at: None,
+            queue_left: job.demand.queue_timeout,
             demand: job.demand,
             digest: job.digest,
             stop_grace: None,
@@ -86,8 +88,9 @@ impl Engine {
             early_log: None,
             free_retries: 0,
         };
-        self.tables.jobs.insert(job.id, entry);
+        self.tables.insert_job(entry);
         self.tables.dirty.insert(job.id);
+        self.count_queue_time(now, job.id);
         self.enqueue(now, job.id);
     }
 
@@ -117,7 +120,7 @@ impl Engine {
             .record
             .attempts
             .push(Attempt::new(attempt, worker, name, now.wall));
-        entry.record.state = JobState::Assigned;
+        entry.set_state(JobState::Assigned, &mut self.tables.states);
         entry.stage = Stage::Sent { worker };
         chosen.jobs.insert(job);
         let digest = entry.record.digest.clone();
@@ -163,7 +166,7 @@ impl Engine {
                     .stop_grace
                     .map_or(asked, |grace| grace.min(asked));
                 entry.record.stop_grace = Some(grace);
-                entry.record.state = JobState::Stopping;
+                entry.set_state(JobState::Stopping, &mut self.tables.states);
                 entry.stage = Stage::Stopping { worker };
                 let current = entry.current().map(|attempt| attempt.id);
                 self.tables.dirty.insert(job);
@@ -232,10 +235,10 @@ impl Engine {
 
 /// What the scheduler is asked for.
 pub(super) fn demand(record: &JobRecord) -> JobDemand {
-    let mut demand = JobDemand::new(record.id, record.sequence);
-    demand.queue = record.demand.queue.as_str().into();
-    demand.requirements.clone_from(&record.demand.requirements);
-    demand.worker.clone_from(&record.demand.worker);
-    demand.slots = record.demand.slots;
+    let asked = &record.demand;
+    let mut demand = JobDemand::of(record.id, record.sequence, Arc::clone(&asked.wants));
+    demand.queue = Arc::clone(&asked.queue);
+    demand.priority = asked.priority;
+    demand.group = asked.group.as_deref().cloned();
     demand
 }

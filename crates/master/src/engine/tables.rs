@@ -3,22 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jobyard_core::{
-    AdminState, Attempt, AttemptId, AttemptNumber, BootId, Contact, JobId, LogEnd, LogStatus,
-    SessionId, Steady, Timestamp, Worker, WorkerId,
+    AdminState, Attempt, AttemptId, AttemptNumber, BootId, Contact, Group, JobId, JobState, LogEnd,
+    LogStatus, QueueSettings, SessionId, Steady, Timestamp, Worker, WorkerId, WorkerState,
 };
 use jobyard_pki::{SpkiHash, TokenRecord};
-use jobyard_scheduler::{Availability, WorkerOffer};
+use jobyard_scheduler::{Availability, Wants, WorkerOffer};
 
-use crate::records::{JobRecord, SpecDigest, WorkerRecord};
+use super::pool::Pool;
+use super::state_counts::StateCounts;
+use crate::records::{Demand, JobRecord, SpecDigest, WorkerRecord};
 
 /// How many finished jobs are remembered by digest, so that a repeated submit that overtakes its own end is recognised
 /// without the store. Older ones are found there.
 const MAX_RECENT: usize = 65_536;
 
 /// Every table. Ordered maps only, so that the same inputs give the same outputs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobEntry>,
+    pub(super) states: StateCounts,
+    wants: Pool<Wants>,
+    groups: Pool<Group>,
+    queue_names: Pool<str>,
+    /// Queues whose settings are not the default.
+    pub(super) queues: BTreeMap<String, QueueSettings>,
     pub(super) workers: BTreeMap<WorkerId, WorkerEntry>,
     /// Names of workers that are not removed.
     pub(super) names: BTreeMap<String, WorkerId>,
@@ -35,6 +43,52 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    /// Empty ones; see [`Pool::new`] for the seed.
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            jobs: BTreeMap::new(),
+            states: StateCounts::default(),
+            wants: Pool::new(seed),
+            groups: Pool::new(seed),
+            queue_names: Pool::new(seed),
+            queues: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            names: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            recent: BTreeMap::new(),
+            recent_order: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a job. What it has in common with others is held once.
+    pub(super) fn insert_job(&mut self, mut entry: JobEntry) {
+        let Demand {
+            queue,
+            group,
+            wants,
+            ..
+        } = &mut entry.record.demand;
+        *wants = self.wants.share(wants.clone());
+        *queue = self.queue_names.share(queue.clone());
+        *group = group.take().map(|group| self.groups.share(group));
+        self.states.add(entry.record.state);
+        self.jobs.insert(entry.record.id, entry);
+    }
+
+    /// Takes so many of the jobs whose record has to be written, the last submitted first: a job that was just accepted
+    /// goes with its spec.
+    pub(super) fn take_newest_dirty(&mut self, most: usize) -> BTreeSet<JobId> {
+        let sequence = |job: &JobId| self.jobs.get(job).map(|entry| entry.record.sequence);
+        let mut all: Vec<JobId> = self.dirty.iter().copied().collect();
+        all.sort_unstable_by_key(|job| std::cmp::Reverse(sequence(job)));
+        self.dirty = all.split_off(most.min(all.len())).into_iter().collect();
+        all.into_iter().collect()
+    }
+
     /// The worker of this name or id that is not removed.
     pub(super) fn find_worker(&self, name_or_id: &str) -> Option<WorkerId> {
         if let Some(id) = self.names.get(name_or_id) {
@@ -50,6 +104,7 @@ impl Tables {
         let Some(entry) = self.jobs.remove(&job) else {
             return;
         };
+        self.states.remove(entry.record.state);
         if self.recent.insert(job, entry.record.digest).is_none() {
             self.recent_order.push_back(job);
         }
@@ -132,6 +187,13 @@ pub(super) struct OpenLog {
 }
 
 impl JobEntry {
+    /// Changes the state of the job, and the counts with it.
+    pub(super) fn set_state(&mut self, state: JobState, counts: &mut StateCounts) {
+        counts.remove(self.record.state);
+        counts.add(state);
+        self.record.state = state;
+    }
+
     /// The attempt that counts.
     pub(super) fn current(&self) -> Option<&Attempt> {
         self.record.attempts.last()
@@ -206,8 +268,16 @@ impl WorkerEntry {
     pub(super) fn offer(&self) -> WorkerOffer {
         let mut offer = WorkerOffer::new(self.record.id, self.record.name.clone());
         offer.tags = self.record.all_tags();
-        offer.slots = self.record.slots;
+        offer.exclusive.clone_from(&self.record.exclusive);
+        offer.capacity.clone_from(&self.record.capacity);
         offer
+    }
+
+    /// Whether it offers anything else than it did then.
+    pub(super) fn offers_other_than(&self, before: &WorkerRecord) -> bool {
+        let now = &self.record;
+        (&now.tags, &now.exclusive, &now.capacity)
+            != (&before.tags, &before.exclusive, &before.capacity)
     }
 
     /// Whether it gets jobs.
@@ -220,25 +290,38 @@ impl WorkerEntry {
         }
     }
 
-    /// As its users see it. The caller adds how many slots are used.
+    /// The state that is shown.
+    pub(super) fn state(&self) -> WorkerState {
+        WorkerState::derive(self.shown_admin(), self.contact())
+    }
+
+    fn contact(&self) -> Contact {
+        match self.session {
+            Some(_) => Contact::Connected,
+            None => Contact::Silent,
+        }
+    }
+
+    /// A worker that says itself that it takes nothing more is about to end.
+    fn shown_admin(&self) -> AdminState {
+        let is_ending = self.session.is_some_and(|session| !session.accepting);
+        match self.record.admin {
+            AdminState::Active if is_ending => AdminState::Draining,
+            admin => admin,
+        }
+    }
+
+    /// As its users see it. The caller adds what is used.
     pub(super) fn shown(&self) -> Worker {
         let record = &self.record;
         let mut worker = Worker::new(record.id, record.name.clone(), record.enrolled_at);
-        worker.admin = record.admin;
-        worker.contact = match self.session {
-            Some(_) => Contact::Connected,
-            None => Contact::Silent,
-        };
-        // A worker that says itself that it takes nothing more is about to end.
-        if self.session.is_some_and(|session| !session.accepting)
-            && worker.admin == AdminState::Active
-        {
-            worker.admin = AdminState::Draining;
-        }
+        worker.admin = self.shown_admin();
+        worker.contact = self.contact();
         worker.facts = record.facts.clone();
         worker.address.clone_from(&self.address);
         worker.tags = record.all_tags();
-        worker.slots = record.slots;
+        worker.exclusive.clone_from(&record.exclusive);
+        worker.capacity.clone_from(&record.capacity);
         worker.env.clone_from(&record.env);
         worker.last_contact = self
             .session

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jobyard_core::{AttemptId, SessionId, Steady, WorkerId};
+use jobyard_core::{AttemptId, JobId, SessionId, Steady, WorkerId};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +12,10 @@ pub(super) enum Timer {
     /// When to give up the attempts of a silent worker: `reconcile_for` after its last contact or after the start of
     /// this term, whichever is later.
     ReconcileOver(WorkerId),
+    /// When to end a job that no worker has started: its queue timeout after its submission.
+    QueueTimeOver(JobId),
+    /// When to write down how much is left of that: after a quarter of it.
+    QueueTimePasses(JobId),
     /// When to finish a job although its output has not arrived: `log_drain` after its end.
     LogDrain(AttemptId),
     /// When verdicts about the fleet become definite although workers that it had are still away: a grace after the
@@ -39,6 +43,11 @@ impl Timers {
     pub(super) fn clear(&mut self, timer: Timer) -> bool {
         let old = self.by_timer.remove(&timer);
         old.is_some_and(|old| self.by_time.remove(&(old, timer)))
+    }
+
+    /// What a timer is set to.
+    pub(super) fn due(&self, timer: Timer) -> Option<Steady> {
+        self.by_timer.get(&timer).copied()
     }
 
     /// The earliest deadline.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jobyard_core::{
     Action, Admin, AuditEntry, AuditPage, AuditQuery, Caller, ControlError, CreatedToken,
     Explanation, Fleet, Job, JobId, JobPage, JobQuery, JobState, Jobs, LoadError, LogQuery,
-    LogState, LogStream, MAX_PAGE, MAX_SUBMIT_JOBS, MasterStatus, NewJob, NewToken, Record,
+    LogState, LogStream, MAX_PAGE, MAX_SUBMIT_JOBS, MasterStatus, NewJob, NewToken, QueueChange, QueueInfo, Record,
     RecordQuery, SecretText, StopOptions, Submitted, TokenInfo, ValidSpec, Worker, WorkerCommand,
 };
 use jobyard_pki::{JoinToken, TokenRecord};
@@ -206,6 +206,34 @@ impl Fleet for Master {
             .await?;
         match answer {
             Answer::Worker(worker) => Ok(*worker),
+            other => Err(refused(other)),
+        }
+    }
+
+    async fn queues(&self, caller: &Caller) -> Result<Vec<QueueInfo>, ControlError> {
+        self.shared.allow(caller, Action::ReadFleet)?;
+        self.shared.inbox.ask(Ask::Queues).await
+    }
+
+    async fn set_queue(
+        &self,
+        caller: &Caller,
+        queue: &str,
+        change: QueueChange,
+    ) -> Result<QueueInfo, ControlError> {
+        self.shared.allow(caller, Action::ChangeQueue)?;
+        let (by, queue) = (caller.name.clone(), queue.to_owned());
+        let answer = self
+            .shared
+            .call(|reply| Input::SetQueue {
+                reply,
+                by,
+                queue,
+                change,
+            })
+            .await?;
+        match answer {
+            Answer::Queue(queue) => Ok(*queue),
             other => Err(refused(other)),
         }
     }

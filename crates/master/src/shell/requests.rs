@@ -1,6 +1,6 @@
 //! What reaches the task that owns the engine.
 
-use jobyard_core::{ControlError, Explanation, JobId, TokenInfo, Worker};
+use jobyard_core::{ControlError, Explanation, JobId, QueueInfo, TokenInfo, Worker};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Engine, Input, Tally};
@@ -27,6 +27,7 @@ pub(super) enum Ask {
         to: oneshot::Sender<Vec<Worker>>,
     },
     Worker(String, oneshot::Sender<Option<Worker>>),
+    Queues(oneshot::Sender<Vec<QueueInfo>>),
     Tokens(oneshot::Sender<Vec<TokenInfo>>),
     Tally(oneshot::Sender<(Tally, Counters)>),
 }
@@ -38,6 +39,7 @@ impl Ask {
             Self::Explain(job, to) => drop(to.send(engine.explain(job))),
             Self::Workers { removed, to } => drop(to.send(engine.workers(removed))),
             Self::Worker(name, to) => drop(to.send(engine.find_worker(&name))),
+            Self::Queues(to) => drop(to.send(engine.queues())),
             Self::Tokens(to) => drop(to.send(engine.tokens())),
             Self::Tally(to) => drop(to.send((engine.tally(), engine.counters()))),
         }

@@ -11,6 +11,7 @@ use jobyard_core::{
 };
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::requests::Request;
 use super::shared::Shared;
@@ -55,7 +56,9 @@ pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
         job_sequence: highest(shared, JOB).await?,
         audit_seq: highest(shared, AUDIT).await?,
     };
-    let mut restore = Engine::restore(config.timings, counters);
+    let mut policy = config.policy.clone();
+    policy.hash_seed = random();
+    let mut restore = Engine::restore(config.timings, policy, counters);
     let mut snapshot = config.store.load(epoch, &LIVE_KINDS).await?;
     let mut records = 0_u64;
     loop {
@@ -220,6 +223,11 @@ async fn carry_out(shared: &Arc<Shared>, engine: &mut Engine, effects: Vec<Effec
     for input in super::effects::carry_out(shared, effects).await {
         engine.handle(shared.config.clock.now(), input);
     }
+}
+
+/// A number that nobody outside can guess: the random half of a fresh UUID.
+fn random() -> u64 {
+    Uuid::now_v7().as_u64_pair().1
 }
 
 /// The highest place of any record of a kind.

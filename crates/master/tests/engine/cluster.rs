@@ -16,6 +16,7 @@ use jobyard_master::engine::{
 use jobyard_master::records::{
     AUDIT, Counters, Demand, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord, read,
 };
+use jobyard_master::Policy;
 use jobyard_pki::{JoinSecret, JoinToken, RootPin, SpkiHash, TOKEN_ENTROPY_BYTES, TokenRecord};
 use uuid::Uuid;
 
@@ -173,7 +174,7 @@ impl Cluster {
             ..Counters::default()
         };
         Self {
-            engine: Engine::restore(TIMINGS, counters).finish(now),
+            engine: Engine::restore(TIMINGS, Policy::default(), counters).finish(now),
             now,
             records: BTreeMap::new(),
             epoch: Epoch(1),
@@ -263,7 +264,7 @@ impl Cluster {
             job_sequence: highest(JOB),
             audit_seq: highest(AUDIT),
         };
-        let mut restore = Engine::restore(TIMINGS, counters);
+        let mut restore = Engine::restore(TIMINGS, Policy::default(), counters);
         for kind in LIVE_KINDS {
             let mut live: Vec<&Record> = self
                 .records

@@ -38,7 +38,7 @@ fn placed_jobs_are_not_given_away_twice() {
     let (_, step) = cluster.connect(2, 9);
     assert!(step.assigned().is_empty());
     let shown = cluster.engine.worker(worker(1)).expect("a worker");
-    assert_eq!(shown.slots_used, 2);
+    assert_eq!(shown.used.slots, 2);
     assert_eq!(shown.attempts, [attempt(1, 1), attempt(2, 1)]);
 }
 

@@ -533,7 +533,7 @@ impl World {
             );
         }
         for shown in self.cluster.engine.workers(false) {
-            assert!(shown.slots_used <= SLOTS, "{shown:?}");
+            assert!(shown.used.slots <= SLOTS, "{shown:?}");
         }
     }
 }

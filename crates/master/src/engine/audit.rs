@@ -1,0 +1,93 @@
+//! What must always hold between the tables, for tests and simulations.
+
+use std::collections::BTreeMap;
+
+use jobyard_core::{AdminState, JobId, Now, Resources, WorkerId};
+
+use super::Engine;
+use super::state_counts::StateCounts;
+use super::tables::{JobEntry, Stage, WorkerEntry};
+
+impl Engine {
+    /// Checks what must always hold between the tables. Walks over all of them.
+    ///
+    /// # Errors
+    ///
+    /// Names the first thing that does not hold.
+    pub fn audit_tables(&self, _now: Now) -> Result<(), String> {
+        let mut states = StateCounts::default();
+        for (id, entry) in &self.tables.jobs {
+            states.add(entry.record.state);
+            self.audit_job(*id, entry)?;
+        }
+        if states != self.tables.states {
+            let counted = &self.tables.states;
+            return Err(format!("jobs by state: {states:?}, counted {counted:?}"));
+        }
+        let waiting = self.tables.jobs.values();
+        let waiting = waiting.filter(|entry| entry.stage == Stage::Queued).count();
+        let queued = self.scheduler.queued();
+        if waiting != queued {
+            return Err(format!("{waiting} jobs wait, the scheduler has {queued}"));
+        }
+        for (id, worker) in &self.tables.workers {
+            self.audit_worker(*id, worker)?;
+        }
+        Ok(())
+    }
+
+    fn audit_job(&self, id: JobId, entry: &JobEntry) -> Result<(), String> {
+        if let Some(worker) = entry.stage.worker() {
+            let holder = self.tables.workers.get(&worker);
+            if !holder.is_some_and(|holder| holder.jobs.contains(&id)) {
+                return Err(format!(
+                    "job {id} is with worker {worker}, which does not list it"
+                ));
+            }
+            if entry
+                .current()
+                .is_none_or(|current| current.outcome.is_some())
+            {
+                return Err(format!(
+                    "job {id} is placed, and its attempt has an outcome or is missing"
+                ));
+            }
+        }
+        for pair in entry.record.attempts.windows(2) {
+            if pair[0].id.number >= pair[1].id.number || pair[0].outcome.is_none() {
+                return Err(format!(
+                    "the attempts of job {id} overlap or are out of order"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn audit_worker(&self, id: WorkerId, worker: &WorkerEntry) -> Result<(), String> {
+        if worker.record.admin == AdminState::Removed {
+            return Ok(());
+        }
+        let jobs = worker
+            .jobs
+            .iter()
+            .filter_map(|job| self.tables.jobs.get(job));
+        let used = total(jobs.map(|job| job.record.demand.resources()));
+        let known = self.scheduler.worker(id);
+        let counted = known.as_ref().map(|known| total([&known.used]));
+        if counted.as_ref() == Some(&used) {
+            Ok(())
+        } else {
+            Err(format!(
+                "worker {id}: {used:?} is used, the scheduler counts {counted:?}"
+            ))
+        }
+    }
+}
+
+fn total<'a>(all: impl IntoIterator<Item = &'a Resources>) -> BTreeMap<String, u64> {
+    let mut total = BTreeMap::new();
+    for (kind, amount) in all.into_iter().flat_map(Resources::iter) {
+        *total.entry(kind.to_string()).or_default() += amount;
+    }
+    total
+}

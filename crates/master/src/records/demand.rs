@@ -1,0 +1,190 @@
+//! The part of a job's spec that stays in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobyard_core::{Group, Preference, Requirement, Resources, ValidSpec, millis};
+use jobyard_scheduler::{Wants, WantsDraft};
+use serde::{Deserialize, Serialize};
+
+/// The part of a spec by which the engine decides. What many jobs have in common is shared among them, so that a million
+/// jobs alike hold it once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Demand {
+    /// The lane in which it waits.
+    pub queue: Arc<str>,
+    /// Its place within its queue: higher goes first.
+    pub priority: i32,
+    /// The group of which only so many run at once.
+    pub group: Option<Arc<Group>>,
+    /// What it asks of a worker.
+    pub wants: Arc<Wants>,
+    /// How long it may wait for its first start.
+    pub queue_timeout: Option<Duration>,
+    /// How often the infrastructure may fail it.
+    pub infra_retries: u32,
+    /// Whether a second attempt is harmless.
+    pub repeatable: bool,
+    /// How long it may take to end, unless a stop says otherwise.
+    pub grace: Duration,
+}
+
+impl Demand {
+    /// What a spec asks for. The executor is a requirement like any other: workers offer `executor=NAME`.
+    pub fn of(spec: &ValidSpec) -> Self {
+        let mut draft = WantsDraft::default();
+        draft.requirements.clone_from(&spec.requirements);
+        // A checked executor name is always a valid value of a tag.
+        draft
+            .requirements
+            .extend(format!("executor={}", spec.executor.name).parse::<Requirement>());
+        draft.worker.clone_from(&spec.worker);
+        draft.resources.clone_from(&spec.resources);
+        draft.prefer.clone_from(&spec.prefer);
+        Self {
+            queue: spec.queue.as_str().into(),
+            priority: spec.priority,
+            group: spec.group.clone().map(Arc::new),
+            wants: Arc::new(draft.into()),
+            queue_timeout: spec.queue_timeout,
+            infra_retries: spec.infra_retries,
+            repeatable: spec.repeatable,
+            grace: spec.grace,
+        }
+    }
+
+    /// What it takes of a worker.
+    pub fn resources(&self) -> &Resources {
+        &self.wants.draft().resources
+    }
+}
+
+/// A demand as it is written.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    queue: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requirements: Vec<Requirement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
+    #[serde(flatten)]
+    resources: Resources,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    prefer: Vec<Preference>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    priority: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<Group>,
+    #[serde(
+        default,
+        with = "millis::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    queue_timeout: Option<Duration>,
+    infra_retries: u32,
+    repeatable: bool,
+    #[serde(with = "millis")]
+    grace: Duration,
+}
+
+impl From<Stored> for Demand {
+    fn from(stored: Stored) -> Self {
+        let mut draft = WantsDraft::default();
+        draft.requirements = stored.requirements;
+        draft.worker = stored.worker;
+        draft.resources = stored.resources;
+        draft.prefer = stored.prefer;
+        Self {
+            queue: stored.queue.into(),
+            priority: stored.priority.unwrap_or(0),
+            group: stored.group.map(Arc::new),
+            wants: Arc::new(draft.into()),
+            queue_timeout: stored.queue_timeout,
+            infra_retries: stored.infra_retries,
+            repeatable: stored.repeatable,
+            grace: stored.grace,
+        }
+    }
+}
+
+impl From<Demand> for Stored {
+    fn from(demand: Demand) -> Self {
+        let draft = demand.wants.draft();
+        Self {
+            queue: demand.queue.to_string(),
+            requirements: draft.requirements.clone(),
+            worker: draft.worker.clone(),
+            resources: draft.resources.clone(),
+            prefer: draft.prefer.clone(),
+            priority: (demand.priority != 0).then_some(demand.priority),
+            group: demand.group.as_deref().cloned(),
+            queue_timeout: demand.queue_timeout,
+            infra_retries: demand.infra_retries,
+            repeatable: demand.repeatable,
+            grace: demand.grace,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jobyard_core::{ExecutorSpec, JobSpec};
+
+    fn demand(change: impl FnOnce(&mut JobSpec)) -> Demand {
+        let mut spec = JobSpec::new(ExecutorSpec::new("Container", "{}"));
+        change(&mut spec);
+        Demand::of(&spec.validate().expect("a valid spec"))
+    }
+
+    #[test]
+    fn the_executor_is_a_requirement() {
+        let demand = demand(|_| {});
+        let requirements = &demand.wants.draft().requirements;
+        assert_eq!(requirements[0].to_string(), "executor=container");
+    }
+
+    #[test]
+    fn everything_that_a_spec_asks_for_reads_back() {
+        let demand = demand(|spec| {
+            let requirement: Requirement = "os=linux".parse().expect("a requirement");
+            spec.requirements = vec![requirement.clone()];
+            spec.worker = Some("big".to_owned());
+            spec.resources = Resources::of_slots(2).with("gpu", 1);
+            spec.resources.cpu_millis = 1_500;
+            spec.prefer = vec![Preference::new(requirement, 7)];
+            spec.priority = -4;
+            spec.group = Some(Group::new("deploy", 2));
+            spec.queue = "nightly".to_owned();
+            spec.queue_timeout = Some(Duration::from_mins(5));
+        });
+        let json = serde_json::to_string(&demand).expect("JSON");
+        assert_eq!(
+            serde_json::from_str::<Demand>(&json).expect("a demand"),
+            demand
+        );
+        assert_eq!(demand.resources().counts["gpu"], 1);
+    }
+
+    #[test]
+    fn a_demand_of_a_version_that_knew_slots_alone_is_read() {
+        let json = r#"{"queue": "default", "requirements": ["executor=process"], "slots": 3,
+            "infra_retries": 3, "repeatable": true, "grace": 10000}"#;
+        let demand: Demand = serde_json::from_str(json).expect("a demand");
+        assert_eq!(demand.resources(), &Resources::of_slots(3));
+        assert_eq!((demand.priority, demand.group), (0, None));
+        assert_eq!(demand.queue_timeout, None);
+    }
+
+    #[test]
+    fn a_plain_job_is_written_as_it_always_was() {
+        let json = serde_json::to_value(demand(|_| {})).expect("JSON");
+        let keys: Vec<&str> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+        let mut expected = ["queue", "requirements", "slots", "infra_retries", "repeatable", "grace"];
+        expected.sort_unstable();
+        let mut keys = keys;
+        keys.sort_unstable();
+        assert_eq!(keys, expected);
+    }
+}

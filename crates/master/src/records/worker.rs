@@ -1,0 +1,139 @@
+//! Records of workers.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jobyard_core::{
+    AdminState, BootId, Record, Resources, TagSet, Timestamp, WorkerFacts, WorkerId,
+};
+use jobyard_pki::SpkiHash;
+use serde::{Deserialize, Serialize};
+
+use super::body::body;
+use super::kind::WORKER;
+
+/// A worker as it is remembered; whether it is connected is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Its id.
+    pub id: WorkerId,
+    /// Its place in the order of enrolment.
+    pub sequence: u64,
+    /// Its name.
+    pub name: String,
+    /// What an administrator has decided.
+    pub admin: AdminState,
+    /// What it said of itself last.
+    pub facts: WorkerFacts,
+    /// What it offered by itself last.
+    pub tags: TagSet,
+    /// What the token with which it joined gives it.
+    pub token_tags: TagSet,
+    /// Tags that refuse every job which does not name them, as it said last.
+    #[serde(default, skip_serializing_if = "TagSet::is_empty")]
+    pub exclusive: TagSet,
+    /// What it had for jobs last.
+    #[serde(flatten)]
+    pub capacity: Resources,
+    /// What each of its jobs finds in its environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The boot of its last session.
+    pub boot: Option<BootId>,
+    /// Of the key with which it enrolled.
+    pub key: Option<SpkiHash>,
+    /// When it enrolled.
+    pub enrolled_at: Timestamp,
+    /// When it was last heard, as of its last change or the end of its last session.
+    pub last_contact: Option<Timestamp>,
+}
+
+impl WorkerRecord {
+    /// A worker that enrols now.
+    pub fn new(id: WorkerId, sequence: u64, name: String, at: Timestamp) -> Self {
+        Self {
+            id,
+            sequence,
+            name,
+            admin: AdminState::Active,
+            facts: WorkerFacts::default(),
+            tags: TagSet::new(),
+            token_tags: TagSet::new(),
+            exclusive: TagSet::new(),
+            capacity: Resources::default(),
+            env: BTreeMap::new(),
+            boot: None,
+            key: None,
+            enrolled_at: at,
+            last_contact: None,
+        }
+    }
+
+    /// Everything that it offers, its token's tags included, and its exclusive ones: a job that names one finds it. A
+    /// tag beyond the limit is left out: the worker's own come last.
+    pub fn all_tags(&self) -> TagSet {
+        let mut all = self.token_tags.clone();
+        for tag in self.exclusive.iter().chain(self.tags.iter()) {
+            if all.insert(tag).is_err() {
+                break;
+            }
+        }
+        all
+    }
+
+    /// The record to keep.
+    pub fn to_record(&self) -> Record {
+        let mut record = Record::new(WORKER, self.id.to_string(), body(self));
+        record.fields.order = self.sequence;
+        record.fields.name = Some(self.name.clone());
+        record.fields.state = Some(Cow::Borrowed(match self.admin {
+            AdminState::Removed => "removed",
+            AdminState::Suspended => "suspended",
+            AdminState::Draining => "draining",
+            _ => "active",
+        }));
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use super::*;
+
+    fn record() -> WorkerRecord {
+        let id = WorkerId::from_uuid(uuid::Uuid::from_u128(1));
+        WorkerRecord::new(id, 1, "a".to_owned(), Timestamp::from_micros(5))
+    }
+
+    fn tag(text: &str) -> jobyard_core::Tag {
+        text.parse().expect("a tag")
+    }
+
+    #[test]
+    fn a_worker_reads_back_as_it_was_written() {
+        let mut worker = record();
+        worker.exclusive.insert(tag("gpu-only")).expect("room");
+        worker.capacity = Resources::of_slots(4).with("gpu", 2);
+        worker.capacity.memory_bytes = 1 << 30;
+        assert_eq!(read(&worker.to_record()), Ok(worker));
+    }
+
+    #[test]
+    fn a_worker_of_a_version_that_knew_slots_alone_is_read() {
+        let mut body = serde_json::to_value(record()).expect("JSON");
+        let fields = body.as_object_mut().expect("an object");
+        fields.insert("slots".to_owned(), 6.into());
+        let kept = Record::new(WORKER, "x", body.to_string());
+        let read: WorkerRecord = read(&kept).expect("a worker");
+        assert_eq!(read.capacity, Resources::of_slots(6));
+        assert!(read.exclusive.is_empty());
+    }
+
+    #[test]
+    fn a_job_that_names_an_exclusive_tag_finds_it() {
+        let mut worker = record();
+        worker.exclusive.insert(tag("gpu-only")).expect("room");
+        assert!(worker.all_tags().contains(&tag("gpu-only")));
+    }
+}
