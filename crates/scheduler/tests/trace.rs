@@ -197,6 +197,71 @@ fn the_longest_texts_replay() {
     assert_eq!(replay(&bytes), expected);
 }
 
+#[test]
+fn the_largest_numbers_replay_and_never_panic() {
+    let longest = Duration::new(u64::MAX, 999_999_999);
+    let policy = with(|policy| {
+        policy.reserve_after = Some(longest);
+        policy.max_reservations = usize::MAX;
+        policy.ageing = Some(longest);
+        policy.give_up_after = Some(longest);
+        policy.placement = Placement::Warm { patience: longest };
+    });
+    let mut most = Resources::of_slots(u32::MAX).with("gpu", u64::MAX);
+    most.cpu_millis = u64::MAX;
+    most.memory_bytes = u64::MAX;
+    let mut wants = WantsDraft::default();
+    wants.resources = most.clone();
+    wants.prefer = (0..9)
+        .map(|_| Preference::new(requirement("!gpu"), u32::MAX))
+        .collect();
+    wants.warm = ["a".to_owned(), "b".to_owned()].into();
+    let wants: Arc<Wants> = Arc::new(wants.into());
+    let demand = |number| {
+        let mut demand = JobDemand::of(job(number), u64::MAX, Arc::clone(&wants));
+        demand.priority = [i32::MIN, i32::MAX][number as usize % 2];
+        demand.group = Some(Group::new("g", u32::MAX));
+        demand.expected = Some(longest);
+        demand
+    };
+    let mut offer = WorkerOffer::new(worker(1), "a");
+    offer.capacity = most.clone();
+    offer.holds = [("a".to_owned(), u64::MAX), ("b".to_owned(), u64::MAX)].into();
+    let mut settings = QueueSettings::default();
+    settings.class = i32::MIN;
+    settings.weight = u32::MAX;
+    settings.max_running = Some(u64::MAX);
+    let mut opposite = settings;
+    opposite.class = i32::MAX;
+    let (here, availability) = (worker(1), Availability::Available);
+    let mut events = vec![Event::FleetKnown, Event::WorkerJoined(offer.clone())];
+    events.extend((0..2).map(|number| Event::JobPlaced {
+        demand: demand(number),
+        worker: here,
+    }));
+    events.extend((2..6).map(|number| Event::JobQueued(demand(number))));
+    for settings in [settings, opposite] {
+        let queue = "default".into();
+        events.push(Event::QueueSet { queue, settings });
+    }
+    events.push(Event::WorkerAvailability {
+        worker: here,
+        availability,
+    });
+    events.extend((0..3).map(|number| Event::JobReleased(job(number))));
+    let moments = [0, 1, u64::MAX / 2, u64::MAX - 1, 0];
+    let mut history = Vec::new();
+    for steady in moments {
+        let now = Now {
+            wall: Timestamp::from_micros(steady.cast_signed()),
+            steady: Steady::from_micros(steady),
+        };
+        history.extend(events.iter().map(|event| (now, event.clone())));
+    }
+    let (bytes, expected) = record(&policy, &history);
+    assert_eq!(replay(&bytes), expected);
+}
+
 /// The trace of a history, and what its replay has to yield.
 fn record(policy: &Policy, history: &[Moment]) -> (Vec<u8>, Vec<Step>) {
     let mut seeded = policy.clone();

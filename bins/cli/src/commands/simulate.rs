@@ -236,6 +236,10 @@ mod tests {
                 "{text}{error}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn every_form_is_refused_with_its_place() {
         assert!(
             refusal("load.yaml", "workers: [a\n")
                 .await

@@ -111,6 +111,10 @@ impl Decoder {
     fn time(&mut self, body: &mut Reader<'_>) -> Result<(), Broken> {
         let from = self.now.steady.as_micros();
         let to = body.step(from)?;
+        // Where deadlines end that are never reached.
+        if to == u64::MAX {
+            return Err(Broken::Wrong);
+        }
         let wall = self.now.wall.as_micros().cast_unsigned();
         let wall = body.step(wall.wrapping_add(to.wrapping_sub(from)))?;
         self.now.steady = Steady::from_micros(to);
