@@ -1,99 +1,78 @@
-//! The scheduler alone, in a host of its own: no runtime, no network, no clock.
+//! A host that uses the scheduler alone: no runtime, no network, its own jobs and machines, and its own placement.
 //!
-//! Two workers, four jobs: prints who runs where and why the others wait, then what changes when a job ends.
+//! `cargo run -p jobyard-examples --example scheduler_only`
 
 #![forbid(unsafe_code)]
 
-use std::error::Error;
+use std::sync::Arc;
 
-use jobyard_core::{JobId, Now, WorkerId};
-use jobyard_scheduler::{Availability, Event, JobDemand, Scheduler, WorkerOffer};
+use jobyard_core::{JobId, Now, Resources, WorkerId};
+use jobyard_scheduler::{
+    Availability, Decision, Event, JobDemand, Placement, Policy, Scheduler, Score, ScoredJob,
+    ScoredWorker, Wants, WantsDraft, WorkerOffer,
+};
 use uuid::Uuid;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut yard = Yard::default();
-    yard.worker(1, "penguin", &["os=linux", "has=cargo"])?;
-    yard.worker(2, "apple", &["os=darwin", "has=xcode"])?;
-    yard.tell(Event::FleetKnown);
+/// What this host cares about: machines with a tag `price=N` cost that much; the cheapest that will do is best.
+#[derive(Debug)]
+struct Cheapest;
 
-    yard.job(1, &["os=linux"])?;
-    yard.job(2, &["os=darwin"])?;
-    yard.job(3, &["os=linux|darwin"])?;
-    yard.job(4, &["os=linux", "has=xcode"])?;
-    yard.why(3);
-    yard.why(4);
-    yard.tell(Event::JobReleased(job(2)));
-
-    let expected = "\
-job 1 runs on worker 1
-job 2 runs on worker 2
-job 3 waits (not_now): matching workers with too few free slots: 2
-job 4 waits (never): 1 of 2 workers do not meet `has=xcode`: one worker with it would help
-job 4 waits (never): 1 of 2 workers do not meet `os=linux`: one worker with it would help
-job 4 waits (never): the nearest worker is `apple`, which lacks `os=linux`
-job 3 runs on worker 2";
-    assert_eq!(yard.said.join("\n"), expected);
-    Ok(())
+impl Score for Cheapest {
+    fn score(&self, _job: &ScoredJob<'_>, worker: &ScoredWorker<'_>) -> i64 {
+        let price = worker.tags.values("price").next();
+        -price.and_then(|price| price.parse().ok()).unwrap_or(0)
+    }
 }
 
-/// The host: feeds the scheduler and prints what it says.
-#[derive(Default)]
-struct Yard {
-    scheduler: Scheduler,
-    said: Vec<String>,
-}
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut policy = Policy::default();
+    policy.placement = Placement::Scored(Arc::new(Cheapest));
+    let (mut scheduler, mut out, now) =
+        (Scheduler::with_policy(policy), Vec::new(), Now::default());
 
-impl Yard {
-    fn worker(&mut self, number: u128, name: &str, tags: &[&str]) -> Result<(), Box<dyn Error>> {
+    for (number, name, price) in [(1, "big", 90), (2, "small", 10)] {
         let worker = WorkerId::from_uuid(Uuid::from_u128(number));
         let mut offer = WorkerOffer::new(worker, name);
-        for tag in tags {
-            offer.tags.insert(tag.parse()?)?;
-        }
-        self.tell(Event::WorkerJoined(offer));
+        offer.tags.insert("os=linux".parse()?)?;
+        offer.tags.insert(format!("price={price}").parse()?)?;
+        offer.capacity = Resources::of_slots(2).with("gpu", u64::from(name == "big"));
+        scheduler.handle(now, Event::WorkerJoined(offer), &mut out);
         let availability = Availability::Available;
-        self.tell(Event::WorkerAvailability {
-            worker,
-            availability,
-        });
-        Ok(())
+        scheduler.handle(
+            now,
+            Event::WorkerAvailability {
+                worker,
+                availability,
+            },
+            &mut out,
+        );
     }
+    scheduler.handle(now, Event::FleetKnown, &mut out);
 
-    fn job(&mut self, number: u32, requirements: &[&str]) -> Result<(), Box<dyn Error>> {
-        let mut demand = JobDemand::new(job(number), number.into());
-        for requirement in requirements {
-            demand.requirements.push(requirement.parse()?);
-        }
-        self.tell(Event::JobQueued(demand));
-        Ok(())
+    // Three jobs want a GPU of which there is one; two want any Linux.
+    let mut draft = WantsDraft::default();
+    draft.requirements = vec!["os=linux|darwin".parse()?, "!broken".parse()?];
+    let plain = Arc::new(Wants::from(draft.clone()));
+    draft.resources = Resources::of_slots(1).with("gpu", 1);
+    let gpu = Arc::new(Wants::from(draft));
+    for (number, wants) in (1..).zip([&gpu, &plain, &gpu, &plain, &gpu]) {
+        let job = JobId::from_uuid(Uuid::from_u128(number.into()));
+        let demand = JobDemand::of(job, number, wants.clone());
+        scheduler.handle(now, Event::JobQueued(demand), &mut out);
     }
-
-    fn tell(&mut self, event: Event) {
-        let mut assignments = Vec::new();
-        self.scheduler
-            .handle(Now::default(), event, &mut assignments);
-        for to in assignments {
-            let (job, worker) = (to.job.as_uuid().as_u128(), to.worker.as_uuid().as_u128());
-            self.say(format!("job {job} runs on worker {worker}"));
-        }
+    for job in scheduler.queued_jobs().collect::<Vec<_>>() {
+        let why = scheduler.explain(job).ok_or("it waits")?;
+        println!(
+            "job {job} waits: {:?}",
+            why.verdict.ok_or("a verdict")?.as_str()
+        );
+        why.reasons.iter().for_each(|reason| println!("  {reason}"));
     }
-
-    fn why(&mut self, number: u32) {
-        let Some(why) = self.scheduler.explain(job(number)) else {
-            return;
-        };
-        let verdict = why.verdict.map_or("", |verdict| verdict.as_str());
-        for reason in why.reasons {
-            self.say(format!("job {number} waits ({verdict}): {reason}"));
-        }
+    // The host's jobs end one after another; each end starts the next in the same call.
+    while let Some(Decision::Assigned { job, worker }) = out.pop() {
+        println!("job {job} runs on worker {worker}");
+        scheduler.handle(now, Event::JobReleased(job), &mut out);
     }
-
-    fn say(&mut self, line: String) {
-        println!("{line}");
-        self.said.push(line);
-    }
-}
-
-fn job(number: u32) -> JobId {
-    JobId::from_uuid(Uuid::from_u128(number.into()))
+    assert_eq!((scheduler.queued(), scheduler.placed()), (0, 0));
+    Ok(())
 }
