@@ -8,7 +8,7 @@ use jobyard_benches::scheduling::{Kind, Shape, Yard, worker_id};
 use jobyard_core::{JobId, WorkerId};
 use jobyard_scheduler::{Availability, Event, JobDemand, Scheduler, Wants, WorkerOffer};
 
-use crate::measure::{filled, per, warm_up};
+use crate::measure::{Plan, filled, per, warm_up};
 use crate::rows::{Row, Way, standard};
 
 /// The cost of one kind of event.
@@ -20,13 +20,13 @@ pub(crate) struct Cost {
 }
 
 /// A fleet of this size with the standard load.
-pub(crate) fn fleet(workers: usize, quick: bool) -> Yard<Scheduler> {
+pub(crate) fn fleet(workers: usize, plan: Plan, quick: bool) -> Yard<Scheduler> {
     let row = Row::plain(Shape {
         workers,
         ..standard()
     });
     let (mut yard, _) = filled(&if quick { row.quick() } else { row });
-    warm_up(&mut yard, Way::Decide);
+    warm_up(&mut yard, Way::Decide, plan);
     yard
 }
 

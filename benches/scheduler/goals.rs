@@ -4,7 +4,7 @@ use jobyard_benches::figures::median;
 use jobyard_benches::scheduling::{Shape, Yard, Yardstick};
 use jobyard_scheduler::Scheduler;
 
-use crate::measure::{Plan, YARDSTICK_TIMES, chunk, filled, per, warm_up};
+use crate::measure::{Part, Plan, YARDSTICK_TIMES, filled, per, warm_up};
 use crate::rows::{Row, Way, standard};
 
 /// The loads that the goals name, and the yardstick, measured in turns.
@@ -27,7 +27,7 @@ impl Goals {
                 ..standard()
             });
             let (mut yard, bytes) = filled(&if quick { row.quick() } else { row });
-            warm_up(&mut yard, Way::Decide);
+            warm_up(&mut yard, Way::Decide, plan);
             (yard, bytes.unwrap_or(f64::NAN))
         };
         let Shape { jobs, workers, .. } = standard();
@@ -88,8 +88,8 @@ impl Goals {
 
 /// The others were measured since the last time: the caches are theirs.
 fn round(yard: &mut Yard<Scheduler>, plan: Plan) -> f64 {
-    chunk(yard, Way::Decide, plan.decisions / 10);
-    chunk(yard, Way::Decide, plan.decisions / 2)
+    Part::take(yard, Way::Decide, plan.decisions / 10, plan.part);
+    Part::take(yard, Way::Decide, plan.decisions / 2, 2 * plan.part).ns()
 }
 
 /// The median of the ratios of the rounds.

@@ -32,7 +32,7 @@ fn main() {
     report::head(options.quick);
     let mut yardstick = Yardstick::new();
     loads(&options, plan, &mut yardstick);
-    single_events(&options);
+    single_events(&options, plan);
     if options.wants("goals") {
         println!("\n### Goals\n");
         let goals = Goals::measure(plan, options.quick, &mut yardstick);
@@ -60,14 +60,14 @@ fn loads(options: &Options, plan: Plan, yardstick: &mut Yardstick) {
     }
 }
 
-fn single_events(options: &Options) {
+fn single_events(options: &Options, plan: Plan) {
     let (events, asked) = (options.wants("churn"), options.wants("questions"));
     if !events && !asked {
         return;
     }
     let (mut churned, mut answered) = (Vec::new(), Vec::new());
     for workers in [1_000, 10_000, 100_000] {
-        let mut yard = fleet(workers, options.quick);
+        let mut yard = fleet(workers, plan, options.quick);
         let workers = yard.workload().shape().workers;
         if events {
             churned.push((workers, churn(&mut yard)));

@@ -11,8 +11,10 @@ use crate::rows::{Row, Way};
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// How many decisions one figure is taken over.
+    /// How many decisions one figure is taken over, at most.
     pub(crate) decisions: usize,
+    /// How long one part of a figure may take: a load that turns out to be very slow is measured over fewer decisions.
+    pub(crate) part: Duration,
     /// How long the scan-all matcher may decide for one figure. It always decides a few times.
     pub(crate) scan_all: Option<Duration>,
 }
@@ -21,6 +23,7 @@ impl Plan {
     pub(crate) fn full() -> Self {
         Self {
             decisions: 200_000,
+            part: Duration::from_millis(400),
             scan_all: Some(Duration::from_millis(200)),
         }
     }
@@ -28,6 +31,7 @@ impl Plan {
     pub(crate) fn quick() -> Self {
         Self {
             decisions: 5_000,
+            part: Duration::from_millis(20),
             scan_all: Some(Duration::from_millis(20)),
         }
     }
@@ -52,26 +56,27 @@ impl Figure {
     /// Takes all figures of one row.
     pub(crate) fn take(row: &Row, plan: Plan, yardstick: &mut Yardstick) -> Self {
         let (mut yard, bytes) = filled(row);
-        warm_up(&mut yard, row.way);
+        warm_up(&mut yard, row.way, plan);
         let before = yard.assigned();
-        let chunks: Vec<_> = (0..CHUNKS)
+        let mut decisions = 0;
+        let parts: Vec<_> = (0..PARTS)
             .map(|_| {
                 let key_ns = per(YARDSTICK_TIMES, yardstick.run(YARDSTICK_TIMES));
-                let ns = chunk(&mut yard, row.way, plan.decisions / CHUNKS);
-                (ns, ns / key_ns)
+                let part = Part::take(&mut yard, row.way, plan.decisions / PARTS, plan.part);
+                decisions += part.times;
+                (part.ns(), part.ns() / key_ns)
             })
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "no benchmark counts to 2^52")]
-        let assigned =
-            (yard.assigned() - before) as f64 / (plan.decisions / CHUNKS * CHUNKS) as f64;
+        let assigned = (yard.assigned() - before) as f64 / decisions as f64;
         drop(yard);
         let of = |value: fn(&(f64, f64)) -> f64| {
-            let values: Vec<_> = chunks.iter().map(value).collect();
+            let values: Vec<_> = parts.iter().map(value).collect();
             median(&values).unwrap_or(f64::NAN)
         };
         Self {
-            ns: of(|chunk| chunk.0),
-            of_yardstick: of(|chunk| chunk.1),
+            ns: of(|part| part.0),
+            of_yardstick: of(|part| part.1),
             assigned,
             bytes,
             scan_all_ns: plan.scan_all.and_then(|budget| scan_all_ns(row, budget)),
@@ -95,18 +100,42 @@ pub(crate) fn filled(row: &Row) -> (Yard<Scheduler>, Option<f64>) {
 }
 
 /// Replaces what runs about once, so that what was put there by hand is gone.
-pub(crate) fn warm_up<M: Matcher>(yard: &mut Yard<M>, way: Way) {
+pub(crate) fn warm_up<M: Matcher>(yard: &mut Yard<M>, way: Way, plan: Plan) {
     let times = yard.running().clamp(1_000, 500_000);
-    chunk(yard, way, times);
+    Part::take(yard, way, times, 4 * plan.part);
 }
 
-/// Nanoseconds for one of so many decisions.
-pub(crate) fn chunk<M: Matcher>(yard: &mut Yard<M>, way: Way, times: usize) -> f64 {
-    let begun = Instant::now();
-    for _ in 0..times {
-        once(yard, way);
+/// Decisions that were measured together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    times: usize,
+    took: Duration,
+}
+
+impl Part {
+    /// Takes so many decisions, or as many as fit into this time.
+    pub(crate) fn take<M: Matcher>(
+        yard: &mut Yard<M>,
+        way: Way,
+        most: usize,
+        limit: Duration,
+    ) -> Self {
+        let begun = Instant::now();
+        let (mut times, mut took) = (0, Duration::ZERO);
+        while times < most && took < limit {
+            let next = most.min(times + BETWEEN_LOOKS);
+            for _ in times..next {
+                once(yard, way);
+            }
+            (times, took) = (next, begun.elapsed());
+        }
+        Self { times, took }
     }
-    per(times, begun.elapsed())
+
+    /// Nanoseconds for one decision.
+    pub(crate) fn ns(self) -> f64 {
+        per(self.times, self.took)
+    }
 }
 
 /// Nanoseconds for one of so many.
@@ -144,8 +173,11 @@ fn scan_all_ns(row: &Row, budget: Duration) -> Option<f64> {
     Some(per(times, begun.elapsed()))
 }
 
+/// How many decisions are made between two looks at the clock.
+const BETWEEN_LOOKS: usize = 50;
+
 /// The median of so many parts counts.
-const CHUNKS: usize = 5;
+const PARTS: usize = 5;
 
 /// How often a key is removed and inserted before each part.
 pub(crate) const YARDSTICK_TIMES: usize = 20_000;
