@@ -40,16 +40,12 @@ impl Yard {
 
     /// A master that stays up, on any free port; returns when it is ready.
     fn stay(&self) -> Staying {
+        self.stay_with(&["--slots", "3", "--tag", "colour=red"])
+    }
+
+    fn stay_with(&self, options: &[&str]) -> Staying {
         let mut child = self
-            .command(&[
-                "dev",
-                "--listen",
-                "127.0.0.1:0",
-                "--slots",
-                "3",
-                "--tag",
-                "colour=red",
-            ])
+            .command(&[&["dev", "--listen", "127.0.0.1:0"], options].concat())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program runs");
@@ -213,6 +209,123 @@ fn commands_reach_a_dev_that_stays_and_a_second_one_attaches() {
     let away = yard.run(&["status"]);
     assert_eq!(away.code(), Some(125), "{}", away.err());
     assert!(away.err().contains("check that it runs"), "{}", away.err());
+}
+
+#[test]
+fn jobs_get_what_they_ask_for_of_what_dev_offers() {
+    let yard = Yard::new();
+    let offer =
+        "--slots 2 --cpu 2 --memory 1GiB --resource gpu=1 --exclusive-tag pool=ml --tag lanes=4";
+    let staying = yard.stay_with(&offer.split(' ').collect::<Vec<_>>());
+    let worker = yard.run(&["worker", "show", "local", "--json"]).json();
+    assert_eq!(worker["resources"]["cpu"]["total"], 2, "{worker}");
+    assert_eq!(worker["resources"]["memory"]["total"], 1 << 30, "{worker}");
+    assert_eq!(worker["resources"]["gpu"]["total"], 1, "{worker}");
+    assert_eq!(worker["exclusive_tags"][0], "pool=ml", "{worker}");
+    let workers = yard.run(&["workers"]).out();
+    assert!(
+        workers.contains("+pool=ml") && workers.contains("gpu=0/1"),
+        "{workers}"
+    );
+
+    let asks = "run --tag pool=ml --tag lanes>=4 --tag !arm --tag os!=beos --prefer lanes=4=10 --cpu 1.5 \
+        --memory 512MiB --resource gpu=1 --priority -3 --group demo=1 --queue-timeout 10m -- echo yes";
+    let ran = yard.run(&asks.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(
+        (ran.code(), ran.out().as_str()),
+        (Some(0), "yes\n"),
+        "{}",
+        ran.err()
+    );
+    let jobs = yard.run(&["jobs", "--json"]).json();
+    assert_eq!(jobs[0]["priority"], -3, "{jobs}");
+    assert_eq!(jobs[0]["group"]["limit"], 1, "{jobs}");
+    assert_eq!(jobs[0]["resources"]["gpu"], 1, "{jobs}");
+    assert_eq!(jobs[0]["cpu"], 1.5, "{jobs}");
+    assert_eq!(staying.interrupt(), Some(0));
+}
+
+#[test]
+fn a_job_that_cannot_run_is_told_why_and_what_would_help() {
+    let yard = Yard::new();
+    let staying = yard.stay_with(&["--exclusive-tag", "pool=ml", "--resource", "gpu=1"]);
+    let told = |options: &[&str]| {
+        let submitted = yard.run(&[&["submit"], options, &["--", "true"]].concat());
+        assert_eq!(submitted.code(), Some(0), "{}", submitted.err());
+        let id = submitted.out().trim().to_owned();
+        let why = yard.run(&["explain", &id, "--json"]).json();
+        assert_eq!(why["verdict"], "never", "{why}");
+        (why, yard.run(&["explain", &id]).out())
+    };
+    let (why, text) = told(&[]);
+    assert!(why["reasons"].to_string().contains("excluded"), "{why}");
+    assert!(
+        text.contains("what would help:") && text.contains("--tag pool=ml"),
+        "{text}"
+    );
+    let (why, text) = told(&["--tag", "pool=ml", "--resource", "gpu=2"]);
+    assert!(why["reasons"].to_string().contains("too_much"), "{why}");
+    assert!(
+        text.contains("nearest workers:") && text.contains("`local` lacks"),
+        "{text}"
+    );
+    assert_eq!(staying.interrupt(), Some(0));
+}
+
+#[test]
+fn queues_are_set_and_listed() {
+    let yard = Yard::new();
+    let staying = yard.stay();
+    let set = yard.run(&[
+        "queue",
+        "set",
+        "nightly",
+        "--max-running",
+        "0",
+        "--weight",
+        "3",
+        "--class",
+        "-1",
+    ]);
+    assert_eq!(set.code(), Some(0), "{}", set.err());
+    assert!(set.out().contains("nightly"), "{}", set.out());
+    let job = yard
+        .run(&["submit", "--queue", "nightly", "--", "true"])
+        .out();
+    let job = job.trim();
+    let why = yard.run(&["explain", job, "--json"]).json();
+    assert!(why["reasons"].to_string().contains("queue_full"), "{why}");
+    let queues = yard.run(&["queues", "--json"]).json();
+    let all = queues.as_array().expect("a list");
+    let nightly = all
+        .iter()
+        .find(|queue| queue["name"] == "nightly")
+        .expect("it is there");
+    assert_eq!(
+        (&nightly["max_running"], &nightly["queued"]),
+        (&0.into(), &1.into()),
+        "{nightly}"
+    );
+    assert_eq!(
+        (&nightly["weight"], &nightly["class"]),
+        (&3.into(), &(-1).into()),
+        "{nightly}"
+    );
+
+    // The raised cap starts the job that waits.
+    let free = yard
+        .run(&["queue", "set", "nightly", "--max-running", "none", "--json"])
+        .json();
+    assert_eq!(free["max_running"], Value::Null, "{free}");
+    assert_eq!(yard.run(&["wait", job]).code(), Some(0));
+    let nothing = yard.run(&["queue", "set", "nightly"]);
+    assert_eq!(nothing.code(), Some(2));
+    assert!(
+        nothing.err().contains("nothing to change"),
+        "{}",
+        nothing.err()
+    );
+    assert_eq!(staying.interrupt(), Some(0));
 }
 
 #[test]
