@@ -56,7 +56,10 @@ impl Engine {
     pub fn worker(&self, id: WorkerId) -> Option<Worker> {
         let entry = self.tables.workers.get(&id)?;
         let mut worker = entry.shown();
-        let jobs = entry.jobs.iter().filter_map(|job| self.tables.jobs.get(job));
+        let jobs = entry
+            .jobs
+            .iter()
+            .filter_map(|job| self.tables.jobs.get(job));
         let current = jobs.filter_map(|job| job.current());
         worker.attempts = current.map(|attempt| attempt.id).collect();
         worker.used = self

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jobyard_core::{
-    AttemptId, Hello, JobId, LogStatus, NewToken, QueueChange, SessionId, StopOptions, WorkerCommand,
-    WorkerFacts, WorkerId, WorkerMessage,
+    AttemptId, Hello, JobId, LogStatus, NewToken, QueueChange, SessionId, StopOptions,
+    WorkerCommand, WorkerFacts, WorkerId, WorkerMessage,
 };
 use jobyard_pki::{JoinSecret, SpkiHash, TokenRecord};
 

@@ -132,8 +132,9 @@ impl Engine {
     /// Before the jobs, so that caps hold from the first one on.
     fn announce_queues(&mut self, now: Now) {
         let known = self.tables.queues.iter();
-        let known: Vec<(String, QueueSettings)> =
-            known.map(|(name, settings)| (name.clone(), *settings)).collect();
+        let known: Vec<(String, QueueSettings)> = known
+            .map(|(name, settings)| (name.clone(), *settings))
+            .collect();
         for (name, settings) in known {
             let queue = name.into();
             self.schedule(now, Event::QueueSet { queue, settings });

@@ -180,8 +180,20 @@ mod tests {
     #[test]
     fn a_plain_job_is_written_as_it_always_was() {
         let json = serde_json::to_value(demand(|_| {})).expect("JSON");
-        let keys: Vec<&str> = json.as_object().expect("an object").keys().map(String::as_str).collect();
-        let mut expected = ["queue", "requirements", "slots", "infra_retries", "repeatable", "grace"];
+        let keys: Vec<&str> = json
+            .as_object()
+            .expect("an object")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut expected = [
+            "queue",
+            "requirements",
+            "slots",
+            "infra_retries",
+            "repeatable",
+            "grace",
+        ];
         expected.sort_unstable();
         let mut keys = keys;
         keys.sort_unstable();

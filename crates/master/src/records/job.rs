@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jobyard_core::{
-    Attempt, Job, JobId, JobState, Outcome, Record, Timestamp, ValidSpec, millis,
-};
+use jobyard_core::{Attempt, Job, JobId, JobState, Outcome, Record, Timestamp, ValidSpec, millis};
 use serde::{Deserialize, Serialize};
 
 use super::body::body;

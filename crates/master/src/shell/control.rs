@@ -5,8 +5,9 @@ use bytes::Bytes;
 use jobyard_core::{
     Action, Admin, AuditEntry, AuditPage, AuditQuery, Caller, ControlError, CreatedToken,
     Explanation, Fleet, Job, JobId, JobPage, JobQuery, JobState, Jobs, LoadError, LogQuery,
-    LogState, LogStream, MAX_PAGE, MAX_SUBMIT_JOBS, MasterStatus, NewJob, NewToken, QueueChange, QueueInfo, Record,
-    RecordQuery, SecretText, StopOptions, Submitted, TokenInfo, ValidSpec, Worker, WorkerCommand,
+    LogState, LogStream, MAX_PAGE, MAX_SUBMIT_JOBS, MasterStatus, NewJob, NewToken, QueueChange,
+    QueueInfo, Record, RecordQuery, SecretText, StopOptions, Submitted, TokenInfo, ValidSpec,
+    Worker, WorkerCommand,
 };
 use jobyard_pki::{JoinToken, TokenRecord};
 use sha2::{Digest, Sha256};

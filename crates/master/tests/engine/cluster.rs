@@ -6,17 +6,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use jobyard_core::{
     AdminState, AttemptId, AttemptNumber, AttemptReport, BootId, Change, Epoch, ExecutorSpec, Exit,
-    Held, HeldState, Hello, JobId, JobSpec, LogEnd, LogStatus, NewToken, Now, Outcome, Record,
-    RecordKind, SessionId, Steady, StopOptions, TagSet, Timestamp, WorkerCommand, WorkerFacts,
-    WorkerId, WorkerMessage,
+    Held, HeldState, Hello, JobId, JobSpec, LogEnd, LogStatus, NewToken, Now, Outcome, QueueChange,
+    Record, RecordKind, SessionId, Steady, StopOptions, TagSet, Timestamp, WorkerCommand,
+    WorkerFacts, WorkerId, WorkerMessage,
 };
+use jobyard_master::Policy;
 use jobyard_master::engine::{
     Answer, Committed, Engine, Input, Joining, ReplyTo, Sealed, Submission, Timings,
 };
 use jobyard_master::records::{
     AUDIT, Counters, Demand, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord, read,
 };
-use jobyard_master::Policy;
 use jobyard_pki::{JoinSecret, JoinToken, RootPin, SpkiHash, TOKEN_ENTROPY_BYTES, TokenRecord};
 use uuid::Uuid;
 
@@ -156,6 +156,7 @@ pub(crate) struct Cluster {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) records: BTreeMap<(RecordKind, String), Record>,
+    policy: Policy,
     epoch: Epoch,
     batch: u64,
     sessions: u128,
@@ -165,6 +166,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// The first term of an empty store.
     pub(crate) fn new() -> Self {
+        Self::with_policy(Policy::default())
+    }
+
+    /// The same with this policy.
+    pub(crate) fn with_policy(policy: Policy) -> Self {
         let now = Now {
             wall: Timestamp::from_micros(1_000_000),
             steady: Steady::from_micros(1_000_000),
@@ -174,7 +180,8 @@ impl Cluster {
             ..Counters::default()
         };
         Self {
-            engine: Engine::restore(TIMINGS, Policy::default(), counters).finish(now),
+            engine: Engine::restore(TIMINGS, policy.clone(), counters).finish(now),
+            policy,
             now,
             records: BTreeMap::new(),
             epoch: Epoch(1),
@@ -186,7 +193,12 @@ impl Cluster {
 
     /// With workers 1 to `workers`, enrolled and not connected.
     pub(crate) fn with_workers(workers: u8) -> Self {
-        let mut cluster = Self::new();
+        Self::new().and_workers(workers)
+    }
+
+    /// The same and these workers.
+    pub(crate) fn and_workers(self, workers: u8) -> Self {
+        let mut cluster = self;
         cluster.create_token(200, 100);
         for n in 1..=workers {
             let answer = cluster.join(200, n, &name(n.into())).answer();
@@ -264,7 +276,7 @@ impl Cluster {
             job_sequence: highest(JOB),
             audit_seq: highest(AUDIT),
         };
-        let mut restore = Engine::restore(TIMINGS, Policy::default(), counters);
+        let mut restore = Engine::restore(TIMINGS, self.policy.clone(), counters);
         for kind in LIVE_KINDS {
             let mut live: Vec<&Record> = self
                 .records
@@ -423,6 +435,16 @@ impl Cluster {
             by: "olga".to_owned(),
             worker: worker.to_owned(),
             to,
+        })
+    }
+
+    pub(crate) fn set_queue(&mut self, queue: &str, change: QueueChange) -> Step {
+        let reply = self.reply_to();
+        self.tell(Input::SetQueue {
+            reply,
+            by: "olga".to_owned(),
+            queue: queue.to_owned(),
+            change,
         })
     }
 

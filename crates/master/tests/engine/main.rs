@@ -4,10 +4,14 @@
 
 mod assignment;
 mod cluster;
+mod demands;
 mod enrolment;
 mod fleet;
+mod giving_up;
 mod limits;
 mod properties;
+mod queue_time;
+mod queues;
 mod reconcile;
 mod restart;
 mod silence;
