@@ -1,6 +1,6 @@
 //! Jobs that no worker could ever run, and when they are given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jobyard_core::Steady;
 
@@ -10,6 +10,8 @@ use crate::{Decision, Scheduler};
 #[derive(Default)]
 pub(crate) struct Hopeless {
     shapes: BTreeMap<u32, Since>,
+    /// By when the next of their jobs is given up.
+    due: BTreeSet<(Steady, u32)>,
 }
 
 struct Since {
@@ -21,12 +23,20 @@ struct Since {
 
 impl Hopeless {
     pub(crate) fn next_deadline(&self) -> Option<Steady> {
-        self.shapes.values().map(|since| since.due).min()
+        self.due.first().map(|(due, _)| *due)
     }
 
-    /// No job of this shape waits any more.
+    /// No job of this shape waits any more, or some worker could hold it.
     pub(crate) fn forget(&mut self, shape: u32) {
-        self.shapes.remove(&shape);
+        if let Some(since) = self.shapes.remove(&shape) {
+            self.due.remove(&(since.due, shape));
+        }
+    }
+
+    fn insert(&mut self, shape: u32, since: Since) {
+        self.forget(shape);
+        self.due.insert((since.due, shape));
+        self.shapes.insert(shape, since);
     }
 }
 
@@ -59,7 +69,7 @@ impl Scheduler {
     /// Verdicts may have become definite, or no longer are.
     pub(crate) fn judge_all(&mut self) {
         if !self.judges() {
-            self.hopeless.shapes.clear();
+            self.hopeless = Hopeless::default();
             return;
         }
         let waiting = self.shapes.iter().filter(|(_, shape)| shape.waiting > 0);
@@ -77,7 +87,7 @@ impl Scheduler {
                 impossible: self.now,
                 due: self.now + after,
             };
-            self.hopeless.shapes.insert(shape, since);
+            self.hopeless.insert(shape, since);
         }
     }
 
@@ -108,11 +118,13 @@ impl Scheduler {
         }
         let total = &self.fleet.offer(worker).total;
         let meets = &self.fleet.kind_of(worker).meets;
-        let shapes = &self.shapes;
-        self.hopeless.shapes.retain(|shape, _| {
-            let shape = shapes.shape(*shape);
-            !(meets.contains(shape.need as usize) && total.covers(&shape.asks))
+        let possible = self.hopeless.shapes.keys().copied().filter(|at| {
+            let shape = self.shapes.shape(*at);
+            meets.contains(shape.need as usize) && total.covers(&shape.asks)
         });
+        for shape in possible.collect::<Vec<_>>() {
+            self.hopeless.forget(shape);
+        }
     }
 
     /// Gives up what has been impossible for long enough.
@@ -121,25 +133,27 @@ impl Scheduler {
             return;
         };
         let mut over = Vec::new();
-        for (&shape, since) in &mut self.hopeless.shapes {
-            if since.due > self.now {
-                continue;
-            }
-            let mut next: Option<Steady> = None;
-            let lines = self
-                .lines
-                .iter()
-                .filter(|(_, line)| line.common.shape == shape);
+        while let Some(&(due, shape)) = self.hopeless.due.first()
+            && due <= self.now
+        {
+            let impossible = self.hopeless.shapes[&shape].impossible;
+            let mut next = None;
+            let lines = self.lines.iter();
+            let lines = lines.filter(|(_, line)| line.common.shape == shape);
             for at in lines.flat_map(|(_, line)| line.jobs()) {
                 let job = self.jobs.job(at);
-                let due = job.since.max(since.impossible) + after;
+                let due = job.since.max(impossible) + after;
                 if due <= self.now {
                     over.push((job.key.arrival, at));
                 } else {
-                    next = Some(next.map_or(due, |next| next.min(due)));
+                    next = Some(next.map_or(due, |next: Steady| next.min(due)));
                 }
             }
-            since.due = next.unwrap_or(since.due);
+            match next {
+                Some(due) => self.hopeless.insert(shape, Since { impossible, due }),
+                // All of its jobs go now.
+                None => self.hopeless.forget(shape),
+            }
         }
         over.sort_unstable();
         for (_, at) in over {
