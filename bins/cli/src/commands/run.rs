@@ -30,9 +30,9 @@ const ONE_PRESS: Duration = Duration::from_millis(300);
 #[command(after_help = "Examples:\n  \
     jobyard run -- make test\n  \
     jobyard run --tag os=linux --tag has=docker --timeout 30m --env CI_JOB=lint -- ./ci/lint\n  \
-    jobyard run --tag 'os=linux|darwin' --tag '!gpu' --prefer ssd=10 -- make    where it may and would rather run\n  \
-    jobyard run --cpu 1.5 --memory 2GiB --resource gpu=1 -- ./train             what it takes of its worker\n  \
-    jobyard run --queue release --priority 5 --group deploy=1 -- ./deploy       when it goes\n\n\
+    jobyard run --tag 'os=linux|darwin' --tag '!gpu' --prefer ssd=10 -- make\n  \
+    jobyard run --cpu 1.5 --memory 2GiB --resource gpu=1 -- ./train\n  \
+    jobyard run --queue release --priority 5 --group deploy=1 -- ./deploy\n\n\
     Ctrl-C stops the job and shows its end; a second one leaves it alone and returns.")]
 pub(crate) struct RunArgs {
     /// On a terminal: escape nothing that the job prints

@@ -138,7 +138,11 @@ impl Share<'_> {
 
     fn shown(&self) -> [String; 2] {
         let name = self.name();
-        [self.used, self.total].map(|amount| show_amount(&name, amount))
+        [self.used, self.total].map(|amount| match amount {
+            // Nothing has no unit.
+            0 => "0".to_owned(),
+            amount => show_amount(&name, amount),
+        })
     }
 }
 
