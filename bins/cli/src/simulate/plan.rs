@@ -1,10 +1,9 @@
 //! From a file to a load that can run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jobyard_core::{JobId, JobSpec};
 use jobyard_scheduler::simulate::{self, Load, LoadJob, MAX_LOAD_JOBS, Report};
@@ -110,7 +109,7 @@ impl Plan {
     fn add_recorded(&mut self, recording: &Recording) {
         let mut known: HashSet<Arc<Wants>> = HashSet::new();
         for job in &recording.jobs {
-            let wants = wants(&job.spec, &std::collections::BTreeSet::new());
+            let wants = wants(&job.spec, &BTreeSet::new());
             let wants = known
                 .get(&wants)
                 .cloned()
