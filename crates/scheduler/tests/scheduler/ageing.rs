@@ -66,7 +66,7 @@ fn without_ageing_a_low_class_waits_for_ever() {
     assert_eq!(yard.release(1), [(10, 9)]);
     for number in 10..29 {
         yard.wait(600_000);
-        assert_eq!(yard.release(number), [(u128::from(number) + 1, 9)]);
+        assert_eq!(yard.release(number), [(number + 1, 9)]);
     }
 }
 

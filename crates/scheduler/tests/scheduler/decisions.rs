@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use crate::history::{histories, placements, policies, warm};
 use crate::points::Points;
-use crate::walk::walk;
+use crate::reference::Job;
+use crate::walk::{a_part_of_the_cases, walk};
 
 proptest! {
     #[test]
@@ -38,6 +39,10 @@ proptest! {
     ) {
         walk(&policy, &history, |_, _, _| Ok(()))?;
     }
+}
+
+proptest! {
+    #![proptest_config(a_part_of_the_cases(4))]
 
     #[test]
     fn the_same_room_is_kept_for_the_same_jobs(
@@ -51,7 +56,7 @@ proptest! {
                 let jobs = reference.waiting().filter(|job| Some(&job.line()) == line);
                 let head = jobs.min_by_key(|job| job.key());
                 let kept = twins.scheduler.reserved_for(worker.offer.worker);
-                prop_assert_eq!(kept, head.map(|job| job.id()));
+                prop_assert_eq!(kept, head.map(Job::id));
             }
             Ok(())
         })?;

@@ -5,11 +5,11 @@ use jobyard_scheduler::{Decision, Event, Policy, Scheduler};
 use proptest::prelude::*;
 
 use crate::history::{histories, placements, policies};
-use crate::walk::recorded;
+use crate::walk::{a_part_of_the_cases, recorded};
 use crate::yard::at;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(a_part_of_the_cases(4))]
 
     #[test]
     fn the_same_events_give_the_same_decisions_and_reasons(

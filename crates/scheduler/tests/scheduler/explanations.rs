@@ -9,10 +9,10 @@ use jobyard_core::WaitReason::{
     Silent, Suspended, TooMuch, WaitsForWarm,
 };
 use jobyard_core::WaitVerdict::{Never, NotKnownYet, NotNow};
-use jobyard_core::{Lack, Requirement, Tag, WaitReason, WaitVerdict};
+use jobyard_core::{Group, Lack, Requirement, Tag, WaitReason, WaitVerdict};
 use jobyard_scheduler::{Availability, Event, Placement, Policy, WorkerOffer};
 
-use crate::yard::{Yard, group, job, offer, resources, wanting, wants, worker};
+use crate::yard::{Yard, job, offer, resources, wanting, wants, worker};
 
 fn known() -> Yard {
     known_with(|_| {})
@@ -268,7 +268,7 @@ fn a_full_group_is_told_with_the_limit_of_the_job() {
     yard.worker(1, "", 9);
     for (number, limit) in [(1, 3), (2, 3), (3, 2)] {
         yard.submit(number, "", 1, |demand| {
-            demand.group = group("deploy", limit)
+            demand.group = Some(Group::new("deploy", limit));
         });
     }
     let full = GroupFull {

@@ -1,9 +1,9 @@
 //! What would let a job start: each kind of help once.
 
-use jobyard_core::Help;
+use jobyard_core::{Group, Help};
 use jobyard_scheduler::{Availability, Event};
 
-use crate::yard::{Yard, group, offer, resources, wanting, wants};
+use crate::yard::{Yard, offer, resources, wanting, wants};
 
 fn known() -> Yard {
     let mut yard = Yard::default();
@@ -90,7 +90,9 @@ fn limits_may_be_raised() {
     yard.set("default", |settings| settings.max_running = Some(1));
     yard.worker(1, "", 9);
     for number in 1..=2 {
-        yard.submit(number, "", 1, |demand| demand.group = group("deploy", 1));
+        yard.submit(number, "", 1, |demand| {
+            demand.group = Some(Group::new("deploy", 1));
+        });
     }
     let queue = "default".to_owned();
     let group = "deploy".to_owned();

@@ -170,7 +170,7 @@ fn queues() -> impl Strategy<Value = Arc<str>> {
 fn settings() -> impl Strategy<Value = QueueSettings> {
     let class = prop_oneof![4 => Just(0), 1 => Just(-1), 2 => 1..4_i32];
     let weight = select(vec![0, 1, 1, 2, 3, 1000]);
-    let max_running = prop_oneof![5 => Just(None), 3 => (0..4_u64).prop_map(Some)];
+    let max_running = prop_oneof![5 => Just(None), 2 => (0..4_u64).prop_map(Some)];
     (class, weight, max_running).prop_map(|(class, weight, max_running)| {
         let mut settings = QueueSettings::default();
         settings.class = class;
@@ -196,16 +196,16 @@ fn names() -> impl Strategy<Value = String> {
 fn holds() -> impl Strategy<Value = BTreeMap<String, u64>> {
     let sizes = select(vec![0, 10, 10, 1000, u64::MAX]);
     let things = select(THINGS.to_vec()).prop_map(str::to_owned);
-    prop::collection::btree_map(things, sizes, 0..3)
+    prop::collection::btree_map(things, sizes, 0..4)
 }
 
 fn offers() -> impl Strategy<Value = WorkerOffer> {
-    let tags = subsequence(TAGS.to_vec(), 0..=TAGS.len());
+    let tags = subsequence(TAGS.to_vec(), 2..=TAGS.len());
     let exclusive = prop_oneof![
-        8 => Just(Vec::new()),
+        14 => Just(Vec::new()),
         1 => subsequence(EXCLUSIVE.to_vec(), 1..=2),
     ];
-    let capacity = (0..7_u32, 0..9_u64, 0..5_u64, 0..4_u64, 0..2_u64);
+    let capacity = (0..6_u32, 2..9_u64, 0..5_u64, 0..4_u64, 0..2_u64);
     (workers(), names(), tags, exclusive, capacity, holds()).prop_map(
         |(worker, name, tags, exclusive, (slots, cpu, memory, gpu, license), holds)| {
             let mut offer = WorkerOffer::new(worker, name);
@@ -284,9 +284,9 @@ fn takes() -> impl Strategy<Value = Resources> {
 fn demands() -> impl Strategy<Value = JobDemand> {
     let common = select(vec![
         ("", 1_u32, None),
-        ("", 1, None),
         ("", 1, Some("src")),
-        ("", 3, None),
+        ("", 1, Some("src")),
+        ("", 3, Some("deps")),
         ("", 5, None),
         ("os=linux", 1, None),
         ("os=linux", 4, None),
@@ -339,7 +339,7 @@ pub(crate) fn placements() -> impl Strategy<Value = Placement> {
 }
 
 pub(crate) fn warm() -> impl Strategy<Value = Placement> {
-    let patience = select(vec![0, 500, 2_000, 60_000]);
+    let patience = select(vec![0, 500, 5_000, 60_000, 60_000]);
     patience.prop_map(|patience| Placement::Warm {
         patience: Duration::from_millis(patience),
     })

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::JobId;
+use jobyard_core::{Group, JobId};
 use jobyard_scheduler::Decision;
 use proptest::prelude::*;
 
 use crate::history::{histories, placements, policies};
 use crate::reference::Job;
-use crate::walk::walk;
-use crate::yard::{Yard, group};
+use crate::walk::{a_part_of_the_cases, walk};
+use crate::yard::Yard;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(a_part_of_the_cases(4))]
 
     #[test]
     fn no_assignment_exceeds_the_cap_of_its_queue_or_the_limit_of_its_group(
@@ -118,7 +118,7 @@ fn a_group_reaches_over_queues() {
     for (number, queue) in [(1, "a"), (2, "b")] {
         yard.submit(number, "", 1, |demand| {
             demand.queue = queue.into();
-            demand.group = group("deploy", 1);
+            demand.group = Some(Group::new("deploy", 1));
         });
     }
     assert_eq!(yard.release(1), [(2, 9)]);
@@ -126,6 +126,6 @@ fn a_group_reaches_over_queues() {
 
 fn submit(yard: &mut Yard, number: u64, limit: u32) -> Vec<(u128, u128)> {
     yard.submit(number, "", 1, |demand| {
-        demand.group = group("deploy", limit)
+        demand.group = Some(Group::new("deploy", limit));
     })
 }

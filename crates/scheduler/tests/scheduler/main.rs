@@ -7,6 +7,7 @@ mod ageing;
 mod assignments;
 mod backlog;
 mod counts;
+mod coverage;
 mod deadlines;
 mod decisions;
 mod determinism;

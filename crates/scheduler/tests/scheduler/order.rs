@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use crate::history::{histories, placements, policies};
 use crate::reference::Job;
-use crate::walk::walk;
+use crate::walk::{a_part_of_the_cases, walk};
 use crate::yard::Yard;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(a_part_of_the_cases(4))]
 
     #[test]
     fn no_job_overtakes_one_of_its_queue_that_asks_for_no_more(

@@ -392,7 +392,7 @@ impl Reference {
 
     fn charge(&mut self, demand: &JobDemand, worker: WorkerId, assigned: bool) -> Stay {
         let capacities = self.workers.iter().map(|worker| &worker.offer.capacity);
-        let share = matching::share(&demand.wants.draft().resources, capacities);
+        let share = matching::share(&demand.wants.draft().resources, &capacities);
         self.queues
             .charge(self.now, demand, share, worker, assigned)
     }

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use crate::history::{histories, placements, policies};
 use crate::reference::{Reference, is_warm, may_hold};
-use crate::walk::walk;
+use crate::walk::{a_part_of_the_cases, walk};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(a_part_of_the_cases(4))]
 
     #[test]
     fn no_assignment_oversells_a_worker_in_any_resource(

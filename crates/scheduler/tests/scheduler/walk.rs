@@ -11,6 +11,16 @@ use crate::history::{Step, What};
 use crate::reference::{Job, Reference};
 use crate::yard::at;
 
+/// So many times fewer cases than usual: for what the comparison of decisions tests as well. All of them grow with
+/// `PROPTEST_CASES`.
+pub(crate) fn a_part_of_the_cases(divisor: u32) -> ProptestConfig {
+    let all = ProptestConfig::default();
+    ProptestConfig {
+        cases: all.cases.div_ceil(divisor),
+        ..all
+    }
+}
+
 /// Both schedulers, at the same point of a history.
 pub(crate) struct Twins {
     pub(crate) scheduler: Scheduler,

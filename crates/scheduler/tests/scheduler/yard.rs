@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::{
-    Group, Help, JobId, Now, QueueSettings, Resources, Steady, Timestamp, WaitReason, WaitVerdict,
+    Help, JobId, Now, QueueSettings, Resources, Steady, Timestamp, WaitReason, WaitVerdict,
     WorkerId,
 };
 use jobyard_scheduler::{
@@ -181,8 +181,4 @@ pub(crate) fn resources(slots: u32, cpu_millis: u64, memory_bytes: u64) -> Resou
     resources.cpu_millis = cpu_millis;
     resources.memory_bytes = memory_bytes;
     resources
-}
-
-pub(crate) fn group(key: &str, limit: u32) -> Option<Group> {
-    Some(Group::new(key, limit))
 }

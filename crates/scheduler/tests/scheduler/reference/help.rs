@@ -20,7 +20,7 @@ impl Reference {
                 let draft = job.demand.wants.draft();
                 *requirements == draft.requirements
                     && *name == draft.worker
-                    && self.would_hold(&offer_of(requirements, resources, name.as_ref()), job)
+                    && would_hold(&offer_of(requirements, resources, name.as_ref()), job)
             }
             Help::Connect { name } => self.is_kept_away(name, Availability::Silent, job),
             Help::Resume { name } => self.is_kept_away(name, Availability::Suspended, job),
@@ -47,19 +47,6 @@ impl Reference {
             }
             _ => false,
         }
-    }
-
-    /// Whether a worker that is made after the help's words could hold the job. Only what nobody can offer at once is
-    /// let pass: the words repeat what the job asks for.
-    fn would_hold(&self, offer: &WorkerOffer, job: &Job) -> bool {
-        let contradicts = job
-            .demand
-            .wants
-            .draft()
-            .requirements
-            .iter()
-            .any(|requirement| !requirement.is_met_by(&offer.tags));
-        contradicts || may_hold(offer, &job.demand)
     }
 
     fn is_kept_away(&self, name: &str, why: Availability, job: &Job) -> bool {
@@ -101,6 +88,13 @@ impl Reference {
         }
         world.job(job.id()).is_some_and(|job| !job.waits())
     }
+}
+
+/// Whether a worker that is made after the words of a help could hold the job, unless the job contradicts itself.
+fn would_hold(offer: &WorkerOffer, job: &Job) -> bool {
+    let mut requirements = job.demand.wants.draft().requirements.iter();
+    let contradicts = requirements.any(|requirement| !requirement.is_met_by(&offer.tags));
+    contradicts || may_hold(offer, &job.demand)
 }
 
 /// A worker that has exactly what is said.

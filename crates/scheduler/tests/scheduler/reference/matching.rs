@@ -69,7 +69,7 @@ pub(crate) fn distance(job: JobId, worker: WorkerId) -> u128 {
 /// The largest part of a resource of the whole fleet, in parts of 2^32.
 pub(crate) fn share<'a>(
     takes: &Resources,
-    capacities: impl Iterator<Item = &'a Resources> + Clone,
+    capacities: &(impl Iterator<Item = &'a Resources> + Clone),
 ) -> u64 {
     let share = |kind, amount: u64| {
         let amounts = capacities.clone().map(|has| u128::from(has.amount(kind)));
