@@ -294,9 +294,9 @@ impl fmt::Display for WaitReason {
                 show_amount(resource, *largest)
             ),
             Self::Nearest { name, lacks, .. } => {
-                write!(f, "a worker that comes near is `{name}`, which lacks ")?;
+                write!(f, "`{name}` comes near: it ")?;
                 for (at, lack) in lacks.iter().enumerate() {
-                    write!(f, "{}{lack}", if at == 0 { "" } else { " and " })?;
+                    write!(f, "{}{lack}", if at == 0 { "" } else { ", and " })?;
                 }
                 Ok(())
             }
@@ -304,14 +304,17 @@ impl fmt::Display for WaitReason {
                 queue,
                 running,
                 limit,
-            } => write!(f, "queue `{queue}` runs {running} jobs and may run {limit}"),
+            } => write!(
+                f,
+                "queue `{queue}` may run {limit} at once, and {running} of its jobs have a worker"
+            ),
             Self::GroupFull {
                 group,
                 running,
                 limit,
             } => write!(
                 f,
-                "group `{group}` runs {running} jobs, and this one asks for fewer than {limit}"
+                "group `{group}` may run {limit} at once, and {running} of its jobs have a worker"
             ),
             Self::Busy { workers } => write!(f, "matching workers with too little room: {workers}"),
             Self::KeptForOthers { workers } => write!(
@@ -344,15 +347,15 @@ impl fmt::Display for WaitReason {
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Requirement { requirement } => write!(f, "`{requirement}`"),
-            Self::Exclusive { tag } => write!(f, "leave for jobs that do not name `{tag}`"),
+            Self::Requirement { requirement } => write!(f, "does not meet `{requirement}`"),
+            Self::Exclusive { tag } => write!(f, "takes only jobs that name `{tag}`"),
             Self::Resource {
                 resource,
                 asked,
                 has,
             } => write!(
                 f,
-                "room: it has {} of the {}",
+                "has {} of the {}",
                 show_amount(resource, *has),
                 with_unit(resource, *asked)
             ),

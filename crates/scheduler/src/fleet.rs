@@ -199,7 +199,7 @@ impl Fleet {
             exclusive: offer.exclusive.iter().collect(),
             size_class: total.size_class(),
         };
-        let kind = self.kind(key, needs);
+        let kind = self.kind(&key, needs);
         self.kinds[kind as usize].members.insert(at);
         self.index.add(at, &offer.name, &offer.tags);
         self.index_holds(at, &offer.holds, true);
@@ -217,10 +217,14 @@ impl Fleet {
     }
 
     pub(crate) fn set_holds(&mut self, at: u32, holds: BTreeMap<String, u64>) {
+        let Some(offer) = &mut self.workers[at as usize].offer else {
+            return;
+        };
+        let old = std::mem::take(&mut offer.holds);
+        self.index_holds(at, &old, false);
+        self.index_holds(at, &holds, true);
         if let Some(offer) = &mut self.workers[at as usize].offer {
-            let old = std::mem::replace(&mut offer.holds, holds.clone());
-            self.index_holds(at, &old, false);
-            self.index_holds(at, &holds, true);
+            offer.holds = holds;
         }
     }
 
@@ -352,8 +356,8 @@ impl Fleet {
     }
 
     /// The kind with this key. A new one is held against every need.
-    fn kind(&mut self, key: KindKey, needs: &Needs) -> u32 {
-        if let Some(&kind) = self.by_key.get(&key) {
+    fn kind(&mut self, key: &KindKey, needs: &Needs) -> u32 {
+        if let Some(&kind) = self.by_key.get(key) {
             return kind;
         }
         let mut kind = Kind {
@@ -382,12 +386,12 @@ impl Fleet {
 
     /// The number of a fact that somebody asks about from now on. A new one parts the kinds of which it is true of some
     /// members only.
-    pub(crate) fn learn(&mut self, fact: Fact) -> u32 {
+    pub(crate) fn learn(&mut self, fact: &Fact) -> u32 {
         let (id, is_new) = self.facts.acquire(fact.clone());
         if !is_new {
             return id;
         }
-        let workers = match &fact {
+        let workers = match fact {
             Fact::Meets(requirement) => self.index.meeting(requirement),
             Fact::Named(text) => {
                 let by_id = text.parse().ok().and_then(|worker| self.known(worker));

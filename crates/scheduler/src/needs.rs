@@ -78,13 +78,13 @@ impl Needs {
             .map(|requirement| {
                 let (fact, wanted) = fact_of(requirement);
                 Term {
-                    fact: fleet.learn(fact),
+                    fact: fleet.learn(&fact),
                     wanted,
                 }
             })
             .collect();
         if let Some(name) = &key.worker {
-            let fact = fleet.learn(Fact::Named(name.clone()));
+            let fact = fleet.learn(&Fact::Named(name.clone()));
             terms.push(Term { fact, wanted: true });
         }
         let need = Need {

@@ -30,12 +30,12 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Spread; room is kept after a minute, on up to 64 workers; a queue rises after a minute; nothing is given up.
+    /// Spread; room is kept after a minute, on up to 1,024 workers; a queue rises after a minute; nothing is given up.
     fn default() -> Self {
         Self {
             placement: Placement::Spread,
             reserve_after: Some(Duration::from_mins(1)),
-            max_reservations: 64,
+            max_reservations: 1024,
             ageing: Some(Duration::from_mins(1)),
             give_up_after: None,
             hash_seed: 0,

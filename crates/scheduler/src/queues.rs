@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fixedbitset::FixedBitSet;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use jobyard_core::{QueueSettings, Steady};
 use slab::Slab;
 
 use crate::QueueState;
+use crate::heads::Heads;
 use crate::lines::Head;
 
 /// How many queues without jobs are remembered because they have been charged more than the level of their class.
@@ -31,11 +30,8 @@ pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     pub(crate) waiting: usize,
     pub(crate) placed: usize,
-    /// The heads of its lines that may go, as far as groups allow.
-    pub(crate) heads: BTreeSet<Head>,
-    /// The needs of those lines.
-    pub(crate) needs: FixedBitSet,
-    by_need: HashMap<u32, Stall, FixedState>,
+    /// Of its lines that may go, as far as groups allow.
+    pub(crate) heads: Heads,
     charge: u128,
     average_ms: u64,
     /// Since when it has been passed over.
@@ -64,76 +60,6 @@ impl Queue {
     /// Its place in the order, if it may go.
     pub(crate) fn turn(&self) -> Option<&Turn> {
         self.listed.as_ref()
-    }
-}
-
-/// The lines of one queue that have one need and may go. There is at least one, and mostly no other.
-struct Stall {
-    first: Head,
-    rest: BTreeSet<Head>,
-}
-
-impl Queue {
-    /// The heads of the lines with this need, in order.
-    pub(crate) fn heads_with(&self, need: usize) -> impl Iterator<Item = &Head> {
-        let need = u32::try_from(need).expect("needs are numbered by u32");
-        let stall = self.by_need.get(&need);
-        stall
-            .into_iter()
-            .flat_map(|stall| std::iter::once(&stall.first).chain(&stall.rest))
-    }
-
-    fn add_head(&mut self, head: Head) {
-        self.heads.insert(head);
-        match self.by_need.entry(head.need) {
-            Entry::Vacant(entry) => {
-                entry.insert(Stall {
-                    first: head,
-                    rest: BTreeSet::new(),
-                });
-                self.needs.grow_and_insert(head.need as usize);
-            }
-            Entry::Occupied(mut entry) => {
-                let stall = entry.get_mut();
-                if head < stall.first {
-                    let second = std::mem::replace(&mut stall.first, head);
-                    stall.rest.insert(second);
-                } else {
-                    stall.rest.insert(head);
-                }
-            }
-        }
-    }
-
-    fn remove_head(&mut self, head: Head) {
-        self.heads.remove(&head);
-        let Entry::Occupied(mut entry) = self.by_need.entry(head.need) else {
-            return;
-        };
-        let stall = entry.get_mut();
-        if stall.first != head {
-            stall.rest.remove(&head);
-        } else if let Some(second) = stall.rest.pop_first() {
-            stall.first = second;
-        } else {
-            entry.remove();
-            self.needs.set(head.need as usize, false);
-        }
-    }
-
-    /// One line has another head than before.
-    fn replace_head(&mut self, old: Head, new: Head) {
-        self.heads.remove(&old);
-        self.heads.insert(new);
-        if let Some(stall) = self.by_need.get_mut(&old.need) {
-            if stall.first == old && stall.rest.first().is_none_or(|second| new < *second) {
-                stall.first = new;
-                return;
-            }
-        }
-        self.heads.remove(&new);
-        self.remove_head(old);
-        self.add_head(new);
     }
 }
 
@@ -218,7 +144,7 @@ impl Queues {
             queued: queue.waiting,
             placed: queue.placed,
             settings: queue.settings,
-            ahead_ms: u64::try_from(ahead / CHARGE_SCALE >> 32).unwrap_or(u64::MAX),
+            ahead_ms: u64::try_from((ahead / CHARGE_SCALE) >> 32).unwrap_or(u64::MAX),
         })
     }
 
@@ -250,9 +176,7 @@ impl Queues {
             settings: QueueSettings::default(),
             waiting: 0,
             placed: 0,
-            heads: BTreeSet::new(),
-            needs: FixedBitSet::new(),
-            by_need: HashMap::with_hasher(self.seed.clone()),
+            heads: Heads::new(self.seed.clone()),
             charge: 0,
             average_ms: FIRST_AVERAGE_MS,
             passed_since: Steady::default(),
@@ -313,19 +237,19 @@ impl Queues {
 
     /// A line of the queue may go.
     pub(crate) fn add_head(&mut self, now: Steady, at: u32, head: Head) {
-        self.entries[at as usize].add_head(head);
+        self.entries[at as usize].heads.add(head);
         self.relist(now, at);
     }
 
     /// A line of the queue may no longer go.
     pub(crate) fn remove_head(&mut self, now: Steady, at: u32, head: Head) {
-        self.entries[at as usize].remove_head(head);
+        self.entries[at as usize].heads.remove(head);
         self.relist(now, at);
     }
 
     /// A line of the queue has another head.
     pub(crate) fn replace_head(&mut self, at: u32, old: Head, new: Head) {
-        self.entries[at as usize].replace_head(old, new);
+        self.entries[at as usize].heads.replace(old, new);
     }
 
     /// A job more waits.
@@ -408,45 +332,52 @@ impl Queues {
 
     /// Brings the order up to date with one queue.
     pub(crate) fn relist(&mut self, now: Steady, at: u32) {
-        let top = self.top();
+        let class = self.await_rise(now, at);
         let queue = &mut self.entries[at as usize];
-        let ready = queue.is_open() && !queue.heads.is_empty();
-        let base = queue.settings.class;
-        let rising = (ready && base < top).then_some(self.ageing).flatten();
-        let risen = rising.map_or(0, |ageing| {
-            (now.as_micros() - queue.passed_since.as_micros().min(now.as_micros())) / ageing
-        });
-        let class =
-            i32::try_from(risen).map_or(top, |risen| base.saturating_add(risen).min(top.max(base)));
-        let rises_at = rising.filter(|_| class < top).map(|ageing| {
-            queue.passed_since + Duration::from_micros(ageing.saturating_mul(risen + 1))
-        });
-        if rises_at != queue.rises_at {
-            if let Some(due) = queue.rises_at {
-                self.rising.remove(&(due, at));
-            }
-            if let Some(due) = rises_at {
-                self.rising.insert((due, at));
-            }
-            queue.rises_at = rises_at;
-        }
-        let same = |turn: &Turn| turn.class.0 == class && turn.charge == queue.charge;
-        if ready && queue.listed.as_ref().is_some_and(same) {
+        let turn = class.map(|class| (Reverse(class), queue.charge));
+        if turn == queue.listed.as_ref().map(|turn| (turn.class, turn.charge)) {
             return;
         }
         if let Some(turn) = queue.listed.take() {
             self.order.remove(&turn);
         }
-        if ready {
+        if let Some((class, charge)) = turn {
             let turn = Turn {
-                class: Reverse(class),
-                charge: queue.charge,
+                class,
+                charge,
                 name: queue.name.clone(),
                 queue: at,
             };
             queue.listed = Some(turn.clone());
             self.order.insert(turn);
         }
+    }
+
+    /// The class of a queue now, if it may go. Notes when it rises next.
+    fn await_rise(&mut self, now: Steady, at: u32) -> Option<i32> {
+        let top = self.top();
+        let queue = &mut self.entries[at as usize];
+        let may_go = queue.is_open() && !queue.heads.ordered().is_empty();
+        let base = queue.settings.class;
+        let (mut class, mut rises_at) = (base, None);
+        if let Some(ageing) = self.ageing.filter(|_| may_go && base < top) {
+            let waited = (now - queue.passed_since).as_micros();
+            let waited = u64::try_from(waited).unwrap_or(u64::MAX);
+            let risen = waited / ageing;
+            class = i32::try_from(risen).map_or(top, |risen| base.saturating_add(risen).min(top));
+            let next = Duration::from_micros(ageing.saturating_mul(risen + 1));
+            // At the end of time there is no next.
+            rises_at = Some(queue.passed_since + next).filter(|due| class < top && *due > now);
+        }
+        if rises_at != queue.rises_at {
+            if let Some(due) = std::mem::replace(&mut queue.rises_at, rises_at) {
+                self.rising.remove(&(due, at));
+            }
+            if let Some(due) = rises_at {
+                self.rising.insert((due, at));
+            }
+        }
+        may_go.then_some(class)
     }
 
     /// Forgets queues that have no jobs, no settings, and nothing to be remembered for. At the end of each event.

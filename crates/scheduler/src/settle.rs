@@ -61,12 +61,11 @@ impl Scheduler {
             };
             let found = self.find_worker(line);
             let worker = found.expect("a candidate is a line whose head some worker has room for");
-            match self.walk(worker).overdue {
-                Some(overdue) => self.keep_room(worker, overdue),
-                None => {
-                    self.assign(line, worker, out);
-                    self.fleet.list(worker);
-                }
+            if let Some(overdue) = self.walk(worker).overdue {
+                self.keep_room(worker, overdue);
+            } else {
+                self.assign(line, worker, out);
+                self.fleet.list(worker);
             }
         }
         self.dirty.queues.clear();
@@ -161,13 +160,20 @@ impl Scheduler {
             Some((first, key, _)) if first == turn => Some(*key),
             _ => None,
         };
-        let mut next = self.queues.queue(queue).heads.first().copied();
+        let mut next = self.queues.queue(queue).heads.ordered().first().copied();
         while let Some(head) = next.filter(|head| end.is_none_or(|end| head.key < end)) {
             if self.find_worker(head.line).is_some() {
                 return Some(head.line);
             }
             let behind = (std::ops::Bound::Excluded(head), std::ops::Bound::Unbounded);
-            next = self.queues.queue(queue).heads.range(behind).next().copied();
+            next = self
+                .queues
+                .queue(queue)
+                .heads
+                .ordered()
+                .range(behind)
+                .next()
+                .copied();
         }
         None
     }
@@ -202,13 +208,13 @@ impl Scheduler {
         let mut walk = Walk::default();
         for turn in &self.queues.order {
             let queue = self.queues.queue(turn.queue);
-            let matching = queue.needs.intersection_count(meets);
+            let matching = queue.heads.needs().intersection_count(meets);
             if matching == 0 {
                 continue;
             }
             // In order, the first match comes after about `heads / matching` steps; if it does not, looking at the
             // matching ones alone costs less.
-            let steps = if matching * matching > queue.heads.len() {
+            let steps = if matching * matching > queue.heads.ordered().len() {
                 matching
             } else {
                 0
@@ -236,12 +242,12 @@ impl Scheduler {
         walk: &mut Walk,
     ) -> Option<bool> {
         let meets = &self.fleet.kind_of(worker).meets;
-        for head in queue.heads.iter().take(steps) {
+        for head in queue.heads.ordered().iter().take(steps) {
             if meets.contains(head.need as usize) && self.step(worker, head.line, keeps, walk) {
                 return Some(true);
             }
         }
-        (steps >= queue.heads.len()).then_some(false)
+        (steps >= queue.heads.ordered().len()).then_some(false)
     }
 
     /// The heads of a queue that the worker suits, in no order. Says whether the walk is over.
@@ -249,8 +255,8 @@ impl Scheduler {
         let meets = &self.fleet.kind_of(worker).meets;
         let (mut fit, mut overdue): (Option<Head>, Option<Head>) = (None, None);
         let keeps = keeps && walk.overdue.is_none();
-        for need in queue.needs.intersection(meets) {
-            for head in queue.heads_with(need) {
+        for need in queue.heads.needs().intersection(meets) {
+            for head in queue.heads.with_need(need) {
                 if fit.is_some_and(|fit| fit < *head) {
                     break;
                 }

@@ -107,7 +107,7 @@ impl Shapes {
         let need = needs.acquire(wants, fleet);
         let prefers = wants.draft().prefer.iter().map(|preference| {
             let (fact, wanted) = fact_of(&preference.tag);
-            let fact = fleet.learn(fact);
+            let fact = fleet.learn(&fact);
             (Term { fact, wanted }, preference.weight)
         });
         let shape = Shape {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jobyard_core::{JobId, Steady, WorkerId};
+use jobyard_core::{JobId, WorkerId};
 
 use crate::jobs::{Job, Place, Stay};
-use crate::lines::{Change, Common, First, Head, Key};
+use crate::lines::{Change, Common, First, Key};
 use crate::{Availability, Event, JobDemand, Scheduler, WorkerOffer};
 
 impl Scheduler {
@@ -308,143 +308,4 @@ struct Before {
 
 fn whole_ms(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
-}
-
-/// The lines of a queue, as they come and go.
-impl Scheduler {
-    /// A line has its first job: it is listed if its group is open.
-    fn open_line(&mut self, line: u32) {
-        let common = self.lines.line(line).common;
-        if let Some(gate) = common.gate {
-            self.groups.gate_mut(gate).lines.insert(line);
-        }
-        if self.patience().is_some() && self.shapes.shape(common.shape).uses_warmth() {
-            self.warm_lines.insert(line);
-        }
-        self.list_line(line);
-        self.await_yielding(line);
-    }
-
-    /// A line is about to lose its last job.
-    fn close_line(&mut self, line: u32) {
-        self.unlist_line(line);
-        if let Some(worker) = self.lines.line(line).kept_on {
-            self.keep_no_room(worker);
-        }
-        if let Some(gate) = self.lines.line(line).common.gate {
-            self.groups.gate_mut(gate).lines.remove(&line);
-        }
-        self.warm_lines.remove(&line);
-        self.lines.set_yields_at(line, None);
-        self.dirty.lines.remove(&line);
-    }
-
-    /// Takes a job out of its line, and lists what is left of it. The caller brings the order of queues up to date.
-    pub(crate) fn take_from_line(&mut self, line: u32, key: Key) {
-        match self.lines.change_without(line, key) {
-            Change::Behind => self.lines.remove(line, key, &self.jobs),
-            Change::First => {
-                let old = self.lines.line(line).head(line);
-                self.lines.remove(line, key, &self.jobs);
-                self.on_head_changed(line, Some(old));
-                if self.warm_lines.contains(&line) {
-                    // The next may have waited for longer than this one.
-                    self.dirty.lines.insert(line);
-                }
-            }
-            Change::Whole => {
-                self.close_line(line);
-                self.lines.remove(line, key, &self.jobs);
-            }
-        }
-    }
-
-    /// A line has another first job than before.
-    fn on_head_changed(&mut self, at: u32, old: Option<Head>) {
-        let line = self.lines.line(at);
-        if let (Some(_), Some(old)) = (line.listed, old) {
-            self.queues
-                .replace_head(line.common.queue, old, line.head(at));
-        }
-        self.await_yielding(at);
-    }
-
-    /// A line may go, unless its group is full.
-    fn list_line(&mut self, at: u32) {
-        let line = self.lines.line(at);
-        let is_open = line
-            .common
-            .gate
-            .is_none_or(|gate| self.groups.is_open(gate));
-        if line.listed.is_some() || !is_open {
-            return;
-        }
-        let place = self.needs.add_line(line.need, at);
-        let (queue, head) = (line.common.queue, line.head(at));
-        let slots = self.shapes.shape(line.common.shape).asks.slots;
-        self.lines.line_mut(at).listed = Some(place);
-        self.lines.count_slots(slots, true);
-        self.queues.add_head(self.now, queue, head);
-    }
-
-    fn unlist_line(&mut self, at: u32) {
-        let line = self.lines.line_mut(at);
-        let Some(place) = line.listed.take() else {
-            return;
-        };
-        let (queue, need, head) = (line.common.queue, line.need, line.head(at));
-        let slots = self.shapes.shape(line.common.shape).asks.slots;
-        self.lines.count_slots(slots, false);
-        if let Some(moved) = self.needs.remove_line(need, place) {
-            self.lines.line_mut(moved).listed = Some(place);
-        }
-        self.queues.remove_head(self.now, queue, head);
-    }
-
-    /// Notes when the first job of a line goes anywhere.
-    fn await_yielding(&mut self, line: u32) {
-        if !self.warm_lines.contains(&line) {
-            return;
-        }
-        let since = self.lines.line(line).first.since;
-        let due = self.patience().map(|patience| since + patience);
-        self.lines
-            .set_yields_at(line, due.filter(|due| *due > self.now));
-    }
-
-    /// Lines whose first job holds out no longer may go anywhere.
-    pub(crate) fn yield_lines(&mut self) {
-        while let Some(&(due, line)) = self.lines.yielding.first()
-            && due <= self.now
-        {
-            self.lines.set_yields_at(line, None);
-            self.dirty.lines.insert(line);
-        }
-    }
-
-    /// Keeps room on a worker for a line.
-    pub(crate) fn keep_room(&mut self, worker: u32, line: u32) {
-        self.kept += 1;
-        self.fleet.keep_room(worker, Some(line));
-        self.lines.line_mut(line).kept_on = Some(worker);
-    }
-
-    /// Keeps no room on a worker any more.
-    pub(crate) fn keep_no_room(&mut self, worker: u32) {
-        let Some(line) = self.fleet.worker(worker).kept_for else {
-            return;
-        };
-        self.kept -= 1;
-        self.fleet.keep_room(worker, None);
-        self.lines.line_mut(line).kept_on = None;
-        self.on_room(worker);
-    }
-
-    /// Whether a line has been waiting for so long that room may be kept for it.
-    pub(crate) fn is_overdue(&self, line: u32) -> bool {
-        let since: Steady = self.lines.line(line).first.since;
-        self.policy
-            .reserve_after
-            .is_some_and(|after| since + after <= self.now)
-    }
 }
