@@ -266,7 +266,7 @@ fn a_job_that_cannot_run_is_told_why_and_what_would_help() {
     let (why, text) = told(&["--tag", "pool=ml", "--resource", "gpu=2"]);
     assert!(why["reasons"].to_string().contains("too_much"), "{why}");
     assert!(
-        text.contains("nearest workers:") && text.contains("`local` lacks"),
+        text.contains("nearest workers:") && text.contains("`local` has "),
         "{text}"
     );
     assert_eq!(staying.interrupt(), Some(0));

@@ -61,7 +61,7 @@ fn nearest(reason: &WaitReason) -> String {
         return item(reason);
     };
     let lacks: Vec<_> = lacks.iter().map(ToString::to_string).collect();
-    item(&format!("`{name}` lacks {}", lacks.join(" and ")))
+    item(&format!("`{name}` {}", lacks.join(", and ")))
 }
 
 #[cfg(test)]
