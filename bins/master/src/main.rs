@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod options;
+mod patience;
+mod scheduling;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

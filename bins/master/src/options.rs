@@ -8,6 +8,9 @@ use clap::{Parser, ValueEnum};
 use jobyard::master::{DEFAULT_LISTEN, DaemonConfig};
 use serde::Deserialize;
 
+use crate::patience::Patience;
+use crate::scheduling::{PlacementChoice, Scheduling};
+
 /// Queues jobs, matches them to workers by tags, and remembers everything.
 #[derive(Debug, Parser)]
 #[command(name = "jobyard-master", version, after_help = EXAMPLES)]
@@ -23,6 +26,9 @@ pub(crate) struct Options {
     /// What it is called; a host name also stands in the administrator's profile [default: jobyard]
     #[arg(long, env = "JOBYARD_NAME")]
     name: Option<String>,
+
+    #[command(flatten)]
+    scheduling: Scheduling,
 
     /// A TOML file with any of these options
     #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
@@ -61,6 +67,10 @@ struct File {
     data: Option<PathBuf>,
     listen: Option<String>,
     name: Option<String>,
+    placement: Option<PlacementChoice>,
+    reserve_after: Option<Patience>,
+    ageing: Option<Patience>,
+    give_up_after: Option<Patience>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -94,6 +104,13 @@ impl Options {
             .or(file.listen)
             .unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
         let mut daemon = DaemonConfig::new(data, resolve(&listen)?);
+        let filed = Scheduling {
+            placement: file.placement,
+            reserve_after: file.reserve_after,
+            ageing: file.ageing,
+            give_up_after: file.give_up_after,
+        };
+        daemon.policy = self.scheduling.or(filed).policy()?;
         if let Some(name) = self.name.or(file.name) {
             jobyard::core::check_name(&name)
                 .map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;
@@ -140,6 +157,10 @@ fn resolve(listen: &str) -> anyhow::Result<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jobyard::scheduler::{Placement, Policy};
+
     use super::*;
 
     fn options(arguments: &[&str]) -> Options {
@@ -177,6 +198,58 @@ mod tests {
             error.contains("master.toml:3") && error.contains("colour"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_policy_is_chosen_by_flags_and_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("master.toml");
+        let text = "placement = \"pack\"\nageing = \"off\"\ngive-up-after = \"2h\"\n";
+        std::fs::write(&path, text).expect("written");
+        let path_text = path.to_str().expect("UTF-8");
+        let given = [
+            "--config",
+            path_text,
+            "--give-up-after",
+            "off",
+            "--reserve-after",
+            "5s",
+        ];
+        let policy = options(&given).settle().expect("settings").daemon.policy;
+        assert!(matches!(policy.placement, Placement::Pack));
+        assert_eq!(policy.ageing, None);
+        assert_eq!(policy.give_up_after, None, "the flag wins");
+        assert_eq!(policy.reserve_after, Some(Duration::from_secs(5)));
+
+        let policy = options(&[]).settle().expect("settings").daemon.policy;
+        let default = Policy::default();
+        assert!(matches!(policy.placement, Placement::Spread));
+        assert_eq!(policy.ageing, default.ageing);
+        assert_eq!(policy.reserve_after, default.reserve_after);
+    }
+
+    #[test]
+    fn a_wrong_policy_is_named() {
+        let error = options(&["--ageing", "0s"]).settle().expect_err("no time");
+        assert!(error.to_string().contains("--ageing"), "{error:#}");
+
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("master.toml");
+        std::fs::write(&path, "name = \"x\"\nageing = \"soon\"\n").expect("written");
+        let path_text = path.to_str().expect("UTF-8");
+        let error = options(&["--config", path_text])
+            .settle()
+            .expect_err("no duration");
+        let error = error.to_string();
+        assert!(
+            error.contains("master.toml:2") && error.contains("soon"),
+            "{error}"
+        );
+
+        for wrong in [["--placement", "warm"], ["--reserve-after", "1.5h"]] {
+            let arguments = std::iter::once("jobyard-master").chain(wrong);
+            assert!(Options::try_parse_from(arguments).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -57,8 +57,9 @@ mod ids;
 pub mod prelude {
     pub use crate::ids::new_job_id;
     pub use jobyard_core::{
-        Admin, Caller, Control, ControlError, ExecutorSpec, Explanation, Fleet, InvalidSpec, Job,
-        JobId, JobQuery, JobSpec, JobState, Jobs, LogItem, LogQuery, NewJob, Outcome, Requirement,
-        Role, StopOptions, Tag, ValidSpec, Worker,
+        Admin, Caller, Control, ControlError, ExecutorSpec, Explanation, Fleet, Group, InvalidSpec,
+        Job, JobId, JobQuery, JobSpec, JobState, Jobs, LogItem, LogQuery, NewJob, Outcome,
+        Preference, QueueChange, QueueInfo, QueueSettings, Requirement, Resources, Role,
+        StopOptions, Tag, ValidSpec, Worker,
     };
 }
