@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::Instant;
 
-use jobyard_benches::scheduling::{Kind, Shape, Yard, worker_id};
+use jobyard_benches::scheduling::{Kind, Shape, Stopwatch, Yard, worker_id};
 use jobyard_core::{JobId, WorkerId};
 use jobyard_scheduler::{Availability, Event, JobDemand, Scheduler, Wants, WorkerOffer};
 
@@ -100,7 +99,7 @@ pub(crate) fn questions(yard: &mut Yard<Scheduler>) -> Vec<Cost> {
     yard.handle(Event::JobQueued(JobDemand::of(never, u64::MAX, unmet)));
     yard.settle();
     let explain = |what, jobs: &[JobId], yard: &Yard<Scheduler>| {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         for job in jobs {
             black_box(yard.matcher().explain(*job));
         }
@@ -123,7 +122,7 @@ pub(crate) fn questions(yard: &mut Yard<Scheduler>) -> Vec<Cost> {
 
 fn next_deadline(yard: &Yard<Scheduler>) -> Cost {
     let times = 10 * BATCH;
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     for _ in 0..times {
         black_box(yard.matcher().next_deadline());
     }
@@ -138,13 +137,13 @@ fn next_deadline(yard: &Yard<Scheduler>) -> Cost {
 fn cost(yard: &mut Yard<Scheduler>, what: &'static str, events: Vec<Event>) -> Cost {
     let times = events.len().max(1);
     let mut assigned = 0;
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     for event in events {
         yard.handle(event);
         assigned += yard.settle();
     }
     let took = begun.elapsed();
-    yard.fill(assigned);
+    yard.restock(assigned);
     #[expect(clippy::cast_precision_loss, reason = "no benchmark counts to 2^52")]
     let assigned = assigned as f64 / times as f64;
     Cost {

@@ -1,9 +1,9 @@
 //! How it is measured.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jobyard_benches::figures::{median, rate};
-use jobyard_benches::scheduling::{Matcher, ScanAll, Workload, Yard, Yardstick};
+use jobyard_benches::scheduling::{Matcher, ScanAll, Stopwatch, Workload, Yard, Yardstick};
 use jobyard_scheduler::Scheduler;
 
 use crate::rows::{Row, Way};
@@ -120,10 +120,11 @@ impl Part {
         most: usize,
         limit: Duration,
     ) -> Self {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         let (mut times, mut took) = (0, Duration::ZERO);
         while times < most && took < limit {
-            let next = most.min(times + BETWEEN_LOOKS);
+            // Begins with one: it may take long.
+            let next = most.min(times + times.clamp(1, BETWEEN_LOOKS));
             for _ in times..next {
                 once(yard, way);
             }
@@ -164,7 +165,7 @@ fn scan_all_ns(row: &Row, budget: Duration) -> Option<f64> {
     let mut yard = Yard::new(ScanAll::new(), Workload::new(&row.shape));
     yard.fill(row.shape.jobs);
     once(&mut yard, row.way);
-    let begun = Instant::now();
+    let begun = Stopwatch::start();
     let mut times = 0;
     while times < SCANS_AT_LEAST || begun.elapsed() < budget {
         once(&mut yard, row.way);
@@ -173,7 +174,7 @@ fn scan_all_ns(row: &Row, budget: Duration) -> Option<f64> {
     Some(per(times, begun.elapsed()))
 }
 
-/// How many decisions are made between two looks at the clock.
+/// How many decisions are made between two looks at the clock, at most.
 const BETWEEN_LOOKS: usize = 50;
 
 /// The median of so many parts counts.

@@ -99,6 +99,7 @@ that the load stays as it is. Workers have 1 to 8 slots (with resources: 4 to 32
 gpus), all taken. Each requirement set is one to four terms of all operators that hold for some tag set. Jobs share their
 wants by set, are spread evenly over queues with weights from 1 to 10, run for a minute on average and have waited for up
 to two when it begins. Spread, and otherwise the default policy. Warmed up by as many decisions as jobs run; medians of 5.
+ns: processor time of the one thread.
 yardstick: times the cost of removing and inserting one key in a BTreeSet of a million, taken in turns with the load.
 assigned: jobs for each decision. B/job: live heap bytes of the scheduler for each waiting job, shared wants included.
 scan-all: a first-come matcher on the same types and events that looks at all workers for each job that comes, and at all

@@ -85,6 +85,15 @@ impl<M: Matcher> Yard<M> {
         self.settle();
     }
 
+    /// Queues this many jobs more, at once.
+    pub fn restock(&mut self, jobs: usize) {
+        for _ in 0..jobs {
+            let kind = self.workload.waiting(&mut self.rng);
+            self.submit(kind);
+        }
+        self.settle();
+    }
+
     /// One decision: a job ends, what follows is assigned, and for each job that was, one like it is queued. If there was
     /// none, one like that which ended is queued. So the load stays what it is.
     #[inline]

@@ -1,9 +1,11 @@
 //! What a decision is compared with.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
+
+use super::Stopwatch;
 
 /// An ordered set of a million keys.
 #[derive(Debug)]
@@ -29,9 +31,9 @@ impl Yardstick {
         Self { set, keys, rng }
     }
 
-    /// So many times removes a key, and inserts another one. Says how long that took.
+    /// So many times removes a key, and inserts another one. Says what that took of processor time.
     pub fn run(&mut self, times: usize) -> Duration {
-        let begun = Instant::now();
+        let begun = Stopwatch::start();
         for _ in 0..times {
             let at = self.rng.usize(..self.keys.len());
             let key = self.rng.u64(..);
