@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jobyard_core::{
-    ExecutorSpec, JobId, JobSpec, Requirement, StopOptions, ValidSpec, WorkerCommand,
+    ExecutorSpec, Group, JobId, JobSpec, Preference, QueueChange, Requirement, Resources,
+    StopOptions, ValidSpec, WorkerCommand,
 };
 use jobyard_master::engine::{Answer, Input, Submission};
 use jobyard_master::records::{Demand, SpecDigest};
@@ -15,12 +16,22 @@ use crate::env::Env;
 use crate::fact::Fact;
 use crate::fault::Fault;
 use crate::master::MasterNode;
+use crate::rng::Rng;
 
 /// How long a client waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The executor that simulated jobs name and simulated workers have.
 pub(crate) const EXECUTOR: &str = "sim";
+
+/// A resource of which few workers have one.
+pub(crate) const GPU: &str = "gpu";
+
+/// The tag that one worker keeps for jobs that name it.
+pub(crate) const RESERVED: &str = "reserved";
+
+/// The queues that simulated jobs wait in.
+const QUEUES: [&str; 3] = ["default", "nightly", "team"];
 
 /// Everybody who asks.
 #[derive(Debug, Default)]
@@ -42,6 +53,7 @@ pub(crate) enum What {
     Submit(Vec<(JobId, ValidSpec)>),
     Stop(JobId, StopOptions),
     SetWorker(String, WorkerCommand),
+    SetQueue(String, QueueChange),
 }
 
 impl Clients {
@@ -56,10 +68,36 @@ impl Clients {
         self.on_sent(env, self.last);
     }
 
-    /// Operators give up what they wanted of workers and were not answered.
+    /// Operators give up what they wanted of workers and queues and were not answered.
     pub(crate) fn withdraw_orders(&mut self) {
         self.asks
-            .retain(|_, ask| !matches!(ask.what, What::SetWorker(..)));
+            .retain(|_, ask| !matches!(ask.what, What::SetWorker(..) | What::SetQueue(..)));
+    }
+
+    /// Somebody changes how many jobs of a queue run at once, its weight, or its class.
+    pub(crate) fn set_some_queue(&mut self, env: &mut Env) {
+        let queue = env.rng.pick(&QUEUES).copied().unwrap_or(QUEUES[0]);
+        let mut change = QueueChange::default();
+        match env.rng.below(10) {
+            0 => {
+                env.fault(Fault::QueuePaused);
+                change.max_running = Some(Some(0));
+            }
+            1..6 => change.max_running = Some(Some(1 + env.rng.below(3))),
+            6..8 => change.max_running = Some(None),
+            8 => change.class = Some(i32::from(env.rng.chance(500))),
+            _ => change.weight = Some(if env.rng.chance(500) { 1 } else { 7 }),
+        }
+        self.ask(env, What::SetQueue(queue.to_owned(), change));
+    }
+
+    /// No queue is paused any more. Some stay capped.
+    pub(crate) fn open_queues(&mut self, env: &mut Env) {
+        for queue in QUEUES {
+            let mut change = QueueChange::default();
+            change.max_running = Some(env.rng.chance(500).then_some(2));
+            self.ask(env, What::SetQueue(queue.to_owned(), change));
+        }
     }
 
     /// Somebody submits a few jobs of different kinds.
@@ -133,6 +171,12 @@ impl Clients {
                 worker,
                 to,
             },
+            What::SetQueue(queue, change) => Input::SetQueue {
+                reply,
+                by,
+                queue,
+                change,
+            },
         };
         let delay = env.rng.millis(0, 2);
         let life = master.life();
@@ -166,8 +210,8 @@ impl Clients {
                 }
             }
             // The job was over and gone from the engine, or the worker was removed before.
-            (What::Stop(..) | What::SetWorker(..), _) => {}
-            (What::Submit(_), answer) => panic!("a submit is refused: {answer:?}"),
+            (What::Stop(..) | What::SetWorker(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
+            (What::Submit(_) | What::SetQueue(..), answer) => panic!("refused: {answer:?}"),
         }
     }
 }
@@ -196,7 +240,7 @@ fn digest(bytes: &[u8]) -> u64 {
 fn random_spec(env: &mut Env) -> ValidSpec {
     let rng = &mut env.rng;
     let mut spec = JobSpec::new(ExecutorSpec::new(EXECUTOR, "{}"));
-    spec.slots = 1 + u32::from(rng.chance(250));
+    spec.resources = Resources::of_slots(1 + u32::from(rng.chance(250)));
     spec.repeatable = rng.chance(600);
     spec.infra_retries = if rng.chance(200) { 0 } else { 5 };
     spec.timeout = rng.chance(250).then(|| rng.millis(500, 3_000));
@@ -205,5 +249,39 @@ fn random_spec(env: &mut Env) -> ValidSpec {
         let zone = if rng.chance(500) { "zone=a" } else { "zone=b" };
         spec.requirements.extend(zone.parse::<Requirement>());
     }
+    ask_for_more(rng, &mut spec);
     spec.validate().expect("within every limit")
+}
+
+/// Everything else that decides when a job goes and where.
+fn ask_for_more(rng: &mut Rng, spec: &mut JobSpec) {
+    let queue = rng.pick(&QUEUES).copied().unwrap_or(QUEUES[0]);
+    queue.clone_into(&mut spec.queue);
+    if rng.chance(200) {
+        spec.resources = spec.resources.clone().with(GPU, 1);
+    }
+    if rng.chance(300) {
+        spec.resources.cpu_millis = 500 + rng.below(1_000);
+    }
+    if rng.chance(150) {
+        spec.requirements.extend(RESERVED.parse::<Requirement>());
+    }
+    if rng.chance(300) {
+        spec.priority = if rng.chance(500) { 5 } else { -5 };
+    }
+    if rng.chance(250) {
+        // Each job says for itself how many of its group may run.
+        let limit = if rng.chance(700) { 1 } else { 2 };
+        spec.group = Some(Group::new("deploy", limit));
+    }
+    if rng.chance(200) {
+        let tag = "zone=b".parse::<Requirement>();
+        spec.prefer.extend(tag.map(|tag| Preference::new(tag, 10)));
+    }
+    if rng.chance(150) {
+        spec.queue_timeout = Some(rng.millis(500, 20_000));
+    }
+    if rng.chance(20) {
+        spec.requirements.extend("nowhere".parse::<Requirement>());
+    }
 }

@@ -1,18 +1,22 @@
 //! What an observer who sees everything learns.
 
-use jobyard_core::{AttemptId, JobId, WorkerId};
+use jobyard_core::{AttemptId, JobId, QueueSettings, Resources, TagSet, WorkerId};
 use jobyard_master::records::{JobRecord, WorkerRecord};
 
 /// Something that has become true, seen from outside of all programs. Invariants are judged by facts alone, never by
 /// what a brain believes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
-    /// There is a worker with so many slots.
+    /// There is a worker.
     WorkerExists {
         /// Which.
         worker: WorkerId,
-        /// How many slots its machine really has.
-        slots: u32,
+        /// What its machine really has.
+        capacity: Resources,
+        /// What it really offers.
+        tags: TagSet,
+        /// Which tags a job has to name to run there.
+        exclusive: TagSet,
     },
     /// A client was told that these jobs are accepted.
     SubmitAcknowledged {
@@ -36,6 +40,13 @@ pub enum Fact {
         /// The record.
         after: Box<WorkerRecord>,
     },
+    /// A queue's settings became durable.
+    QueueWritten {
+        /// Its name.
+        queue: String,
+        /// Its settings from now on.
+        settings: QueueSettings,
+    },
     /// A job's record was removed.
     JobRemoved {
         /// Its key.
@@ -51,8 +62,8 @@ pub enum Fact {
         worker: WorkerId,
         /// Of which attempt.
         attempt: AttemptId,
-        /// How many slots it takes.
-        slots: u32,
+        /// What it takes.
+        resources: Resources,
         /// Whether a second run would be harmless.
         repeatable: bool,
     },

@@ -62,6 +62,8 @@ pub enum Fault {
     WorkerResumed,
     /// An operator removes a worker.
     WorkerRemoved,
+    /// An operator pauses a queue.
+    QueuePaused,
     /// An operator stops a job.
     JobStopped,
     /// An operator ends a job by force.
@@ -70,7 +72,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::NetworkStalled,
         Self::OneWayStalled,
         Self::SessionCut,
@@ -100,6 +102,7 @@ impl Fault {
         Self::WorkerSuspended,
         Self::WorkerResumed,
         Self::WorkerRemoved,
+        Self::QueuePaused,
         Self::JobStopped,
         Self::JobForced,
     ];

@@ -26,7 +26,10 @@
 //! |---|---|
 //! | no submitted job is lost | a client was told that a job is accepted, and it is not in the store, or never finishes |
 //! | no attempt starts twice | two processes are created for one attempt |
-//! | slots are never oversold | live attempts on a worker take more slots than its machine has |
+//! | no resource is ever oversold | live attempts on a worker take more of something than its machine has |
+//! | no group runs more than its jobs allow | more live attempts of a group than the largest limit among them |
+//! | no queue runs more than its cap | a batch places another job of a full queue |
+//! | a job goes only to a worker that suits it | the worker fails a requirement, or keeps itself for others |
 //! | a job that is not repeatable runs once | two of its attempts have a process |
 //! | outcomes are final | a durable outcome changes |
 //! | attempt numbers increase and only the last attempt is live | as it says |

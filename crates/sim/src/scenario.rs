@@ -89,6 +89,12 @@ pub enum Sabotage {
     ForgetJournal,
     /// The master's shell doubles the slots that a worker offers.
     OverstateSlots,
+    /// The master's shell leaves out which tags a worker keeps for jobs that name them.
+    HideExclusive,
+    /// The store loses the settings of queues when the master is started anew.
+    ForgetQueues,
+    /// The store loses the groups of jobs when the master is started anew.
+    ForgetGroups,
     /// The master's messages that an attempt is done with do not arrive.
     DropForgets,
     /// The store keeps the first version of a finished job's record when the master is started anew, and calls it

@@ -214,7 +214,8 @@ impl World {
         let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
         let name = format!("worker-{index}");
         match env.rng.below(100) {
-            0..50 => self.clients.stop_some_job(env),
+            0..40 => self.clients.stop_some_job(env),
+            40..50 => self.clients.set_some_queue(env),
             50..68 => {
                 env.fault(Fault::WorkerSuspended);
                 let command = What::SetWorker(name, WorkerCommand::Suspend);
@@ -298,7 +299,7 @@ impl World {
         self.env.after(delay, event);
     }
 
-    /// Faults stop, what is down comes up by itself, and every worker may have jobs again.
+    /// Faults stop, what is down comes up by itself, and every worker and every queue may have jobs again.
     fn on_horizon(&mut self) {
         let env = &mut self.env;
         env.calm = true;
@@ -311,6 +312,7 @@ impl World {
     }
 
     fn resume_all(&mut self) {
+        self.clients.open_queues(&mut self.env);
         for index in 0..self.workers.len() {
             let command = What::SetWorker(format!("worker-{index}"), WorkerCommand::Resume);
             self.clients.ask(&mut self.env, command);

@@ -26,7 +26,28 @@ fn find_a_worker_that_forgets_its_journal() {
 
 #[test]
 fn find_slots_that_do_not_exist() {
-    find(Sabotage::OverstateSlots, "slots are never oversold");
+    find(Sabotage::OverstateSlots, "no resource is ever oversold");
+}
+
+#[test]
+fn find_exclusive_tags_that_are_hidden() {
+    find(
+        Sabotage::HideExclusive,
+        "a job goes only to a worker that suits it",
+    );
+}
+
+#[test]
+fn find_queues_that_are_forgotten() {
+    find(Sabotage::ForgetQueues, "no queue runs more than its cap");
+}
+
+#[test]
+fn find_groups_that_are_forgotten() {
+    find(
+        Sabotage::ForgetGroups,
+        "no group runs more than its jobs allow",
+    );
 }
 
 #[test]

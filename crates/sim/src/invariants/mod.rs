@@ -4,15 +4,19 @@
 //! file here and a line in [`all`].
 
 mod attempts_increase;
+mod groups_hold;
 mod no_attempt_starts_twice;
 mod no_job_lost;
 mod nothing_left_over;
+mod nothing_oversold;
 mod outcomes_are_final;
-mod slots_not_oversold;
+mod placements;
+mod queue_caps_hold;
 mod stop_is_final;
 mod suspended_gets_nothing;
 mod tables_agree;
 mod unrepeatable_runs_once;
+mod workers_suit;
 
 use std::fmt;
 
@@ -46,7 +50,10 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
     vec![
         Box::new(no_job_lost::NoJobLost::default()),
         Box::new(no_attempt_starts_twice::NoAttemptStartsTwice::default()),
-        Box::new(slots_not_oversold::SlotsNotOversold::default()),
+        Box::new(nothing_oversold::NothingOversold::default()),
+        Box::new(groups_hold::GroupsHold::default()),
+        Box::new(queue_caps_hold::QueueCapsHold::default()),
+        Box::new(workers_suit::WorkersSuit::default()),
         Box::new(unrepeatable_runs_once::UnrepeatableRunsOnce::default()),
         Box::new(outcomes_are_final::OutcomesAreFinal),
         Box::new(attempts_increase::AttemptsIncrease),

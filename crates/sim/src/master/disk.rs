@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{Batch, Change, JobId, JobState, Record, RecordKind, ValidSpec, WorkerId};
-use jobyard_master::records::{JOB, JobRecord, LIVE_KINDS, SPEC, WORKER, WorkerRecord, read};
+use jobyard_core::{
+    Batch, Change, JobId, JobState, QueueSettings, Record, RecordKind, ValidSpec, WorkerId,
+};
+use jobyard_master::records::{
+    JOB, JobRecord, LIVE_KINDS, QUEUE, QueueRecord, SPEC, WORKER, WorkerRecord, read,
+};
 
 use crate::fact::Fact;
 
@@ -38,6 +42,10 @@ impl Disk {
                     self.records.remove(&(kind, key.clone()));
                     if kind == JOB {
                         facts.push(Fact::JobRemoved { key });
+                    } else if kind == QUEUE {
+                        let settings = QueueSettings::default();
+                        let queue = key;
+                        facts.push(Fact::QueueWritten { queue, settings });
                     }
                 }
                 _ => {}
@@ -62,6 +70,12 @@ impl Disk {
             self.books.workers.insert(after.id, after.clone());
             facts.push(Fact::WorkerWritten {
                 after: Box::new(after),
+            });
+        } else if record.kind == QUEUE {
+            let QueueRecord { name, settings } = read(&record).expect("a queue's can be read");
+            facts.push(Fact::QueueWritten {
+                queue: name,
+                settings,
             });
         }
         self.records
@@ -110,6 +124,25 @@ impl Disk {
                 job.outcome = None;
                 *record = job.to_record(true);
             }
+        }
+    }
+
+    /// A deliberate bug: nobody has ever set a queue.
+    pub(crate) fn forget_queues(&mut self) {
+        self.records.retain(|(kind, _), _| *kind != QUEUE);
+    }
+
+    /// A deliberate bug: no job is of a group.
+    pub(crate) fn forget_groups(&mut self) {
+        for (key, record) in &mut self.records {
+            if key.0 != JOB {
+                continue;
+            }
+            let Ok(mut job) = read::<JobRecord>(record) else {
+                continue;
+            };
+            job.demand.group = None;
+            *record = job.to_record(record.fields.live);
         }
     }
 }

@@ -61,9 +61,9 @@ impl MasterNode {
             }
             Effect::Membership { worker, member } => {
                 if member {
-                    term.members.insert(worker);
+                    term.removed.remove(&worker);
                 } else {
-                    term.members.remove(&worker);
+                    term.removed.insert(worker);
                 }
             }
             Effect::Changed { .. } => {}

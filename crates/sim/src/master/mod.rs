@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, Batch, ClosingReason, Epoch, LinkError, LogStatus, MasterMessage, Refusal,
-    RefusalReason, SessionId, Steady, WorkerId,
+    RefusalReason, SessionId, Steady, TagSet, WorkerId,
 };
 use jobyard_master::engine::{Committed, Effect, Engine, HeldEffects, Input, ReplyTo, Sealed};
 use jobyard_master::records::Counters;
+use jobyard_master::{Placement, Policy};
 
 use crate::agenda::{Event, MasterEvent};
 use crate::env::{Env, MachineClock};
@@ -44,7 +45,7 @@ struct Term {
     batches: u64,
     commit: Option<Commit>,
     deadline: Option<Steady>,
-    members: BTreeSet<WorkerId>,
+    removed: BTreeSet<WorkerId>,
     grants: BTreeMap<AttemptId, WorkerId>,
     sessions: BTreeMap<SessionId, LinkId>,
     peers: BTreeMap<LinkId, (SessionId, WorkerId)>,
@@ -84,15 +85,14 @@ impl MasterNode {
     pub(crate) fn start(&mut self, env: &mut Env) {
         self.epoch = self.epoch.next();
         self.life += 1;
-        if env.is_sabotaged(Sabotage::ReviveFinished) {
-            self.disk.revive_finished();
-        }
+        self.be_sabotaged(env);
         let counters = Counters {
             epoch: self.epoch,
             job_sequence: self.disk.highest(jobyard_master::records::JOB),
             audit_seq: self.disk.highest(jobyard_master::records::AUDIT),
         };
-        let mut restore = Engine::restore(env.scenario.timings, counters);
+        let policy = random_policy(env);
+        let mut restore = Engine::restore(env.scenario.timings, policy, counters);
         for record in self.disk.live() {
             restore
                 .add(record)
@@ -103,7 +103,7 @@ impl MasterNode {
             batches: 0,
             commit: None,
             deadline: None,
-            members: BTreeSet::new(),
+            removed: BTreeSet::new(),
             grants: BTreeMap::new(),
             sessions: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -113,6 +113,19 @@ impl MasterNode {
         env.note("master leads", None, None);
         env.facts.push(Fact::TermBegan);
         self.pump(env);
+    }
+
+    /// Deliberate bugs of the store.
+    fn be_sabotaged(&mut self, env: &Env) {
+        if env.is_sabotaged(Sabotage::ReviveFinished) {
+            self.disk.revive_finished();
+        }
+        if env.is_sabotaged(Sabotage::ForgetQueues) {
+            self.disk.forget_queues();
+        }
+        if env.is_sabotaged(Sabotage::ForgetGroups) {
+            self.disk.forget_groups();
+        }
     }
 
     /// The program dies: its memory is gone, and a commit that was under way is durable or not.
@@ -168,8 +181,9 @@ impl MasterNode {
             // Nobody listens at that port.
             return env.close(link, Side::Master, lost());
         };
-        if !term.members.contains(&from) && !matches!(frame, Frame::Closed(_)) {
-            let refusal = Refusal::new(RefusalReason::Removed, "not one of this master's");
+        // One that is only unknown is no such worker: the engine refuses its session, and it keeps what it has.
+        if term.removed.contains(&from) && !matches!(frame, Frame::Closed(_)) {
+            let refusal = Refusal::new(RefusalReason::Removed, "it was removed");
             env.close(link, Side::Master, LinkError::Refused(refusal));
             return self.on_link_over(env, link);
         }
@@ -195,7 +209,10 @@ impl MasterNode {
                 env.send(link, Side::Worker, Frame::Accepted);
                 let mut hello = hello;
                 if env.is_sabotaged(Sabotage::OverstateSlots) {
-                    hello.slots *= 2;
+                    hello.capacity.slots *= 2;
+                }
+                if env.is_sabotaged(Sabotage::HideExclusive) {
+                    hello.exclusive = TagSet::new();
                 }
                 let opened = Input::SessionOpened {
                     worker: from,
@@ -350,4 +367,18 @@ impl MasterNode {
             self.carry_out_one(env, effect);
         }
     }
+}
+
+/// What an operator might have chosen for this term. Sooner than in earnest, so that a minute sees all of it.
+fn random_policy(env: &mut Env) -> Policy {
+    let mut policy = Policy::default();
+    if env.rng.chance(500) {
+        policy.placement = Placement::Pack;
+    }
+    policy.reserve_after = Some(Duration::from_secs(3));
+    policy.max_reservations = 2;
+    policy.ageing = Some(Duration::from_secs(5));
+    policy.give_up_after = Some(Duration::from_secs(10));
+    policy.hash_seed = env.rng.next();
+    policy
 }

@@ -51,7 +51,7 @@ impl WorkerNode {
         };
         let supervision = Supervision {
             supervisor,
-            slots: assignment.spec.slots,
+            resources: assignment.spec.resources.clone(),
             repeatable: assignment.spec.repeatable,
             has_begun: false,
             deadline: None,
@@ -221,7 +221,7 @@ impl WorkerNode {
         env.facts.push(Fact::ProcessStarted {
             worker: self.id,
             attempt,
-            slots: supervision.slots,
+            resources: supervision.resources.clone(),
             repeatable: supervision.repeatable,
         });
         env.note("process starts", Some(self.index), Some(attempt));

@@ -8,14 +8,14 @@ mod uploads;
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AttemptId, BootId, ConnectError, LinkError, Steady, TagSet, WorkerFacts, WorkerId,
+    AttemptId, BootId, ConnectError, LinkError, Resources, Steady, TagSet, WorkerFacts, WorkerId,
 };
 use jobyard_executor::Supervisor;
 use jobyard_master::records::WorkerRecord;
 use jobyard_worker::agent::{Agent, AgentConfig, Input, JournalEntry, ShutdownMode};
 
 use crate::agenda::{AgentEvent, Event, MachineEvent};
-use crate::clients::EXECUTOR;
+use crate::clients::{EXECUTOR, GPU, RESERVED};
 use crate::env::{Env, MachineClock};
 use crate::fact::Fact;
 use crate::fault::Fault;
@@ -29,8 +29,9 @@ use uploads::{Spool, Upload};
 pub(crate) struct WorkerNode {
     index: usize,
     pub(crate) id: WorkerId,
-    slots: u32,
+    capacity: Resources,
     tags: TagSet,
+    exclusive: TagSet,
     /// Whether its executor finds attempts again after a restart of the agent.
     adopts: bool,
     clock: MachineClock,
@@ -61,7 +62,7 @@ struct Life {
 #[derive(Debug)]
 struct Supervision {
     supervisor: Supervisor,
-    slots: u32,
+    resources: Resources,
     repeatable: bool,
     /// The executor has answered that it runs.
     has_begun: bool,
@@ -70,24 +71,26 @@ struct Supervision {
 
 impl WorkerNode {
     pub(crate) fn new(env: &mut Env, index: usize) -> Self {
-        let zones: &[&str] = match index {
-            0 => &["zone=a", "zone=b"],
-            odd if odd % 2 == 1 => &["zone=a"],
-            _ => &["zone=b"],
-        };
         let executor = format!("executor={EXECUTOR}");
-        let tags: Result<Vec<_>, _> = zones
-            .iter()
-            .copied()
-            .chain([executor.as_str()])
-            .map(str::parse)
-            .collect();
-        let tags = TagSet::try_from(tags.expect("tags are well-formed"));
+        // The first one can run every job.
+        let (zones, exclusive): (&[&str], &[&str]) = match index {
+            0 => (&["zone=a", "zone=b", RESERVED], &[]),
+            2 => (&["zone=b", RESERVED], &[RESERVED]),
+            odd if odd % 2 == 1 => (&["zone=a"], &[]),
+            _ => (&["zone=b"], &[]),
+        };
+        let tags: Vec<_> = zones.iter().copied().chain([executor.as_str()]).collect();
+        let mut capacity = Resources::of_slots(2 + u32::from(env.rng.chance(500)));
+        capacity.cpu_millis = 2_000;
+        if index.is_multiple_of(2) {
+            capacity = capacity.with(GPU, 1);
+        }
         Self {
             index,
             id: WorkerId::from_uuid(env.rng.uuid()),
-            slots: 2 + u32::from(env.rng.chance(500)),
-            tags: tags.expect("few tags"),
+            capacity,
+            tags: tag_set(&tags),
+            exclusive: tag_set(exclusive),
             adopts: env.rng.chance(500),
             clock: MachineClock::new(&mut env.rng),
             boots: 0,
@@ -116,7 +119,9 @@ impl WorkerNode {
     pub(crate) fn announce(&self, env: &mut Env) {
         env.facts.push(Fact::WorkerExists {
             worker: self.id,
-            slots: self.slots,
+            capacity: self.capacity.clone(),
+            tags: self.tags.clone(),
+            exclusive: self.exclusive.clone(),
         });
     }
 
@@ -162,7 +167,8 @@ impl WorkerNode {
         let mut config = AgentConfig::new(self.id, self.boot, agent);
         config.facts = WorkerFacts::default();
         config.tags = self.tags.clone();
-        config.slots = self.slots;
+        config.exclusive = self.exclusive.clone();
+        config.capacity = self.capacity.clone();
         config.backoff.cap = std::time::Duration::from_secs(2);
         self.running = Some(Life {
             agent: Agent::new(config, self.journal.clone()),
@@ -412,4 +418,9 @@ impl WorkerNode {
             },
         );
     }
+}
+
+fn tag_set(texts: &[&str]) -> TagSet {
+    let tags: Result<Vec<_>, _> = texts.iter().map(|text| text.parse()).collect();
+    TagSet::try_from(tags.expect("tags are well-formed")).expect("few tags")
 }

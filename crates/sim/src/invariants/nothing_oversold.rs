@@ -1,13 +1,13 @@
-//! A worker's slots are never given away twice.
+//! Nothing that a worker has, slots or anything else, is given away twice.
 //!
-//! Twice over: by the books, the attempts that the durable records place on a worker take no more slots than its machine
-//! has. And in fact, the processes that run there of attempts that the records still place there take no more. A
+//! Twice over: by the books, the attempts that the durable records place on a worker take no more than its machine has.
+//! And in fact, the processes that run there of attempts that the records still place there take no more. A
 //! process of an attempt that the master has given up (by force, or because it waited long enough) does not count from
 //! then on: the master says so in the attempt's record, and the worker ends it as soon as it hears.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jobyard_core::{AttemptId, WorkerId};
+use jobyard_core::{AttemptId, Resources, WorkerId};
 use jobyard_master::records::JobRecord;
 
 use super::Invariant;
@@ -15,23 +15,25 @@ use crate::fact::Fact;
 use crate::master::Books;
 
 #[derive(Debug, Default)]
-pub(super) struct SlotsNotOversold {
-    slots: BTreeMap<WorkerId, u32>,
-    placed: BTreeMap<WorkerId, BTreeMap<AttemptId, u32>>,
-    running: BTreeMap<WorkerId, BTreeMap<AttemptId, u32>>,
+pub(super) struct NothingOversold {
+    capacity: BTreeMap<WorkerId, Resources>,
+    placed: BTreeMap<WorkerId, BTreeMap<AttemptId, Resources>>,
+    running: BTreeMap<WorkerId, BTreeMap<AttemptId, Resources>>,
     /// Workers that the batch under way has placed something on.
     touched: BTreeSet<WorkerId>,
 }
 
-impl Invariant for SlotsNotOversold {
+impl Invariant for NothingOversold {
     fn name(&self) -> &'static str {
-        "slots are never oversold"
+        "no resource is ever oversold"
     }
 
     fn observe(&mut self, fact: &Fact, _books: &Books) -> Result<(), String> {
         match fact {
-            Fact::WorkerExists { worker, slots } => {
-                self.slots.insert(*worker, *slots);
+            Fact::WorkerExists {
+                worker, capacity, ..
+            } => {
+                self.capacity.insert(*worker, capacity.clone());
             }
             Fact::JobWritten { after, .. } => self.note_placement(after),
             Fact::BatchEnded => {
@@ -43,11 +45,11 @@ impl Invariant for SlotsNotOversold {
             Fact::ProcessStarted {
                 worker,
                 attempt,
-                slots,
+                resources,
                 ..
             } => {
                 let running = self.running.entry(*worker).or_default();
-                running.insert(*attempt, *slots);
+                running.insert(*attempt, resources.clone());
                 let placed = self.placed.get(worker);
                 let counts =
                     |attempt: &AttemptId| placed.is_some_and(|placed| placed.contains_key(attempt));
@@ -66,12 +68,12 @@ impl Invariant for SlotsNotOversold {
     }
 }
 
-impl SlotsNotOversold {
+impl NothingOversold {
     fn note_placement(&mut self, record: &JobRecord) {
         for attempt in &record.attempts {
             let placed = self.placed.entry(attempt.worker).or_default();
             if attempt.outcome.is_none() {
-                placed.insert(attempt.id, record.demand.slots);
+                placed.insert(attempt.id, record.demand.resources().clone());
                 self.touched.insert(attempt.worker);
             } else {
                 placed.remove(&attempt.id);
@@ -82,17 +84,26 @@ impl SlotsNotOversold {
     fn check<'a>(
         &self,
         worker: WorkerId,
-        attempts: impl Iterator<Item = (&'a AttemptId, &'a u32)>,
+        attempts: impl Iterator<Item = (&'a AttemptId, &'a Resources)>,
         how: &str,
     ) -> Result<(), String> {
         let attempts: Vec<_> = attempts.collect();
-        let used: u32 = attempts.iter().map(|(_, slots)| **slots).sum();
-        let offered = self.slots.get(&worker).copied().unwrap_or(0);
-        if used <= offered {
-            return Ok(());
+        let mut used: BTreeMap<String, u64> = BTreeMap::new();
+        for (kind, amount) in attempts.iter().flat_map(|(_, takes)| takes.iter()) {
+            *used.entry(kind.to_string()).or_default() += amount;
         }
-        Err(format!(
-            "worker {worker} has {offered} slots, and {used} are taken by what is {how} there: {attempts:?}"
-        ))
+        let has = self.capacity.get(&worker).into_iter();
+        let has: BTreeMap<String, u64> = has
+            .flat_map(Resources::iter)
+            .map(|(kind, amount)| (kind.to_string(), amount))
+            .collect();
+        let has = |name: &String| has.get(name).copied().unwrap_or(0);
+        match used.iter().find(|(name, amount)| **amount > has(name)) {
+            None => Ok(()),
+            Some((name, amount)) => Err(format!(
+                "worker {worker} has {} of {name}, and {amount} is taken by what is {how} there: {attempts:?}",
+                has(name)
+            )),
+        }
     }
 }
