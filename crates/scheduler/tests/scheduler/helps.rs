@@ -108,3 +108,16 @@ fn one_worker_more_helps_where_all_are_busy() {
     yard.queue(2, "", 1);
     assert_eq!(yard.help(2), [any_worker()]);
 }
+
+#[test]
+fn an_exclusive_tag_that_the_worker_does_not_offer_is_not_worth_naming() {
+    let mut yard = known();
+    let mut reserved = offer(1, "", 1);
+    let tag = "team=a".parse().expect("a tag");
+    reserved.exclusive.insert(tag).expect("room");
+    yard.join(reserved);
+    yard.queue(1, "", 1);
+    assert_eq!(yard.help(1), [any_worker()], "who names it asks for it");
+    yard.queue(1, "team=a", 1);
+    assert_eq!(yard.scheduler.queued(), 1);
+}
