@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::{Program, Ran, program};
@@ -12,6 +13,8 @@ use crate::program::{Program, Ran, program};
 pub struct Cluster {
     dir: TempDir,
     address: String,
+    /// What the master is told besides where it is.
+    options: Vec<String>,
     /// The master.
     pub master: Program,
 }
@@ -30,8 +33,19 @@ impl Cluster {
     ///
     /// When it does not come up.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with these options.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_with(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut master = Program::start(&mut master_command(dir.path(), "127.0.0.1:0"));
+        let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
+        let mut command = master_command(dir.path(), "127.0.0.1:0", &options);
+        let mut master = Program::start(&mut command);
         let line = master.wait_for("the master serves");
         let address = line
             .split_whitespace()
@@ -41,6 +55,7 @@ impl Cluster {
         Self {
             dir,
             address,
+            options,
             master,
         }
     }
@@ -51,7 +66,8 @@ impl Cluster {
     ///
     /// When it does not come up.
     pub fn restart_master(&mut self) {
-        self.master = Program::start(&mut master_command(self.dir.path(), &self.address));
+        let mut command = master_command(self.dir.path(), &self.address, &self.options);
+        self.master = Program::start(&mut command);
         self.master.wait_for("the master serves");
     }
 
@@ -81,6 +97,50 @@ impl Cluster {
     /// Runs the CLI to its end.
     pub fn cli(&self, arguments: &[&str]) -> Ran {
         Ran::of(&mut self.command(arguments))
+    }
+
+    /// Submits a job with these options and this script, and gives its id.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    pub fn submit(&self, options: &[&str], script: &str) -> String {
+        let arguments = [&["submit"], options, &["--", "sh", "-c", script]].concat();
+        self.cli(&arguments).ok().text()
+    }
+
+    /// Submits the jobs of a file that holds this, and gives their ids in order.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    pub fn submit_all(&self, jobs: &[Value]) -> Vec<String> {
+        let file = self.path("jobs.json");
+        let text = serde_json::to_vec(jobs).expect("values can be written");
+        std::fs::write(&file, text).expect("the file is written");
+        let file = file.to_str().expect("a UTF-8 path");
+        let ids = self.cli(&["submit", "-f", file]).ok().text();
+        ids.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until these jobs are over, and checks that they did well.
+    ///
+    /// # Panics
+    ///
+    /// When one of them did not.
+    pub fn wait_for(&self, jobs: &[String]) {
+        let mut arguments = vec!["wait"];
+        arguments.extend(jobs.iter().map(String::as_str));
+        let _ = self.cli(&arguments).ok();
+    }
+
+    /// Why a job waits, as data.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not say.
+    pub fn explain(&self, job: &str) -> Value {
+        self.cli(&["explain", job, "--json"]).ok().json()
     }
 
     /// Makes a join token with these options.
@@ -124,10 +184,11 @@ impl Cluster {
     }
 }
 
-fn master_command(dir: &Path, listen: &str) -> Command {
+fn master_command(dir: &Path, listen: &str, options: &[String]) -> Command {
     let mut command = Command::new(program("jobyard-master"));
     command
         .args(["--listen", listen, "--data"])
-        .arg(dir.join("master"));
+        .arg(dir.join("master"))
+        .args(options);
     command
 }

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod pipe;
 mod program;
 
 pub use cluster::{Cluster, Token};
+pub use pipe::{Gate, Notes};
 pub use program::{GUARD, Program, Ran, program};
