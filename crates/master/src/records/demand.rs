@@ -1,16 +1,16 @@
 //! The part of a job's spec that stays in memory.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::{Group, Preference, Requirement, Resources, ValidSpec, millis};
 use jobyard_scheduler::{Wants, WantsDraft};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The part of a spec by which the engine decides. What many jobs have in common is shared among them, so that a million
 /// jobs alike hold it once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
     /// The lane in which it waits.
     pub queue: Arc<str>,
@@ -60,22 +60,63 @@ impl Demand {
     }
 }
 
+impl Serialize for Demand {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let draft = self.wants.draft();
+        let stored = Stored {
+            queue: Cow::Borrowed(&self.queue),
+            requirements: Cow::Borrowed(&draft.requirements),
+            worker: draft.worker.as_deref().map(Cow::Borrowed),
+            resources: Cow::Borrowed(&draft.resources),
+            prefer: Cow::Borrowed(&draft.prefer),
+            priority: (self.priority != 0).then_some(self.priority),
+            group: self.group.as_deref().map(Cow::Borrowed),
+            queue_timeout: self.queue_timeout,
+            infra_retries: self.infra_retries,
+            repeatable: self.repeatable,
+            grace: self.grace,
+        };
+        stored.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Demand {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(from)?;
+        let mut draft = WantsDraft::default();
+        draft.requirements = stored.requirements.into_owned();
+        draft.worker = stored.worker.map(Cow::into_owned);
+        draft.resources = stored.resources.into_owned();
+        draft.prefer = stored.prefer.into_owned();
+        Ok(Self {
+            queue: stored.queue.into(),
+            priority: stored.priority.unwrap_or(0),
+            group: stored.group.map(|group| Arc::new(group.into_owned())),
+            wants: Arc::new(draft.into()),
+            queue_timeout: stored.queue_timeout,
+            infra_retries: stored.infra_retries,
+            repeatable: stored.repeatable,
+            grace: stored.grace,
+        })
+    }
+}
+
 /// A demand as it is written.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    queue: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    requirements: Vec<Requirement>,
+struct Stored<'a> {
+    queue: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    requirements: Cow<'a, [Requirement]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    worker: Option<String>,
+    worker: Option<Cow<'a, str>>,
     #[serde(flatten)]
-    resources: Resources,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    prefer: Vec<Preference>,
+    resources: Cow<'a, Resources>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    prefer: Cow<'a, [Preference]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     priority: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    group: Option<Group>,
+    group: Option<Cow<'a, Group>>,
     #[serde(
         default,
         with = "millis::option",
@@ -88,47 +129,14 @@ struct Stored {
     grace: Duration,
 }
 
-impl From<Stored> for Demand {
-    fn from(stored: Stored) -> Self {
-        let mut draft = WantsDraft::default();
-        draft.requirements = stored.requirements;
-        draft.worker = stored.worker;
-        draft.resources = stored.resources;
-        draft.prefer = stored.prefer;
-        Self {
-            queue: stored.queue.into(),
-            priority: stored.priority.unwrap_or(0),
-            group: stored.group.map(Arc::new),
-            wants: Arc::new(draft.into()),
-            queue_timeout: stored.queue_timeout,
-            infra_retries: stored.infra_retries,
-            repeatable: stored.repeatable,
-            grace: stored.grace,
-        }
-    }
-}
-
-impl From<Demand> for Stored {
-    fn from(demand: Demand) -> Self {
-        let draft = demand.wants.draft();
-        Self {
-            queue: demand.queue.to_string(),
-            requirements: draft.requirements.clone(),
-            worker: draft.worker.clone(),
-            resources: draft.resources.clone(),
-            prefer: draft.prefer.clone(),
-            priority: (demand.priority != 0).then_some(demand.priority),
-            group: demand.group.as_deref().cloned(),
-            queue_timeout: demand.queue_timeout,
-            infra_retries: demand.infra_retries,
-            repeatable: demand.repeatable,
-            grace: demand.grace,
-        }
-    }
+fn is_empty<T: Clone>(list: &[T]) -> bool {
+    list.is_empty()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use jobyard_core::{ExecutorSpec, JobSpec};
 
@@ -180,13 +188,13 @@ mod tests {
     #[test]
     fn a_plain_job_is_written_as_it_always_was() {
         let json = serde_json::to_value(demand(|_| {})).expect("JSON");
-        let keys: Vec<&str> = json
+        let keys: BTreeSet<&str> = json
             .as_object()
             .expect("an object")
             .keys()
             .map(String::as_str)
             .collect();
-        let mut expected = [
+        let always = [
             "queue",
             "requirements",
             "slots",
@@ -194,9 +202,6 @@ mod tests {
             "repeatable",
             "grace",
         ];
-        expected.sort_unstable();
-        let mut keys = keys;
-        keys.sort_unstable();
-        assert_eq!(keys, expected);
+        assert_eq!(keys, BTreeSet::from(always));
     }
 }
