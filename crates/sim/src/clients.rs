@@ -83,7 +83,7 @@ impl Clients {
                 env.fault(Fault::QueuePaused);
                 change.max_running = Some(Some(0));
             }
-            1..6 => change.max_running = Some(Some(1 + env.rng.below(3))),
+            1..6 => change.max_running = Some(Some(1 + env.rng.below(4))),
             6..8 => change.max_running = Some(None),
             8 => change.class = Some(i32::from(env.rng.chance(500))),
             _ => change.weight = Some(if env.rng.chance(500) { 1 } else { 7 }),
@@ -95,7 +95,7 @@ impl Clients {
     pub(crate) fn open_queues(&mut self, env: &mut Env) {
         for queue in QUEUES {
             let mut change = QueueChange::default();
-            change.max_running = Some(env.rng.chance(500).then_some(2));
+            change.max_running = Some(env.rng.chance(500).then_some(4));
             self.ask(env, What::SetQueue(queue.to_owned(), change));
         }
     }
@@ -257,7 +257,7 @@ fn random_spec(env: &mut Env) -> ValidSpec {
 fn ask_for_more(rng: &mut Rng, spec: &mut JobSpec) {
     let queue = rng.pick(&QUEUES).copied().unwrap_or(QUEUES[0]);
     queue.clone_into(&mut spec.queue);
-    if rng.chance(200) {
+    if rng.chance(150) {
         spec.resources = spec.resources.clone().with(GPU, 1);
     }
     if rng.chance(300) {
@@ -269,7 +269,7 @@ fn ask_for_more(rng: &mut Rng, spec: &mut JobSpec) {
     if rng.chance(300) {
         spec.priority = if rng.chance(500) { 5 } else { -5 };
     }
-    if rng.chance(250) {
+    if rng.chance(120) {
         // Each job says for itself how many of its group may run.
         let limit = if rng.chance(700) { 1 } else { 2 };
         spec.group = Some(Group::new("deploy", limit));
