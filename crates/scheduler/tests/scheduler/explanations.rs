@@ -1,6 +1,7 @@
 //! Why a job waits: each verdict and each reason once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::WaitReason::{
@@ -10,7 +11,7 @@ use jobyard_core::WaitReason::{
 };
 use jobyard_core::WaitVerdict::{Never, NotKnownYet, NotNow};
 use jobyard_core::{Group, Lack, Requirement, Tag, WaitReason, WaitVerdict};
-use jobyard_scheduler::{Availability, Event, Placement, Policy, WorkerOffer};
+use jobyard_scheduler::{Availability, Event, Placement, Policy, Wants, WorkerOffer};
 
 use crate::yard::{Yard, job, offer, resources, wanting, wants, worker};
 
@@ -297,17 +298,57 @@ fn kept_room_is_told_to_whom_it_is_kept_for_and_to_who_passes_by() {
 
 #[test]
 fn a_job_that_holds_out_is_told_for_how_many_workers() {
+    let mut yard = warm_and_cold();
+    for number in 1..=2 {
+        yard.submit(number, "", 1, |demand| demand.wants = uses_src());
+    }
+    let reasons = vec![Busy { workers: 1 }, WaitsForWarm { workers: 1 }];
+    assert_eq!(yard.why(2), (NotNow, reasons));
+}
+
+fn uses_src() -> Arc<Wants> {
+    wanting("", |draft| draft.warm.extend(["src".to_owned()]))
+}
+
+/// Worker 1 is warm for those who use `src`; worker 2 is cold.
+fn warm_and_cold() -> Yard {
     let patience = Duration::from_secs(10);
     let mut yard = known_with(|policy| policy.placement = Placement::Warm { patience });
     let mut warm = offer(1, "", 1);
     warm.holds = BTreeMap::from([("src".to_owned(), 1)]);
     yard.join(warm);
-    yard.queue(1, "", 1);
     yard.worker(2, "", 1);
-    let uses = wanting("", |draft| draft.warm.extend(["src".to_owned()]));
-    yard.submit(2, "", 1, |demand| demand.wants = uses);
-    let reasons = vec![Busy { workers: 1 }, WaitsForWarm { workers: 1 }];
-    assert_eq!(yard.why(2), (NotNow, reasons));
+    yard
+}
+
+#[test]
+fn a_job_without_patience_left_is_not_told_that_it_holds_out() {
+    let mut yard = warm_and_cold();
+    for number in [1, 5] {
+        yard.submit(number, "", 1, |demand| demand.wants = uses_src());
+    }
+    yard.wait(9_999);
+    yard.submit(2, "", 1, |demand| demand.wants = uses_src());
+    yard.wait(1);
+    let reasons = vec![Busy { workers: 1 }, Behind { jobs: 1 }];
+    assert_eq!(
+        yard.why(5),
+        (NotNow, reasons),
+        "job 2 is before it and does"
+    );
+}
+
+#[test]
+fn nobody_holds_out_for_a_warm_worker_that_has_room() {
+    let mut yard = warm_and_cold();
+    yard.set("default", |settings| settings.max_running = Some(0));
+    yard.submit(1, "", 1, |demand| demand.wants = uses_src());
+    let full = QueueFull {
+        queue: "default".to_owned(),
+        running: 0,
+        limit: 0,
+    };
+    assert_eq!(yard.why(1), (NotNow, vec![full]));
 }
 
 #[test]

@@ -43,7 +43,11 @@ impl Reference {
                 self.has_bare_room(worker, job) && !self.has_room(worker, job)
             }),
             WaitReason::WaitsForWarm { workers } => {
+                let mut warm = self.workers.iter();
                 self.holds_out(job)
+                    && !warm.any(|worker| {
+                        is_warm(&worker.offer, &job.demand) && self.has_room(worker, job)
+                    })
                     && self.is_count(job, *workers, |worker| {
                         worker.is_available() && is_warm(&worker.offer, &job.demand)
                     })
