@@ -22,17 +22,25 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn full() -> Self {
         Self {
-            decisions: 200_000,
-            part: Duration::from_millis(400),
+            decisions: 100_000,
+            part: Duration::from_millis(300),
             scan_all: Some(Duration::from_millis(200)),
+        }
+    }
+
+    /// The same with so many times the decisions.
+    pub(crate) fn times(self, times: usize) -> Self {
+        Self {
+            decisions: times * self.decisions,
+            ..self
         }
     }
 
     pub(crate) fn quick() -> Self {
         Self {
             decisions: 5_000,
-            part: Duration::from_millis(20),
-            scan_all: Some(Duration::from_millis(20)),
+            part: Duration::from_millis(10),
+            scan_all: Some(Duration::from_millis(10)),
         }
     }
 }
@@ -57,18 +65,21 @@ impl Figure {
     pub(crate) fn take(row: &Row, plan: Plan, yardstick: &mut Yardstick) -> Self {
         let (mut yard, bytes) = filled(row);
         warm_up(&mut yard, row.way, plan);
-        let before = yard.assigned();
-        let mut decisions = 0;
+        let (mut assigned, mut decisions) = (0, 0);
         let parts: Vec<_> = (0..PARTS)
             .map(|_| {
-                let key_ns = per(YARDSTICK_TIMES, yardstick.run(YARDSTICK_TIMES));
-                let part = Part::take(&mut yard, row.way, plan.decisions / PARTS, plan.part);
+                let key_ns = key_ns(yardstick, plan);
+                let times = plan.decisions / PARTS;
+                Part::take(&mut yard, row.way, times / 4, plan.part / 4);
+                let before = yard.assigned();
+                let part = Part::take(&mut yard, row.way, times, plan.part);
+                assigned += yard.assigned() - before;
                 decisions += part.times;
                 (part.ns(), part.ns() / key_ns)
             })
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "no benchmark counts to 2^52")]
-        let assigned = (yard.assigned() - before) as f64 / decisions as f64;
+        let assigned = assigned as f64 / decisions as f64;
         drop(yard);
         let of = |value: fn(&(f64, f64)) -> f64| {
             let values: Vec<_> = parts.iter().map(value).collect();
@@ -139,6 +150,14 @@ impl Part {
     }
 }
 
+/// Nanoseconds for one key of the yardstick, as often as decisions are taken for one part. What was measured before has
+/// taken the caches: it runs as often again first.
+pub(crate) fn key_ns(yardstick: &mut Yardstick, plan: Plan) -> f64 {
+    let times = 2 * plan.decisions / PARTS;
+    yardstick.run(times);
+    per(times, yardstick.run(times))
+}
+
 /// Nanoseconds for one of so many.
 pub(crate) fn per(times: usize, took: Duration) -> f64 {
     1e9 / rate(times, took)
@@ -179,9 +198,6 @@ const BETWEEN_LOOKS: usize = 50;
 
 /// The median of so many parts counts.
 const PARTS: usize = 5;
-
-/// How often a key is removed and inserted before each part.
-pub(crate) const YARDSTICK_TIMES: usize = 20_000;
 
 /// Few, because one may take a second.
 const SCANS_AT_LEAST: usize = 3;
