@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jobyard_core::{Explanation, Help, Lack, Tag, WaitReason, WaitVerdict};
+use jobyard_core::{Explanation, Help, Lack, Requirement, Tag, WaitReason, WaitVerdict};
 
 use crate::fleet::{Offer, Worker};
 use crate::jobs::{Job, Place};
@@ -94,7 +94,7 @@ impl Question<'_> {
     /// The workers that could hold it, by what keeps each from it now.
     fn able(&self) -> Able<'_> {
         let mut able = Able::default();
-        let holds_out = self.scheduler.holds_out(self.line);
+        let holds_out = self.scheduler.would_hold_out(self.line, self.job.since);
         let holding = self
             .suiting()
             .filter(|(_, _, offer)| offer.total.covers(&self.shape.asks));
@@ -103,12 +103,13 @@ impl Question<'_> {
                 Availability::Silent => able.silent.push(&offer.name),
                 Availability::Suspended => able.suspended.push(&offer.name),
                 Availability::Available => {
-                    let warm = worker.warm_bytes(&self.asks.warm).is_some();
-                    able.warm += u32::from(holds_out && warm);
+                    let warm = holds_out && worker.warm_bytes(&self.asks.warm).is_some();
+                    able.warm += u32::from(warm);
                     if offer.total.has_room(&worker.used, &self.shape.asks) {
                         let kept = !self.scheduler.has_room(at, self.line);
                         able.kept += u32::from(kept);
                         able.free += u32::from(!kept);
+                        able.warm_free += u32::from(warm && !kept);
                     } else {
                         able.busy += 1;
                     }
@@ -130,7 +131,7 @@ impl Question<'_> {
         };
         count(able.busy, |workers| WaitReason::Busy { workers });
         count(able.kept, |workers| WaitReason::KeptForOthers { workers });
-        if able.free > 0 {
+        if able.free > 0 && able.warm_free == 0 {
             count(able.warm, |workers| WaitReason::WaitsForWarm { workers });
         }
         count(counted(able.silent.len()), |workers| WaitReason::Silent {
@@ -370,7 +371,7 @@ impl Question<'_> {
             .admitted()
             .into_iter()
             .filter_map(|(at, _, offer)| match &self.lacks(at, offer)[..] {
-                [Lack::Exclusive { tag }] => Some(tag.clone()),
+                [Lack::Exclusive { tag }] if is_offered(tag, offer) => Some(tag.clone()),
                 _ => None,
             })
             .collect();
@@ -434,6 +435,8 @@ struct Able<'a> {
     free: u32,
     /// Available, and the job holds out for them.
     warm: u32,
+    /// Of those, the ones with room.
+    warm_free: u32,
     silent: Vec<&'a str>,
     suspended: Vec<&'a str>,
 }
@@ -444,6 +447,12 @@ impl Able<'_> {
             || !self.silent.is_empty()
             || !self.suspended.is_empty()
     }
+}
+
+/// Whether a job that names this tag would find it on the worker: an exclusive tag need not be one that it offers.
+fn is_offered(tag: &Tag, offer: &Offer) -> bool {
+    let asked = tag.to_string().parse::<Requirement>();
+    asked.is_ok_and(|requirement| requirement.is_met_by(&offer.tags))
 }
 
 /// A number of workers. No fleet is larger than the type.

@@ -92,13 +92,13 @@ pub(crate) struct Lines {
     slots: BTreeMap<u64, usize>,
 }
 
-/// What became of a line when a job came or went.
+/// What becomes of a line when a job comes or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Its first job is the same.
     Behind,
-    /// It has another first job.
-    First,
+    /// It has another first job, and this was its head.
+    First(Head),
     /// It was made for this job, or has lost its last one.
     Whole,
 }
@@ -152,19 +152,15 @@ impl Lines {
         })
     }
 
-    /// The line of jobs like this, if it has any.
-    pub(crate) fn find(&self, common: Common) -> Option<u32> {
-        self.by_common.get(&common).copied()
-    }
-
     /// Puts a job into its line. A line that was made or has another first job is to be listed anew.
     pub(crate) fn push(&mut self, common: Common, need: u32, new: First) -> (u32, Change) {
-        if let Some(at) = self.find(common) {
+        if let Some(&at) = self.by_common.get(&common) {
             let line = &mut self.entries[at as usize];
             if new.key < line.first.key {
+                let head = line.head(at);
                 let old = std::mem::replace(&mut line.first, new);
                 line.rest.insert(old.key, old.job);
-                return (at, Change::First);
+                return (at, Change::First(head));
             }
             line.rest.insert(new.key, new.job);
             return (at, Change::Behind);
@@ -188,7 +184,7 @@ impl Lines {
         let line = &self.entries[at as usize];
         match (line.first.key == key, line.rest.is_empty()) {
             (true, true) => Change::Whole,
-            (true, false) => Change::First,
+            (true, false) => Change::First(line.head(at)),
             (false, _) => Change::Behind,
         }
     }

@@ -37,10 +37,9 @@ impl Scheduler {
     pub(crate) fn take_from_line(&mut self, line: u32, key: Key) {
         match self.lines.change_without(line, key) {
             Change::Behind => self.lines.remove(line, key, &self.jobs),
-            Change::First => {
-                let old = self.lines.line(line).head(line);
+            Change::First(old) => {
                 self.lines.remove(line, key, &self.jobs);
-                self.on_head_changed(line, Some(old));
+                self.on_head_changed(line, old);
                 if self.warm_lines.contains(&line) {
                     // The next may have waited for longer than this one.
                     self.dirty.lines.insert(line);
@@ -54,9 +53,9 @@ impl Scheduler {
     }
 
     /// A line has another first job than before.
-    pub(crate) fn on_head_changed(&mut self, at: u32, old: Option<Head>) {
+    pub(crate) fn on_head_changed(&mut self, at: u32, old: Head) {
         let line = self.lines.line(at);
-        if let (Some(_), Some(old)) = (line.listed, old) {
+        if line.listed.is_some() {
             self.queues
                 .replace_head(line.common.queue, old, line.head(at));
         }

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use jobyard_core::Steady;
+
 use crate::fleet::Kind;
 use crate::lines::Line;
 use crate::shapes::Shape;
@@ -88,12 +90,17 @@ impl Scheduler {
 
     /// Whether the first job of a line goes only to workers that are warm for it.
     pub(crate) fn holds_out(&self, line: u32) -> bool {
+        self.patience().is_some() && self.would_hold_out(line, self.lines.line(line).first.since)
+    }
+
+    /// The same of a job of the line that was queued then.
+    pub(crate) fn would_hold_out(&self, line: u32, since: Steady) -> bool {
         let Some(patience) = self.patience() else {
             return false;
         };
         let of = self.lines.line(line);
         let shape = self.shapes.shape(of.common.shape);
-        if !shape.uses_warmth() || self.now >= of.first.since + patience {
+        if !shape.uses_warmth() || self.now >= since + patience {
             return false;
         }
         let mut holders = self.fleet.holders(&shape.wants.draft().warm);

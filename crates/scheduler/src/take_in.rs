@@ -70,16 +70,12 @@ impl Scheduler {
     /// Puts a job that is known otherwise into its line.
     fn push(&mut self, common: Common, new: First) {
         let need = self.shapes.shape(common.shape).need;
-        let old = self
-            .lines
-            .find(common)
-            .map(|line| self.lines.line(line).head(line));
         let (line, change) = self.lines.push(common, need, new);
         self.jobs.set_place(new.job, Place::Waiting(line));
         match change {
             // It cannot go where those before it cannot.
             Change::Behind => return,
-            Change::First => self.on_head_changed(line, old),
+            Change::First(old) => self.on_head_changed(line, old),
             Change::Whole => self.open_line(line),
         }
         self.dirty.lines.insert(line);
