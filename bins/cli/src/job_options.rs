@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jobyard_core::{JobId, MAX_CONFIG_BYTES, Requirement, check_resource_name};
+use jobyard_core::{JobId, MAX_CONFIG_BYTES, MAX_PRIORITY, Requirement, check_resource_name};
 
 use crate::failure::Failure;
 use crate::job_file::{
@@ -44,7 +44,7 @@ pub(crate) struct JobOptions {
     pub(crate) queue: Option<String>,
 
     /// Its place within its queue: higher goes first, and negative ones after the others [default: 0]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = priority)]
     pub(crate) priority: Option<i32>,
 
     /// Run only while fewer than LIMIT jobs of the group KEY run, whatever their queues
@@ -238,6 +238,12 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("{name} is not text (UTF-8)"))
             .with_hint("let the job fetch it itself")
+    })
+}
+
+fn priority(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| {
+        format!("write a whole number between -{MAX_PRIORITY} and {MAX_PRIORITY}, as in 10 or -5")
     })
 }
 

@@ -99,6 +99,7 @@ fn position(text: &str, problem: &InvalidRequirement) -> Option<usize> {
     match problem {
         InvalidRequirement::LoneNegation { position }
         | InvalidRequirement::NegatedTerm { position }
+        | InvalidRequirement::UnknownOperator { position }
         | InvalidRequirement::NotANumber { position, .. }
         | InvalidRequirement::Tag(InvalidTag::BadCharacter { position, .. }) => Some(*position),
         InvalidRequirement::Tag(InvalidTag::EmptyKey) => {

@@ -13,9 +13,9 @@ pub(crate) struct Patience(pub(crate) Option<Duration>);
 impl FromStr for Patience {
     type Err = String;
 
-    /// Reads `off`, or a number with a unit: `ms`, `s`, `m`, `h` or `d`, as in `10m`.
+    /// Reads `off` (or `never`), or a number with a unit: `ms`, `s`, `m`, `h` or `d`, as in `10m`.
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
+        if text == "off" || text == "never" {
             return Ok(Self(None));
         }
         let wrong = || {
@@ -58,6 +58,7 @@ mod tests {
         assert_eq!("10m".parse(), Ok(Patience(Some(Duration::from_mins(10)))));
         assert_eq!("0s".parse(), Ok(Patience(Some(Duration::ZERO))));
         assert_eq!("off".parse(), Ok(Patience(None)));
+        assert_eq!("never".parse(), Ok(Patience(None)));
         for wrong in [
             "",
             "10",

@@ -160,9 +160,11 @@ impl FromStr for Requirement {
         let (key, rest) = text.split_at(at);
         tag::check_key(key)?;
         if let Some(values) = rest.strip_prefix("!=") {
+            check_operator(values, at + 2)?;
             return Ok(Self::of(key, Test::NoneOf(alternatives(values, at + 2)?)));
         }
         if let Some(values) = rest.strip_prefix('=') {
+            check_operator(values, at + 1)?;
             return Ok(Self::of(key, Test::AnyOf(alternatives(values, at + 1)?)));
         }
         let (comparison, number) = if let Some(number) = rest.strip_prefix("<=") {
@@ -194,6 +196,15 @@ impl Requirement {
             test,
         }
     }
+}
+
+/// Refuses what other languages write for an operator, as in `==` and `=>`: nobody means a value that begins like that.
+fn check_operator(values: &str, before: usize) -> Result<(), InvalidRequirement> {
+    if values.starts_with(['=', '<', '>', '~', '!']) {
+        let position = before + 1;
+        return Err(InvalidRequirement::UnknownOperator { position });
+    }
+    Ok(())
 }
 
 /// What stands behind a leading `!`.
@@ -264,6 +275,14 @@ pub enum InvalidRequirement {
     )]
     NegatedTerm {
         /// The place of the operator in characters, from 1.
+        position: usize,
+    },
+    /// Something like `==` or `=>`.
+    #[error(
+        "the character at position {position} makes an unknown operator: use `=`, `!=`, `<`, `<=`, `>` or `>=`"
+    )]
+    UnknownOperator {
+        /// Its place in characters, from 1.
         position: usize,
     },
     /// What is compared with is no number.
@@ -360,6 +379,9 @@ mod tests {
         assert!(refusal("cores>=many").contains("position 8"));
         assert!(refusal("cores>8x").contains("position 7"));
         assert!(refusal("mem<").contains("position 5"));
+        assert!(refusal("os==linux").contains("position 4"));
+        assert!(refusal("cores=>8").contains("position 7"));
+        assert!(refusal("os!=~x").contains("position 5"));
         assert!(refusal("!").contains("key") && refusal(">=8").contains("key"));
     }
 

@@ -41,6 +41,9 @@ struct Walk {
 /// How many lines with the needs that a worker meets are looked at one by one, rather than queue after queue.
 const FEW_LINES: usize = 32;
 
+/// How many heads are passed over in order in the time in which one is looked up by its need. Measured; decides nothing.
+const STEPS_PER_LOOK: usize = 12;
+
 impl Scheduler {
     pub(crate) fn settle(&mut self, out: &mut Vec<Decision>) {
         if self.dirty.queues.is_empty()
@@ -212,10 +215,12 @@ impl Scheduler {
             if matching == 0 {
                 continue;
             }
-            // In order, the first match comes after about `heads / matching` steps; if it does not, looking at the
-            // matching ones alone costs less.
-            let steps = if matching * matching > queue.heads.ordered().len() {
-                matching
+            // In order, the first match comes after about `heads / matching` steps. If it does not, looking at the
+            // matching ones alone costs less, though each costs as much as several steps.
+            let most = matching.saturating_mul(STEPS_PER_LOOK);
+            let heads = queue.heads.ordered().len();
+            let steps = if most.saturating_mul(matching) > heads {
+                most
             } else {
                 0
             };
