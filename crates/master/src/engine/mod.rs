@@ -14,13 +14,13 @@
 //!
 //! # The life of a job in the engine
 //!
-//! | stage \ event | worker chosen | `Started` | `Finished` | worker gone | stop | log settled, drain over |
-//! |---|---|---|---|---|---|---|
-//! | `Queued` | `Sent` | stale | stale | - | finished | - |
-//! | `Sent` | - | `Running` | settled | settled | `Stopping` | noted |
-//! | `Running` | - | no-op | settled | settled | `Stopping` | noted |
-//! | `Stopping` | - | no-op | settled | settled | grace shortened | noted |
-//! | `Draining` | - | no-op | no-op | - | no-op | finished |
+//! | stage \ event | worker chosen | `Started` | `Finished` | worker gone | stop | log settled, drain over | queue time over | given up |
+//! |---|---|---|---|---|---|---|---|---|
+//! | `Queued` | `Sent` | stale | stale | - | finished | - | finished | finished |
+//! | `Sent` | - | `Running` | settled | settled | `Stopping` | noted | noted | - |
+//! | `Running` | - | no-op | settled | settled | `Stopping` | noted | - | - |
+//! | `Stopping` | - | no-op | settled | settled | grace shortened | noted | - | - |
+//! | `Draining` | - | no-op | no-op | - | no-op | finished | - | - |
 //!
 //! *Settled*: the attempt has its outcome, its slots are free, and the job goes back to `Queued` if a budget pays for
 //! another attempt, or on to `Draining` until its output has arrived, and from there to finished. *Stale*: the worker
