@@ -148,8 +148,10 @@ mod tests {
 
     #[test]
     fn nothing_asked_is_one_slot() {
-        let mut draft = WantsDraft::default();
-        draft.resources = Resources::of_slots(0).with("gpu", 0);
+        let draft = WantsDraft {
+            resources: Resources::of_slots(0).with("gpu", 0),
+            ..WantsDraft::default()
+        };
         assert_eq!(Wants::from(draft), Wants::default());
     }
 }

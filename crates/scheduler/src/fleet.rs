@@ -143,12 +143,6 @@ impl Fleet {
         &self.kinds[self.offer(at).kind as usize]
     }
 
-    /// How many slots of a known worker are not taken.
-    pub(crate) fn free_slots(&self, at: u32) -> u64 {
-        let used = self.worker(at).used.slots;
-        self.offer(at).total.slots.saturating_sub(used)
-    }
-
     /// The index of a known worker.
     pub(crate) fn known(&self, worker: WorkerId) -> Option<u32> {
         let at = *self.by_id.get(&worker)?;

@@ -7,7 +7,10 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use crate::lines::Head;
+use crate::lines::{Head, Key};
+
+/// How many heads are passed over in order in the time in which one is looked up by its need. Measured; decides nothing.
+const STEPS_PER_LOOK: usize = 12;
 
 /// The heads of those lines: in order, and by need.
 pub(crate) struct Heads {
@@ -36,18 +39,55 @@ impl Heads {
         &self.ordered
     }
 
-    /// The needs that they have.
-    pub(crate) fn needs(&self) -> &FixedBitSet {
-        &self.needs
+    /// The first with one of these needs that passes the test, if it stands before this place.
+    ///
+    /// In order, the first match comes after about `heads / matching` steps, if matches are spread evenly. If they are
+    /// not, looking at the matching ones alone costs less, though each costs as much as several steps.
+    pub(crate) fn first_with(
+        &self,
+        needs: &FixedBitSet,
+        before: Option<Key>,
+        passes: impl Fn(&Head) -> bool,
+    ) -> Option<Head> {
+        let matching = self.needs.intersection_count(needs);
+        if matching == 0 {
+            return None;
+        }
+        let most = matching.saturating_mul(STEPS_PER_LOOK);
+        let in_time = |head: &Head| before.is_none_or(|before| head.key < before);
+        if most.saturating_mul(matching) > self.ordered.len() {
+            let in_order = self.ordered.iter().take_while(|head| in_time(head));
+            for (steps, head) in in_order.enumerate() {
+                if steps == most {
+                    return self.first_by_need(needs, in_time, passes);
+                }
+                if needs.contains(head.need as usize) && passes(head) {
+                    return Some(*head);
+                }
+            }
+            return None;
+        }
+        self.first_by_need(needs, in_time, passes)
     }
 
-    /// The heads of the lines with this need, in order.
-    pub(crate) fn with_need(&self, need: usize) -> impl Iterator<Item = &Head> {
-        let need = u32::try_from(need).expect("needs are numbered by u32");
-        let stall = self.by_need.get(&need);
-        stall
-            .into_iter()
-            .flat_map(|stall| std::iter::once(&stall.first).chain(&stall.rest))
+    fn first_by_need(
+        &self,
+        needs: &FixedBitSet,
+        in_time: impl Fn(&Head) -> bool,
+        passes: impl Fn(&Head) -> bool,
+    ) -> Option<Head> {
+        let mut first: Option<Head> = None;
+        for need in self.needs.intersection(needs) {
+            let need = u32::try_from(need).expect("needs are numbered by u32");
+            let Some(stall) = self.by_need.get(&need) else {
+                continue;
+            };
+            let earlier = |head: &&Head| in_time(head) && first.is_none_or(|first| **head < first);
+            let heads = std::iter::once(&stall.first).chain(&stall.rest);
+            let found = heads.take_while(earlier).find(|head| passes(head)).copied();
+            first = found.or(first);
+        }
+        first
     }
 
     pub(crate) fn add(&mut self, head: Head) {

@@ -26,6 +26,8 @@ pub(crate) struct Head {
     pub(crate) line: u32,
     /// The line's need: so that lines that do not suit are passed over without being looked at.
     pub(crate) need: u32,
+    /// When the job was queued.
+    pub(crate) since: Steady,
 }
 
 /// A job in a line.
@@ -67,6 +69,7 @@ impl Line {
             key: self.first.key,
             line,
             need: self.need,
+            since: self.first.since,
         }
     }
 
@@ -88,8 +91,6 @@ pub(crate) struct Lines {
     by_common: HashMap<Common, u32, FixedState>,
     /// Lines whose first job holds out, by when it no longer does.
     pub(crate) yielding: BTreeSet<(Steady, u32)>,
-    /// How many lines may go whose jobs take so many slots.
-    slots: BTreeMap<u64, usize>,
 }
 
 /// What becomes of a line when a job comes or goes.
@@ -109,27 +110,6 @@ impl Lines {
             entries: Slab::new(),
             by_common: HashMap::with_hasher(FixedState::with_seed(seed)),
             yielding: BTreeSet::new(),
-            slots: BTreeMap::new(),
-        }
-    }
-
-    /// The fewest slots that a job takes that may go: a worker with less room is passed over at once.
-    pub(crate) fn least_slots(&self) -> u64 {
-        self.slots
-            .first_key_value()
-            .map_or(u64::MAX, |(slots, _)| *slots)
-    }
-
-    /// A line may go, or no longer.
-    pub(crate) fn count_slots(&mut self, slots: u64, may_go: bool) {
-        let lines = self.slots.entry(slots).or_insert(0);
-        *lines = if may_go {
-            *lines + 1
-        } else {
-            lines.saturating_sub(1)
-        };
-        if *lines == 0 {
-            self.slots.remove(&slots);
         }
     }
 

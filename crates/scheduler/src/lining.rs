@@ -74,9 +74,7 @@ impl Scheduler {
         }
         let place = self.needs.add_line(line.need, at);
         let (queue, head) = (line.common.queue, line.head(at));
-        let slots = self.shapes.shape(line.common.shape).asks.slots;
         self.lines.line_mut(at).listed = Some(place);
-        self.lines.count_slots(slots, true);
         self.queues.add_head(self.now, queue, head);
     }
 
@@ -86,8 +84,6 @@ impl Scheduler {
             return;
         };
         let (queue, need, head) = (line.common.queue, line.need, line.head(at));
-        let slots = self.shapes.shape(line.common.shape).asks.slots;
-        self.lines.count_slots(slots, false);
         if let Some(moved) = self.needs.remove_line(need, place) {
             self.lines.line_mut(moved).listed = Some(place);
         }
@@ -133,11 +129,9 @@ impl Scheduler {
         self.on_room(worker);
     }
 
-    /// Whether a line has been waiting for so long that room may be kept for it.
-    pub(crate) fn is_overdue(&self, line: u32) -> bool {
-        let since: Steady = self.lines.line(line).first.since;
-        self.policy
-            .reserve_after
-            .is_some_and(|after| since + after <= self.now)
+    /// Whether room may be kept for a job that was queued then.
+    pub(crate) fn is_overdue(&self, since: Steady) -> bool {
+        let after = self.policy.reserve_after;
+        after.is_some_and(|after| since + after <= self.now)
     }
 }

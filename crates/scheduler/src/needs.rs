@@ -1,24 +1,39 @@
-//! What jobs ask of a worker, apart from room: interned, because many jobs ask for the same.
+//! What jobs ask of a worker, and how much of it they take: interned, because many jobs ask for the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use fixedbitset::FixedBitSet;
-use jobyard_core::{Requirement, Tag};
+use jobyard_core::{Requirement, Resources, Tag};
 use slab::Slab;
 
 use crate::Wants;
+use crate::amounts::Amounts;
 use crate::fleet::{Fleet, Kind};
 use crate::terms::{Fact, Term, fact_of};
 
-/// A set of requirements, and the worker that is named.
+/// A set of requirements, the worker that is named, and what is taken of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct NeedKey {
     requirements: Vec<Requirement>,
     worker: Option<String>,
+    resources: Resources,
+}
+
+/// What some needs take of a worker.
+struct Ask {
+    amounts: Amounts,
+    /// The needs that take it.
+    needs: FixedBitSet,
+    /// How many those are.
+    uses: usize,
+    /// How many of those have lines that may go.
+    waiting: usize,
 }
 
 pub(crate) struct Need {
     key: NeedKey,
+    ask: usize,
     terms: Vec<Term>,
     /// How many shapes have it.
     shapes: usize,
@@ -50,6 +65,8 @@ impl Need {
 pub(crate) struct Needs {
     entries: Slab<Need>,
     by_key: BTreeMap<NeedKey, u32>,
+    asks: Slab<Ask>,
+    by_resources: BTreeMap<Resources, usize>,
     /// Needs of lines that may go.
     pub(crate) waiting: FixedBitSet,
     /// Needs for which no worker has got more room since their current epoch began.
@@ -67,6 +84,7 @@ impl Needs {
         let key = NeedKey {
             requirements: draft.requirements.clone(),
             worker: draft.worker.clone(),
+            resources: draft.resources.clone(),
         };
         if let Some(&at) = self.by_key.get(&key) {
             self.entries[at as usize].shapes += 1;
@@ -87,14 +105,17 @@ impl Needs {
             let fact = fleet.learn(&Fact::Named(name.clone()));
             terms.push(Term { fact, wanted: true });
         }
+        let ask = self.ask(&key.resources);
         let need = Need {
             key: key.clone(),
+            ask,
             terms,
             shapes: 1,
             lines: Vec::new(),
             epoch: 0,
         };
         let at = self.entries.insert(need);
+        self.asks[ask].needs.grow_and_insert(at);
         for (_, kind) in &mut fleet.kinds {
             if self.entries[at].is_met_by(kind) {
                 kind.meets.grow_and_insert(at);
@@ -117,6 +138,7 @@ impl Needs {
         }
         let need = self.entries.remove(at as usize);
         self.by_key.remove(&need.key);
+        self.release_ask(need.ask, at, &need.key.resources);
         for (_, kind) in &mut fleet.kinds {
             if kind.meets.contains(at as usize) {
                 kind.meets.set(at as usize, false);
@@ -125,6 +147,61 @@ impl Needs {
         for term in need.terms {
             fleet.unlearn(term.fact);
         }
+    }
+
+    fn ask(&mut self, resources: &Resources) -> usize {
+        let asks = &mut self.asks;
+        let new = || {
+            asks.insert(Ask {
+                amounts: Amounts::of(resources),
+                needs: FixedBitSet::new(),
+                uses: 0,
+                waiting: 0,
+            })
+        };
+        let known = self.by_resources.get(resources).copied();
+        let ask = known.unwrap_or_else(new);
+        self.by_resources.insert(resources.clone(), ask);
+        self.asks[ask].uses += 1;
+        ask
+    }
+
+    fn release_ask(&mut self, ask: usize, need: u32, resources: &Resources) {
+        let entry = &mut self.asks[ask];
+        entry.needs.set(need as usize, false);
+        entry.uses -= 1;
+        if entry.uses == 0 {
+            self.asks.remove(ask);
+            self.by_resources.remove(resources);
+        }
+    }
+
+    /// Of these needs, those for which a worker has room, as far as lines with them may go. `None` if there are none.
+    /// Looks at each different amount once.
+    pub(crate) fn with_room<'a>(
+        &self,
+        met: &'a FixedBitSet,
+        has_room: impl Fn(&Amounts) -> bool,
+    ) -> Option<Cow<'a, FixedBitSet>> {
+        let waiting = || self.asks.iter().filter(|(_, ask)| ask.waiting > 0);
+        let (mut fitting, mut short) = (false, false);
+        for (_, ask) in waiting() {
+            let fits = has_room(&ask.amounts);
+            fitting |= fits;
+            short |= !fits;
+        }
+        if !fitting {
+            return None;
+        }
+        if !short {
+            return Some(Cow::Borrowed(met));
+        }
+        let mut needs = FixedBitSet::with_capacity(self.waiting.len());
+        for (_, ask) in waiting().filter(|(_, ask)| has_room(&ask.amounts)) {
+            needs.union_with(&ask.needs);
+        }
+        needs.intersect_with(met);
+        Some(Cow::Owned(needs))
     }
 
     /// The needs that workers of this kind meet.
@@ -142,7 +219,11 @@ impl Needs {
     pub(crate) fn add_line(&mut self, at: u32, line: u32) -> u32 {
         let lines = &mut self.entries[at as usize].lines;
         lines.push(line);
-        self.waiting.insert(at as usize);
+        if lines.len() == 1 {
+            self.waiting.insert(at as usize);
+            self.asks[self.entries[at as usize].ask].waiting += 1;
+        }
+        let lines = &self.entries[at as usize].lines;
         u32::try_from(lines.len() - 1).expect("fewer lines than a u32 counts")
     }
 
@@ -152,6 +233,8 @@ impl Needs {
         lines.swap_remove(place as usize);
         if lines.is_empty() {
             self.waiting.set(at as usize, false);
+            self.asks[self.entries[at as usize].ask].waiting -= 1;
+            return None;
         }
         lines.get(place as usize).copied()
     }

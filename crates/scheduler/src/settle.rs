@@ -4,10 +4,14 @@
 //! with more room, queues and groups that have opened, lines with another head. These are *dirty*; nothing else is
 //! looked at.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use fixedbitset::FixedBitSet;
+
+use crate::amounts::Amounts;
 use crate::lines::{Head, Key};
-use crate::queues::{Queue, Turn};
+use crate::queues::Turn;
 use crate::{Decision, Scheduler};
 
 /// What has changed since nothing could be placed.
@@ -40,9 +44,6 @@ struct Walk {
 
 /// How many lines with the needs that a worker meets are looked at one by one, rather than queue after queue.
 const FEW_LINES: usize = 32;
-
-/// How many heads are passed over in order in the time in which one is looked up by its need. Measured; decides nothing.
-const STEPS_PER_LOOK: usize = 12;
 
 impl Scheduler {
     pub(crate) fn settle(&mut self, out: &mut Vec<Decision>) {
@@ -181,118 +182,47 @@ impl Scheduler {
         None
     }
 
-    /// What waits for this worker, in order. Both ways give the same answer.
+    /// What waits for this worker, in order.
     fn walk(&self, worker: u32) -> Walk {
-        if self.fleet.free_slots(worker) < self.lines.least_slots() {
-            return Walk::default();
-        }
+        let (of, offer) = (self.fleet.worker(worker), self.fleet.offer(worker));
         let meets = &self.fleet.kind_of(worker).meets;
+        let has_room = |asks: &Amounts| offer.total.has_room(&of.used, asks);
+        let Some(fitting) = self.needs.with_room(meets, has_room) else {
+            return Walk::default();
+        };
+        let Some(fit) = self.first_fit(worker, &fitting) else {
+            return Walk::default();
+        };
+        let overdue = match fitting {
+            Cow::Owned(fitting) if self.may_keep_room(worker) => {
+                self.first_overdue(worker, &fitting, fit)
+            }
+            // Nothing is passed over for want of room.
+            _ => None,
+        };
+        Walk {
+            fit: Some(fit),
+            overdue,
+        }
+    }
+
+    /// The first line with one of these needs whose head may go to this worker. Every way gives the same answer.
+    fn first_fit(&self, worker: u32, needs: &FixedBitSet) -> Option<u32> {
         let mut lines = 0;
-        for need in self.needs.waiting.intersection(meets) {
-            lines += self
-                .needs
-                .need(u32::try_from(need).expect("needs are numbered by u32"))
-                .lines
-                .len();
+        for need in self.needs.waiting.intersection(needs) {
+            lines += self.needs.need(number(need)).lines.len();
             if lines > FEW_LINES {
-                return self.walk_queues(worker);
+                return self.first_of_queues(worker, needs);
             }
         }
-        if lines == 0 {
-            return Walk::default();
-        }
-        self.walk_needs(worker)
+        self.first_of_few(worker, needs)
     }
 
-    /// Queue after queue: short if this worker suits much of what waits.
-    fn walk_queues(&self, worker: u32) -> Walk {
-        let meets = &self.fleet.kind_of(worker).meets;
-        let keeps = self.may_keep_room(worker);
-        let mut walk = Walk::default();
-        for turn in &self.queues.order {
-            let queue = self.queues.queue(turn.queue);
-            let matching = queue.heads.needs().intersection_count(meets);
-            if matching == 0 {
-                continue;
-            }
-            // In order, the first match comes after about `heads / matching` steps. If it does not, looking at the
-            // matching ones alone costs less, though each costs as much as several steps.
-            let most = matching.saturating_mul(STEPS_PER_LOOK);
-            let heads = queue.heads.ordered().len();
-            let steps = if most.saturating_mul(matching) > heads {
-                most
-            } else {
-                0
-            };
-            if let Some(over) = self.walk_heads(worker, queue, steps, keeps, &mut walk) {
-                if over {
-                    return walk;
-                }
-                continue;
-            }
-            if self.walk_matching(worker, queue, keeps, &mut walk) {
-                return walk;
-            }
-        }
-        walk
-    }
-
-    /// The heads of a queue in order, so many at most. Says whether the walk is over; `None` if it led nowhere.
-    fn walk_heads(
-        &self,
-        worker: u32,
-        queue: &Queue,
-        steps: usize,
-        keeps: bool,
-        walk: &mut Walk,
-    ) -> Option<bool> {
-        let meets = &self.fleet.kind_of(worker).meets;
-        for head in queue.heads.ordered().iter().take(steps) {
-            if meets.contains(head.need as usize) && self.step(worker, head.line, keeps, walk) {
-                return Some(true);
-            }
-        }
-        (steps >= queue.heads.ordered().len()).then_some(false)
-    }
-
-    /// The heads of a queue that the worker suits, in no order. Says whether the walk is over.
-    fn walk_matching(&self, worker: u32, queue: &Queue, keeps: bool, walk: &mut Walk) -> bool {
-        let meets = &self.fleet.kind_of(worker).meets;
-        let (mut fit, mut overdue): (Option<Head>, Option<Head>) = (None, None);
-        let keeps = keeps && walk.overdue.is_none();
-        for need in queue.heads.needs().intersection(meets) {
-            for head in queue.heads.with_need(need) {
-                if fit.is_some_and(|fit| fit < *head) {
-                    break;
-                }
-                if self.fits(worker, head.line) {
-                    fit = Some(*head);
-                    break;
-                }
-                if keeps
-                    && overdue.is_none_or(|overdue| *head < overdue)
-                    && self.has_to_be_kept_for(worker, head.line)
-                {
-                    overdue = Some(*head);
-                }
-            }
-        }
-        if let Some(head) = overdue.filter(|overdue| fit.is_none_or(|fit| *overdue < fit)) {
-            walk.overdue = Some(head.line);
-        }
-        walk.fit = fit.map(|head| head.line);
-        fit.is_some()
-    }
-
-    /// Need after need: short if this worker suits little of what waits.
-    fn walk_needs(&self, worker: u32) -> Walk {
-        let meets = &self.fleet.kind_of(worker).meets;
-        let mut lines: Vec<(&Turn, Key, u32)> = Vec::with_capacity(FEW_LINES);
-        for need in self.needs.waiting.intersection(meets) {
-            let need = self
-                .needs
-                .need(u32::try_from(need).expect("needs are numbered by u32"));
-            for &line in &need.lines {
+    /// Need after need: there are few lines.
+    fn first_of_few(&self, worker: u32, needs: &FixedBitSet) -> Option<u32> {
+        let mut lines: Vec<(&Turn, Key, u32)> = Vec::new();
+        for need in self.needs.waiting.intersection(needs) {
+            for &line in &self.needs.need(number(need)).lines {
                 let of = self.lines.line(line);
                 if let Some(turn) = self.queues.queue(of.common.queue).turn() {
                     lines.push((turn, of.first.key, line));
@@ -300,39 +230,49 @@ impl Scheduler {
             }
         }
         lines.sort_unstable();
-        let keeps = self.may_keep_room(worker);
-        let mut walk = Walk::default();
-        for (_, _, line) in lines {
-            if self.step(worker, line, keeps, &mut walk) {
-                break;
-            }
-        }
-        walk
+        let mut lines = lines.into_iter().map(|(_, _, line)| line);
+        lines.find(|line| self.fits(worker, *line))
     }
 
-    /// One line of a walk that the worker suits. Says whether the walk is over.
-    fn step(&self, worker: u32, line: u32, keeps: bool, walk: &mut Walk) -> bool {
-        if self.fits(worker, line) {
-            walk.fit = Some(line);
-            return true;
+    /// Queue after queue.
+    fn first_of_queues(&self, worker: u32, needs: &FixedBitSet) -> Option<u32> {
+        let fits = |head: &Head| self.fits(worker, head.line);
+        let mut queues = self.queues.order.iter();
+        let first = queues.find_map(|turn| {
+            let heads = &self.queues.queue(turn.queue).heads;
+            heads.first_with(needs, None, fits)
+        });
+        first.map(|head| head.line)
+    }
+
+    /// The first line that goes before this one, could be held by this worker, does not fit, and must not be passed over.
+    fn first_overdue(&self, worker: u32, fitting: &FixedBitSet, fit: u32) -> Option<u32> {
+        let mut needs = self.fleet.kind_of(worker).meets.clone();
+        needs.difference_with(fitting);
+        needs.intersect_with(&self.needs.waiting);
+        if needs.is_clear() {
+            return None;
         }
-        if keeps && walk.overdue.is_none() && self.has_to_be_kept_for(worker, line) {
-            walk.overdue = Some(line);
-        }
-        false
+        let fit = self.lines.line(fit);
+        let last = self.queues.queue(fit.common.queue).turn()?;
+        let waits = |head: &Head| {
+            self.is_overdue(head.since)
+                && self.lines.line(head.line).kept_on.is_none()
+                && self.could_hold(worker, head.line)
+                && !self.holds_out(head.line)
+        };
+        let mut queues = self.queues.order.range(..=last);
+        let first = queues.find_map(|turn| {
+            let before = (turn == last).then_some(fit.first.key);
+            let heads = &self.queues.queue(turn.queue).heads;
+            heads.first_with(&needs, before, waits)
+        });
+        first.map(|head| head.line)
     }
 
     /// Whether the head of a line that the worker suits may go there now.
     fn fits(&self, worker: u32, line: u32) -> bool {
         self.has_room(worker, line) && self.may_go(worker, line)
-    }
-
-    /// Whether a line that does not fit must not be passed over on this worker any more.
-    fn has_to_be_kept_for(&self, worker: u32, line: u32) -> bool {
-        self.is_overdue(line)
-            && self.lines.line(line).kept_on.is_none()
-            && self.could_hold(worker, line)
-            && !self.holds_out(line)
     }
 
     /// Whether room may be kept on this worker for a line that is passed over there.
@@ -341,4 +281,8 @@ impl Scheduler {
             && self.kept < self.policy.max_reservations
             && self.fleet.worker(worker).kept_for.is_none()
     }
+}
+
+fn number(need: usize) -> u32 {
+    u32::try_from(need).expect("needs are numbered by u32")
 }
