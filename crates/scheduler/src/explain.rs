@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jobyard_core::{Explanation, Help, Lack, Requirement, Tag, WaitReason, WaitVerdict};
+use jobyard_core::{Explanation, Help, Lack, Requirement, Tag, WaitReason, WaitVerdict, WorkerId};
 
-use crate::fleet::{Offer, Worker};
+use crate::fleet::{Kind, Offer, Worker};
 use crate::jobs::{Job, Place};
 use crate::lines::Line;
 use crate::shapes::Shape;
@@ -225,30 +225,33 @@ impl Question<'_> {
         reasons
     }
 
-    /// The workers that the job names, or all if it names none.
-    fn admitted(&self) -> Vec<(u32, &Worker, &Offer)> {
-        let named = |worker: &Worker, offer: &Offer| {
-            self.asks
-                .worker
-                .as_ref()
-                .is_none_or(|text| offer.name == *text || text.parse() == Ok(worker.id))
-        };
-        let workers = self.scheduler.fleet.iter();
-        workers
-            .filter(|(_, worker, offer)| named(worker, offer))
-            .collect()
+    /// The kinds of workers that the job names, or all if it names none, each with one of its members: what a job asks
+    /// for is true of all members of a kind or of none.
+    fn admitted(&self) -> Vec<(&Kind, &Offer)> {
+        let fleet = &self.scheduler.fleet;
+        let kinds = fleet.kinds.iter().filter_map(|(_, kind)| {
+            let one = *kind.members.first()?;
+            let (worker, offer) = (fleet.worker(one), fleet.offer(one));
+            let named = |text: &String| offer.name == *text || text.parse() == Ok(worker.id);
+            let admitted = self.asks.worker.as_ref().is_none_or(named);
+            admitted.then_some((kind, offer))
+        });
+        kinds.collect()
     }
 
     /// Each requirement that some of these workers fail, the one that most of them fail first.
-    fn unmet(&self, workers: &[(u32, &Worker, &Offer)]) -> Vec<WaitReason> {
+    fn unmet(&self, kinds: &[(&Kind, &Offer)]) -> Vec<WaitReason> {
+        let all = kinds.iter().map(|(kind, _)| kind.members.len()).sum();
         let mut unmet: Vec<_> = self
             .asks
             .requirements
             .iter()
             .map(|requirement| {
-                let fails =
-                    |(_, _, offer): &&(u32, &Worker, &Offer)| !requirement.is_met_by(&offer.tags);
-                (requirement, workers.iter().filter(fails).count())
+                let fail = kinds
+                    .iter()
+                    .filter(|(_, one)| !requirement.is_met_by(&one.tags));
+                let failing: usize = fail.map(|(kind, _)| kind.members.len()).sum();
+                (requirement, failing)
             })
             .filter(|(_, failing)| *failing > 0)
             .collect();
@@ -259,17 +262,17 @@ impl Question<'_> {
                 .map(|(requirement, failing)| WaitReason::RequirementUnmet {
                     requirement: requirement.clone(),
                     failing: counted(failing),
-                    workers: counted(workers.len()),
+                    workers: counted(all),
                 });
         reasons.collect()
     }
 
     /// The exclusive tags that the job does not name, the one that most workers have first.
-    fn excluded(&self, workers: &[(u32, &Worker, &Offer)]) -> Vec<WaitReason> {
+    fn excluded(&self, kinds: &[(&Kind, &Offer)]) -> Vec<WaitReason> {
         let mut tags: BTreeMap<&Tag, usize> = BTreeMap::new();
-        for (at, _, _) in workers {
-            for tag in self.unnamed(*at) {
-                *tags.entry(tag).or_default() += 1;
+        for (kind, _) in kinds {
+            for tag in self.unnamed(kind) {
+                *tags.entry(tag).or_default() += kind.members.len();
             }
         }
         let mut tags: Vec<_> = tags.into_iter().collect();
@@ -281,16 +284,23 @@ impl Question<'_> {
         reasons.collect()
     }
 
-    /// The exclusive tags of a worker that the job does not name.
-    fn unnamed(&self, at: u32) -> impl Iterator<Item = &Tag> {
-        let exclusive = self.scheduler.fleet.kind_of(at).exclusive().iter();
-        exclusive.filter(|tag| {
-            !self
-                .asks
-                .requirements
-                .iter()
-                .any(|requirement| requirement.names(tag))
-        })
+    /// The exclusive tags of a kind that the job does not name.
+    fn unnamed<'k>(&self, kind: &'k Kind) -> impl Iterator<Item = &'k Tag> + use<'k, '_> {
+        let requirements = &self.asks.requirements;
+        let is_named = |tag: &Tag| requirements.iter().any(|term| term.names(tag));
+        kind.exclusive().iter().filter(move |tag| !is_named(tag))
+    }
+
+    /// The requirements that a kind fails.
+    fn failed(&self, one: &Offer) -> impl Iterator<Item = &Requirement> {
+        let requirements = self.asks.requirements.iter();
+        requirements.filter(|requirement| !requirement.is_met_by(&one.tags))
+    }
+
+    /// The resources of which even an idle worker has too little.
+    fn short<'o>(&'o self, offer: &'o Offer) -> impl Iterator<Item = (&'o str, u64, u64)> {
+        let resources = self.shape.asks.against(&offer.total);
+        resources.filter(|(_, asked, has)| asked > has)
     }
 
     /// The resources of which no worker that suits otherwise has enough.
@@ -313,48 +323,43 @@ impl Question<'_> {
     }
 
     /// The workers that lack least; of equal ones the first by name, then by id.
-    fn nearest(&self, workers: &[(u32, &Worker, &Offer)]) -> Vec<WaitReason> {
-        let mut nearest: Vec<_> = workers
-            .iter()
-            .map(|(at, worker, offer)| (self.lacks(*at, offer), worker, offer))
-            .filter(|(lacks, ..)| !lacks.is_empty())
-            .collect();
-        let order = |(lacks, worker, offer): &(Vec<Lack>, &&Worker, &&Offer)| {
-            (lacks.len(), offer.name.clone(), worker.id)
-        };
-        if nearest.len() > MAX_NEAREST {
-            nearest.select_nth_unstable_by_key(MAX_NEAREST, order);
-            nearest.truncate(MAX_NEAREST);
+    fn nearest(&self, kinds: &[(&Kind, &Offer)]) -> Vec<WaitReason> {
+        let fleet = &self.scheduler.fleet;
+        let mut nearest: Vec<(usize, &str, WorkerId, &Kind, &Offer)> = Vec::new();
+        for (kind, one) in kinds {
+            let lacking = self.failed(one).count() + self.unnamed(kind).count();
+            for &at in &kind.members {
+                let (worker, offer) = (fleet.worker(at), fleet.offer(at));
+                let lacking = lacking + self.short(offer).count();
+                let rank = (lacking, &*offer.name, worker.id);
+                let place = nearest.partition_point(|(l, n, id, ..)| (*l, *n, *id) < rank);
+                if lacking > 0 && place < MAX_NEAREST {
+                    nearest.truncate(MAX_NEAREST - 1);
+                    nearest.insert(place, (lacking, &*offer.name, worker.id, kind, offer));
+                }
+            }
         }
-        nearest.sort_by_key(order);
-        let reasons = nearest
-            .into_iter()
-            .map(|(lacks, worker, offer)| WaitReason::Nearest {
-                worker: worker.id,
-                name: offer.name.clone(),
-                lacks,
-            });
+        let reasons =
+            nearest
+                .into_iter()
+                .map(|(_, name, worker, kind, offer)| WaitReason::Nearest {
+                    worker,
+                    name: name.to_owned(),
+                    lacks: self.lacks(kind, offer),
+                });
         reasons.collect()
     }
 
     /// What keeps an idle worker from being enough.
-    fn lacks(&self, at: u32, offer: &Offer) -> Vec<Lack> {
-        let unmet = self
-            .asks
-            .requirements
-            .iter()
-            .filter(|requirement| !requirement.is_met_by(&offer.tags))
-            .map(|requirement| Lack::Requirement {
-                requirement: requirement.clone(),
-            });
+    fn lacks(&self, kind: &Kind, offer: &Offer) -> Vec<Lack> {
+        let unmet = self.failed(offer).map(|requirement| Lack::Requirement {
+            requirement: requirement.clone(),
+        });
         let exclusive = self
-            .unnamed(at)
+            .unnamed(kind)
             .map(|tag| Lack::Exclusive { tag: tag.clone() });
         let short = self
-            .shape
-            .asks
-            .against(&offer.total)
-            .filter(|(_, asked, has)| asked > has)
+            .short(offer)
             .map(|(resource, asked, has)| Lack::Resource {
                 resource: resource.to_owned(),
                 asked,
@@ -363,25 +368,35 @@ impl Question<'_> {
         unmet.chain(exclusive).chain(short).collect()
     }
 
+    /// The exclusive tags that the job would only have to name, and some worker could hold it.
+    fn tags_to_name(&self) -> Vec<Tag> {
+        let fleet = &self.scheduler.fleet;
+        let mut tags = Vec::new();
+        for (kind, one) in self.admitted() {
+            let mut unnamed = self.unnamed(kind);
+            let (Some(tag), None, None) = (unnamed.next(), unnamed.next(), self.failed(one).next())
+            else {
+                continue;
+            };
+            let holds = |at: &u32| {
+                let offer = fleet.offer(*at);
+                is_offered(tag, offer) && self.short(offer).next().is_none()
+            };
+            if kind.members.iter().any(holds) {
+                tags.push(tag.clone());
+            }
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
     /// What would help a job that no worker could hold.
     fn help(&self) -> Vec<Help> {
         let mut help = Vec::new();
         // A worker that only wants to be named is nearer than one that has to be bought.
-        let mut tags: Vec<_> = self
-            .admitted()
-            .into_iter()
-            .filter_map(|(at, _, offer)| match &self.lacks(at, offer)[..] {
-                [Lack::Exclusive { tag }] if is_offered(tag, offer) => Some(tag.clone()),
-                _ => None,
-            })
-            .collect();
-        tags.sort_unstable();
-        tags.dedup();
-        help.extend(
-            tags.into_iter()
-                .take(MAX_NAMED)
-                .map(|tag| Help::NameTag { tag }),
-        );
+        let tags = self.tags_to_name().into_iter().take(MAX_NAMED);
+        help.extend(tags.map(|tag| Help::NameTag { tag }));
         let asks = self.shape.asks.against(&self.shape.asks);
         help.push(Help::Worker {
             requirements: self.asks.requirements.clone(),

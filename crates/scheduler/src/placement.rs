@@ -210,18 +210,7 @@ impl Scheduler {
 
     /// The worker that the host likes best.
     fn by_score(&self, search: &Search<'_>, score: &dyn Score) -> Option<u32> {
-        let (Reverse(most), _, _) = self.best_of_kinds(search, false)?;
-        let mut shown: Vec<_> = self
-            .kinds(search)
-            .filter(|(weight, _)| *weight == most)
-            .flat_map(|(_, kind)| {
-                Turning::new(&kind.spots, search.from, false)
-                    .filter(|(_, at)| self.has_room(*at, search.line))
-                    .take(MAX_SCORED)
-            })
-            .collect();
-        shown.sort_unstable();
-        shown.truncate(MAX_SCORED);
+        let shown = self.to_be_scored(search);
         let keys = &search.shape.wants.draft().warm;
         let job = ScoredJob {
             job: self.jobs.job(search.of.first.job).id,
@@ -241,5 +230,29 @@ impl Scheduler {
             (Reverse(score.score(&job, &worker)), *rank)
         });
         best.map(|(_, at)| at)
+    }
+
+    /// The first workers in the order of spread, among those with the largest sum of preferences.
+    fn to_be_scored(&self, search: &Search<'_>) -> Vec<(Rank, u32)> {
+        let has_room = |(_, at): &(Rank, u32)| self.has_room(*at, search.line);
+        if !search.shape.has_preferences() {
+            return Turning::new(&self.fleet.spots, search.from, false)
+                .filter(|spot| self.suits(spot.1, search) && has_room(spot))
+                .take(MAX_SCORED)
+                .collect();
+        }
+        let Some((Reverse(most), _, _)) = self.best_of_kinds(search, false) else {
+            return Vec::new();
+        };
+        let best = self.kinds(search).filter(|(weight, _)| *weight == most);
+        let mut shown: Vec<_> = best
+            .flat_map(|(_, kind)| {
+                let spots = Turning::new(&kind.spots, search.from, false);
+                spots.filter(has_room).take(MAX_SCORED)
+            })
+            .collect();
+        shown.sort_unstable();
+        shown.truncate(MAX_SCORED);
+        shown
     }
 }
