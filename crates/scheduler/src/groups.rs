@@ -32,6 +32,12 @@ struct Members {
 }
 
 impl Groups {
+    /// The waiting lines behind a gate, if there is such a gate and it is open.
+    pub(crate) fn open_lines(&self, at: u32) -> Option<&BTreeSet<u32>> {
+        let gate = self.gates.get(at as usize)?;
+        self.is_open(at).then_some(&gate.lines)
+    }
+
     pub(crate) fn gate_mut(&mut self, at: u32) -> &mut Gate {
         &mut self.gates[at as usize]
     }

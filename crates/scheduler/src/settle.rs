@@ -21,11 +21,18 @@ pub(crate) struct Dirty {
     workers: Vec<u32>,
     /// Queues that have opened.
     pub(crate) queues: BTreeSet<u32>,
-    /// Lines with another head, or whose group has opened, or whose head holds out no longer.
+    /// Groups that have opened. Their lines are listed only as far as they are looked at.
+    pub(crate) gates: BTreeSet<u32>,
+    /// Lines with another head, or whose head holds out no longer.
     pub(crate) lines: BTreeSet<u32>,
 }
 
 impl Dirty {
+    /// Whether nothing but workers has changed.
+    fn is_about_workers(&self) -> bool {
+        self.queues.is_empty() && self.gates.is_empty() && self.lines.is_empty()
+    }
+
     pub(crate) fn add_worker(&mut self, at: u32) {
         if !self.workers.contains(&at) {
             self.workers.push(at);
@@ -42,21 +49,28 @@ struct Walk {
     overdue: Option<u32>,
 }
 
+/// What a search among lines came to.
+#[derive(Clone, Copy, Debug)]
+enum Search {
+    /// This one goes first.
+    Found(u32),
+    /// None goes before the best that is known; what comes after it was not looked at.
+    Behind,
+    /// None of them can be placed.
+    None,
+}
+
 /// How many lines with the needs that a worker meets are looked at one by one, rather than queue after queue.
 const FEW_LINES: usize = 32;
 
 impl Scheduler {
     pub(crate) fn settle(&mut self, out: &mut Vec<Decision>) {
-        if self.dirty.queues.is_empty()
-            && self.dirty.lines.is_empty()
+        if self.dirty.is_about_workers()
             && let [worker] = self.dirty.workers[..]
         {
             self.fill(worker, out);
         }
-        while !(self.dirty.workers.is_empty()
-            && self.dirty.queues.is_empty()
-            && self.dirty.lines.is_empty())
-        {
+        while !(self.dirty.workers.is_empty() && self.dirty.is_about_workers()) {
             for at in 0..self.dirty.workers.len() {
                 self.fleet.list(self.dirty.workers[at]);
             }
@@ -73,6 +87,7 @@ impl Scheduler {
             }
         }
         self.dirty.queues.clear();
+        self.dirty.gates.clear();
         self.dirty.lines.clear();
     }
 
@@ -91,7 +106,7 @@ impl Scheduler {
                 continue;
             }
             self.assign(line, worker, out);
-            if !self.dirty.lines.is_empty() || self.dirty.workers.len() > 1 {
+            if !self.dirty.is_about_workers() || self.dirty.workers.len() > 1 {
                 return;
             }
         }
@@ -130,16 +145,64 @@ impl Scheduler {
                 None => drop(self.dirty.queues.remove(&queue)),
             }
         }
-        for line in self.dirty.lines.clone() {
-            let of = self.lines.line(line);
-            let may_go = of.listed.is_some() && self.queues.queue(of.common.queue).turn().is_some();
-            if may_go && self.find_worker(line).is_some() {
-                self.consider(line, &mut best);
-            } else {
-                self.dirty.lines.remove(&line);
+        for gate in self.dirty.gates.clone() {
+            let lines = self.groups.open_lines(gate).into_iter().flatten();
+            let lines = lines.copied().collect();
+            match self.first_of(lines, best.as_ref()) {
+                Search::Found(line) => self.consider(line, &mut best),
+                Search::Behind => {}
+                Search::None => drop(self.dirty.gates.remove(&gate)),
             }
         }
+        let lines = self.dirty.lines.iter().copied().collect();
+        match self.first_of(lines, best.as_ref()) {
+            Search::Found(line) => self.consider(line, &mut best),
+            Search::Behind => {}
+            Search::None => self.dirty.lines.clear(),
+        }
         best.map(|(_, _, line)| line)
+    }
+
+    /// The first of these lines, which may be unlisted so far, whose head some worker has room for, if it goes before the
+    /// best so far. Lists what it looks at.
+    fn first_of(&mut self, lines: Vec<u32>, best: Option<&(Turn, Key, u32)>) -> Search {
+        let mut in_order = Vec::with_capacity(lines.len());
+        for line in lines {
+            let of = self.lines.line(line);
+            let queue = self.queues.queue(of.common.queue);
+            if queue.is_open() {
+                in_order.push((of.common.queue, of.first.key, line));
+            } else {
+                // It may go as soon as its queue may.
+                self.list_line(line);
+            }
+        }
+        // A queue gets its turn with its first line that may go.
+        let mut queues: Vec<_> = in_order
+            .iter()
+            .map(|(queue, key, line)| (*queue, *key, *line))
+            .collect();
+        queues.sort_unstable();
+        queues.dedup_by_key(|(queue, _, _)| *queue);
+        for (_, _, line) in queues {
+            self.list_line(line);
+        }
+        let turn = |queue: u32| self.queues.queue(queue).turn();
+        let mut in_order: Vec<_> = in_order
+            .into_iter()
+            .filter_map(|(queue, key, line)| Some((turn(queue)?.clone(), key, line)))
+            .collect();
+        in_order.sort_unstable();
+        for (turn, key, line) in in_order {
+            if best.is_some_and(|(first, than, _)| (first, than) < (&turn, &key)) {
+                return Search::Behind;
+            }
+            self.list_line(line);
+            if self.lines.line(line).listed.is_some() && self.find_worker(line).is_some() {
+                return Search::Found(line);
+            }
+        }
+        Search::None
     }
 
     fn consider(&self, line: u32, best: &mut Option<(Turn, Key, u32)>) {

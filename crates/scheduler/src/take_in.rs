@@ -198,10 +198,7 @@ impl Scheduler {
             self.dirty.queues.insert(common.queue);
         }
         if let Some(opened) = common.gate.and_then(|gate| self.groups.unplace(gate)) {
-            for line in self.groups.gate_mut(opened).lines.clone() {
-                self.list_line(line);
-                self.dirty.lines.insert(line);
-            }
+            self.dirty.gates.insert(opened);
         }
         let is_known = self.fleet.worker(worker).offer.is_some();
         self.fleet
