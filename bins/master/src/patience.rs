@@ -65,7 +65,6 @@ mod tests {
             "m",
             "1.5h",
             "10 m",
-            "never",
             "18446744073709551615d",
         ] {
             assert!(wrong.parse::<Patience>().is_err(), "{wrong}");
