@@ -59,14 +59,7 @@ mod tests {
         assert_eq!("0s".parse(), Ok(Patience(Some(Duration::ZERO))));
         assert_eq!("off".parse(), Ok(Patience(None)));
         assert_eq!("never".parse(), Ok(Patience(None)));
-        for wrong in [
-            "",
-            "10",
-            "m",
-            "1.5h",
-            "10 m",
-            "18446744073709551615d",
-        ] {
+        for wrong in ["", "10", "m", "1.5h", "10 m", "18446744073709551615d"] {
             assert!(wrong.parse::<Patience>().is_err(), "{wrong}");
         }
     }
