@@ -72,7 +72,8 @@ fn unpack(from: &Path, to: &Path, packages: &[&Package]) -> Result<()> {
         let archive = from.join(format!("{}.crate", folder(package)));
         command::output(
             Command::new("tar")
-                .arg("-xzf")
+                // Packages carry one fixed time for all files; by that time, cargo would take changed code for old.
+                .args(["--touch", "-xzf"])
                 .arg(&archive)
                 .arg("-C")
                 .arg(to),
