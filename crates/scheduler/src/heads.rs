@@ -6,8 +6,12 @@ use fixedbitset::FixedBitSet;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use jobyard_core::Steady;
 
 use crate::lines::{Head, Key};
+
+/// Later than anything.
+const NEVER: Steady = Steady::from_micros(u64::MAX);
 
 /// How many heads are passed over in order in the time in which one is looked up by its need. Measured; decides nothing.
 const STEPS_PER_LOOK: usize = 12;
@@ -17,6 +21,8 @@ pub(crate) struct Heads {
     ordered: BTreeSet<Head>,
     needs: FixedBitSet,
     by_need: HashMap<u32, Stall, FixedState>,
+    /// None of them was queued before this.
+    oldest: Steady,
 }
 
 /// The lines of one queue that have one need and may go. There is at least one, and mostly no other.
@@ -31,12 +37,24 @@ impl Heads {
             ordered: BTreeSet::new(),
             needs: FixedBitSet::new(),
             by_need: HashMap::with_hasher(seed),
+            oldest: NEVER,
         }
     }
 
     /// All of them, in order.
     pub(crate) fn ordered(&self) -> &BTreeSet<Head> {
         &self.ordered
+    }
+
+    /// A moment before which none of them was queued.
+    pub(crate) fn oldest(&self) -> Steady {
+        self.oldest
+    }
+
+    /// Finds the latest such moment.
+    pub(crate) fn find_oldest(&mut self) {
+        let since = self.ordered.iter().map(|head| head.since);
+        self.oldest = since.min().unwrap_or(NEVER);
     }
 
     /// The first with one of these needs that passes the test, if it stands before this place.
@@ -91,6 +109,7 @@ impl Heads {
     }
 
     pub(crate) fn add(&mut self, head: Head) {
+        self.oldest = self.oldest.min(head.since);
         self.ordered.insert(head);
         match self.by_need.entry(head.need) {
             Entry::Vacant(entry) => {
@@ -130,6 +149,7 @@ impl Heads {
 
     /// One line has another head than before.
     pub(crate) fn replace(&mut self, old: Head, new: Head) {
+        self.oldest = self.oldest.min(new.since);
         self.ordered.remove(&old);
         self.ordered.insert(new);
         if let Some(stall) = self.by_need.get_mut(&old.need)

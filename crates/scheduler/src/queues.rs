@@ -241,6 +241,11 @@ impl Queues {
         self.relist(now, at);
     }
 
+    /// See [`Heads::find_oldest`].
+    pub(crate) fn find_oldest(&mut self, at: u32) {
+        self.entries[at as usize].heads.find_oldest();
+    }
+
     /// A line of the queue may no longer go.
     pub(crate) fn remove_head(&mut self, now: Steady, at: u32, head: Head) {
         self.entries[at as usize].heads.remove(head);

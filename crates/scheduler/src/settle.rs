@@ -41,12 +41,14 @@ impl Dirty {
 }
 
 /// What a walk along the lines finds for one worker.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Walk {
     /// The first line whose head it has room for.
     fit: Option<u32>,
     /// The first line before that for which room has to be kept there.
     overdue: Option<u32>,
+    /// Queues that were searched in vain for such lines, because it is not known when their oldest was queued.
+    unsure: Vec<u32>,
 }
 
 /// What a search among lines came to.
@@ -79,7 +81,7 @@ impl Scheduler {
             };
             let found = self.find_worker(line);
             let worker = found.expect("a candidate is a line whose head some worker has room for");
-            if let Some(overdue) = self.walk(worker).overdue {
+            if let Some(overdue) = self.surely_walk(worker).overdue {
                 self.keep_room(worker, overdue);
             } else {
                 self.assign(line, worker, out);
@@ -95,7 +97,7 @@ impl Scheduler {
     /// something else does.
     fn fill(&mut self, worker: u32, out: &mut Vec<Decision>) {
         loop {
-            let walk = self.walk(worker);
+            let walk = self.surely_walk(worker);
             let Some(line) = walk.fit else {
                 self.dirty.workers.clear();
                 self.fleet.list(worker);
@@ -256,17 +258,26 @@ impl Scheduler {
         let Some(fit) = self.first_fit(worker, &fitting) else {
             return Walk::default();
         };
-        let overdue = match fitting {
-            Cow::Owned(fitting) if self.may_keep_room(worker) => {
-                self.first_overdue(worker, &fitting, fit)
-            }
-            // Nothing is passed over for want of room.
-            _ => None,
-        };
-        Walk {
+        let mut walk = Walk {
             fit: Some(fit),
-            overdue,
+            ..Walk::default()
+        };
+        // If everything fits, nothing is passed over for want of room.
+        if let Cow::Owned(fitting) = fitting
+            && self.may_keep_room(worker)
+        {
+            walk.overdue = self.first_overdue(worker, &fitting, fit, &mut walk.unsure);
         }
+        walk
+    }
+
+    /// A walk after which it is known when the oldest of the queues on the way were queued.
+    fn surely_walk(&mut self, worker: u32) -> Walk {
+        let walk = self.walk(worker);
+        for queue in &walk.unsure {
+            self.queues.find_oldest(*queue);
+        }
+        walk
     }
 
     /// The first line with one of these needs whose head may go to this worker. Every way gives the same answer.
@@ -309,7 +320,13 @@ impl Scheduler {
     }
 
     /// The first line that goes before this one, could be held by this worker, does not fit, and must not be passed over.
-    fn first_overdue(&self, worker: u32, fitting: &FixedBitSet, fit: u32) -> Option<u32> {
+    fn first_overdue(
+        &self,
+        worker: u32,
+        fitting: &FixedBitSet,
+        fit: u32,
+        unsure: &mut Vec<u32>,
+    ) -> Option<u32> {
         let mut needs = self.fleet.kind_of(worker).meets.clone();
         needs.difference_with(fitting);
         needs.intersect_with(&self.needs.waiting);
@@ -328,7 +345,14 @@ impl Scheduler {
         let first = queues.find_map(|turn| {
             let before = (turn == last).then_some(fit.first.key);
             let heads = &self.queues.queue(turn.queue).heads;
-            heads.first_with(&needs, before, waits)
+            if !self.is_overdue(heads.oldest()) {
+                return None;
+            }
+            let first = heads.first_with(&needs, before, waits);
+            if first.is_none() {
+                unsure.push(turn.queue);
+            }
+            first
         });
         first.map(|head| head.line)
     }
