@@ -83,7 +83,8 @@ impl Scheduler {
             && self.fleet.offer(at).total.covers(self.asks(line))
     }
 
-    fn asks(&self, line: u32) -> &crate::amounts::Amounts {
+    /// What the jobs of a line take.
+    pub(crate) fn asks(&self, line: u32) -> &crate::amounts::Amounts {
         let shape = self.lines.line(line).common.shape;
         &self.shapes.shape(shape).asks
     }

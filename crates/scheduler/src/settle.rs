@@ -251,11 +251,16 @@ impl Scheduler {
     fn walk(&self, worker: u32) -> Walk {
         let (of, offer) = (self.fleet.worker(worker), self.fleet.offer(worker));
         let meets = &self.fleet.kind_of(worker).meets;
-        let has_room = |asks: &Amounts| offer.total.has_room(&of.used, asks);
-        let Some(fitting) = self.needs.with_room(meets, has_room) else {
-            return Walk::default();
+        let kept = of.kept_for.map(|line| self.asks(line));
+        let has_room = |asks: &Amounts| match kept {
+            Some(kept) => offer.total.has_room_beside(&of.used, asks, kept),
+            None => offer.total.has_room(&of.used, asks),
         };
-        let Some(fit) = self.first_fit(worker, &fitting) else {
+        let fitting = self.needs.with_room(meets, has_room);
+        let first = fitting
+            .as_ref()
+            .and_then(|needs| self.first_fit(worker, needs));
+        let Some(fit) = self.earlier(first, self.kept_line(worker)) else {
             return Walk::default();
         };
         let mut walk = Walk {
@@ -263,7 +268,7 @@ impl Scheduler {
             ..Walk::default()
         };
         // If everything fits, nothing is passed over for want of room.
-        if let Cow::Owned(fitting) = fitting
+        if let Some(Cow::Owned(fitting)) = fitting
             && self.may_keep_room(worker)
         {
             walk.overdue = self.first_overdue(worker, &fitting, fit, &mut walk.unsure);
@@ -278,6 +283,24 @@ impl Scheduler {
             self.queues.find_oldest(*queue);
         }
         walk
+    }
+
+    /// The line for which room is kept on this worker, if there is enough now.
+    fn kept_line(&self, worker: u32) -> Option<u32> {
+        let line = self.fleet.worker(worker).kept_for?;
+        let may_go = self.lines.line(line).listed.is_some() && self.fits(worker, line);
+        may_go.then_some(line)
+    }
+
+    /// The one of two lines that goes first, of those whose queues may go.
+    fn earlier(&self, one: Option<u32>, other: Option<u32>) -> Option<u32> {
+        let placed = |line: u32| {
+            let of = self.lines.line(line);
+            let turn = self.queues.queue(of.common.queue).turn()?;
+            Some((turn, of.first.key, line))
+        };
+        let lines = [one, other].into_iter().flatten().filter_map(placed);
+        lines.min().map(|(_, _, line)| line)
     }
 
     /// The first line with one of these needs whose head may go to this worker. Every way gives the same answer.
