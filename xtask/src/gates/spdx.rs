@@ -1,7 +1,8 @@
 //! Licence expressions, as far as the manifests of crates use them.
 //!
 //! The grammar is that of annex D of the SPDX specification 2.3: `OR` binds weaker than `AND`,
-//! which binds weaker than `WITH`. Old manifests write `MIT/Apache-2.0`; the slash means `OR`.
+//! which binds weaker than `WITH`. As in version 3 of the specification, operators may also be written in lower case.
+//! Old manifests write `MIT/Apache-2.0`; the slash means `OR`.
 
 use std::fmt;
 use std::iter::Peekable;
@@ -125,7 +126,15 @@ fn words(expression: &str) -> Vec<String> {
         .fold(expression.to_owned(), |text, mark| {
             text.replace(mark, &format!(" {mark} "))
         });
-    spaced.split_whitespace().map(str::to_owned).collect()
+    spaced.split_whitespace().map(operator_or_name).collect()
+}
+
+/// A word as it stands; an operator in capitals.
+fn operator_or_name(word: &str) -> String {
+    match word {
+        "or" | "and" | "with" => word.to_ascii_uppercase(),
+        other => other.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +171,17 @@ mod tests {
     fn read_the_slash_of_old_manifests_as_or() {
         assert!(permitted("GPL-3.0/MIT"));
         assert!(permitted("Apache-2.0 / MIT"));
+    }
+
+    #[test]
+    fn read_operators_in_lower_case() {
+        assert!(permitted("MIT or Apache-2.0"));
+        assert!(permitted("Apache-2.0 with LLVM-exception and ISC"));
+        assert!(!permitted("MIT and GPL-3.0-only"));
+        assert_eq!(
+            permits("MIT Or ISC", ALLOWED),
+            Err(SpdxError::Unexpected("Or".into()))
+        );
     }
 
     #[test]
