@@ -27,6 +27,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["jobyard-master", "jobyard-worker", "jobyard-web"],
     &["jobyard-sim"],
     &["jobyard"],
+    &["jobyard-service"],
     &["jobyard-master-bin", "jobyard-worker-bin", "jobyard-cli"],
     // What uses the product, and what looks after it.
     &[

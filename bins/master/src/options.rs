@@ -4,8 +4,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use jobyard::master::{DEFAULT_LISTEN, DaemonConfig};
+use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::patience::Patience;
@@ -49,16 +50,6 @@ const EXAMPLES: &str = "Examples:\n  \
 
 /// The schema library tells of every start what it did not do.
 const DEFAULT_LEVEL: &str = "info,refinery_core=warn";
-
-/// How the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// The same options in a file.
 #[derive(Debug, Default, Deserialize)]

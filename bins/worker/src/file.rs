@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::cores::Cores;
 use crate::named_resource;
-use crate::options::{LogFormat, OnTerm};
+use crate::options::OnTerm;
 use crate::size::Size;
 
 /// The options of the command line, as far as they make sense in a file.

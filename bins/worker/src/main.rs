@@ -11,53 +11,22 @@ mod options;
 mod settings;
 mod size;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 use jobyard_clock::SystemClock;
+use jobyard_service::start_logging;
 use jobyard_worker::agent::{ExitReason, ShutdownMode};
 use jobyard_worker::{DataDirLock, Identity, Join, Worker, WorkerConfig, WorkerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use options::{LogFormat, Options};
+use options::Options;
 use settings::Settings;
 
-/// What shells expect of a program that was called wrongly.
-const USAGE: u8 = 2;
-
 fn main() -> ExitCode {
-    let settings = match Options::parse().settle() {
-        Ok(settings) => settings,
-        Err(error) => return fail(&error, ExitCode::from(USAGE)),
-    };
-    match run(settings) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, ExitCode::FAILURE),
-    }
-}
-
-fn fail(error: &anyhow::Error, code: ExitCode) -> ExitCode {
-    eprintln!("jobyard-worker: {}", sentence(error));
-    code
-}
-
-/// The error and its causes, each said once: many an error of the crates names its cause itself.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut said = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if said.contains(&cause) {
-            continue;
-        }
-        if !said.is_empty() {
-            said.push_str(": ");
-        }
-        said.push_str(&cause);
-    }
-    said
+    jobyard_service::run("jobyard-worker", Options::parse().settle(), run)
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
@@ -154,36 +123,5 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-}
-
-fn start_logging(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).with_context(|| {
-        format!("--log-level: `{level}` is no level; use error, warn, info, debug or trace")
-    })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_cause_is_said_once() {
-        let error = anyhow::anyhow!("the name is taken")
-            .context("could not join: the name is taken")
-            .context("the worker cannot start");
-        assert_eq!(
-            sentence(&error),
-            "the worker cannot start: could not join: the name is taken"
-        );
     }
 }

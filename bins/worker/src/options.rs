@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::cores::Cores;
@@ -128,14 +129,4 @@ pub(crate) enum OnTerm {
     Detach,
     /// Stop the jobs.
     Stop,
-}
-
-/// How the log looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }

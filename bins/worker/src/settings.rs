@@ -10,13 +10,14 @@ use anyhow::{Context, bail, ensure};
 use jobyard_core::{Executor, Resources, Tag, TagSet, WorkerFacts, check_name};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_pki::{JoinToken, MAX_TOKEN_CHARS};
+use jobyard_service::LogFormat;
 use jobyard_worker::agent::ShutdownMode;
 use jobyard_worker::facts;
 
 use crate::capacity::capacity;
 use crate::duration::parse_duration;
 use crate::file::ConfigFile;
-use crate::options::{LogFormat, OnTerm, Options};
+use crate::options::{OnTerm, Options};
 
 /// Long enough for most builds, short enough for a machine that shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
