@@ -14,10 +14,10 @@ mod job_file;
 mod job_options;
 mod printer;
 mod profile;
-mod quantity;
 mod requirement;
 mod retry;
 mod simulate;
+mod size;
 mod submission;
 mod table;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use jobyard::core::parse_duration;
 use serde::Deserialize;
 
 /// A duration, or `off`: for as long as it takes.
@@ -13,31 +14,15 @@ pub(crate) struct Patience(pub(crate) Option<Duration>);
 impl FromStr for Patience {
     type Err = String;
 
-    /// Reads `off` (or `never`), or a number with a unit: `ms`, `s`, `m`, `h` or `d`, as in `10m`.
+    /// Reads `off` (or `never`), or a duration, as in `10m` or `1h30m`.
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "off" || text == "never" {
             return Ok(Self(None));
         }
-        let wrong = || {
-            format!(
-                "`{text}` is no duration: write a number and a unit, as in 30s, 10m or 1h, or off"
-            )
-        };
-        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return Err(wrong()),
-        };
-        let duration = number.checked_mul(millis).map(Duration::from_millis);
-        duration
-            .map(|duration| Self(Some(duration)))
-            .ok_or_else(wrong)
+        match parse_duration(text) {
+            Ok(duration) => Ok(Self(Some(duration))),
+            Err(problem) => Err(format!("{problem}; or write off")),
+        }
     }
 }
 
@@ -54,13 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_with_a_unit_or_off() {
-        assert_eq!("10m".parse(), Ok(Patience(Some(Duration::from_mins(10)))));
+    fn a_duration_or_off() {
+        assert_eq!("1h30m".parse(), Ok(Patience(Some(Duration::from_mins(90)))));
         assert_eq!("0s".parse(), Ok(Patience(Some(Duration::ZERO))));
         assert_eq!("off".parse(), Ok(Patience(None)));
         assert_eq!("never".parse(), Ok(Patience(None)));
-        for wrong in ["", "10", "m", "1.5h", "10 m", "18446744073709551615d"] {
-            assert!(wrong.parse::<Patience>().is_err(), "{wrong}");
+        for wrong in ["", "10", "soon", "366d"] {
+            let problem = wrong.parse::<Patience>().expect_err(wrong);
+            assert!(problem.contains("or write off"), "{problem}");
         }
     }
 }

@@ -4,7 +4,6 @@
 
 mod capacity;
 mod cores;
-mod duration;
 mod file;
 mod named_resource;
 mod options;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use jobyard_core::parse_duration;
 use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::cores::Cores;
-use crate::duration::parse_duration;
 use crate::named_resource::NamedResource;
 use crate::size::Size;
 

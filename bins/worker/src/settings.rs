@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use jobyard_core::{Executor, Resources, Tag, TagSet, WorkerFacts, check_name};
+use jobyard_core::{Executor, Resources, Tag, TagSet, WorkerFacts, check_name, parse_duration};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_pki::{JoinToken, MAX_TOKEN_CHARS};
 use jobyard_service::LogFormat;
@@ -15,7 +15,6 @@ use jobyard_worker::agent::ShutdownMode;
 use jobyard_worker::facts;
 
 use crate::capacity::capacity;
-use crate::duration::parse_duration;
 use crate::file::ConfigFile;
 use crate::options::{OnTerm, Options};
 

@@ -60,6 +60,7 @@ mod text;
 mod time;
 mod transport;
 mod worker;
+mod written;
 
 pub use authority::*;
 pub use control::*;
@@ -81,3 +82,4 @@ pub use text::*;
 pub use time::*;
 pub use transport::*;
 pub use worker::*;
+pub use written::*;

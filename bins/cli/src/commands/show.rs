@@ -6,8 +6,8 @@ use jobyard_core::{Attempt, Job, JobId, Requirement, ResourceKind, show_amount};
 use crate::context::Context;
 use crate::escape::escape_line;
 use crate::failure::Failure;
-use crate::quantity::show_size;
 use crate::retry::repeat;
+use crate::size::show_size;
 use crate::table::{or_dash, pairs, table};
 use crate::views::{JobView, command, log_state, time};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::quantity::show_size;
 use crate::retry::repeat;
+use crate::size::show_size;
 use crate::table::{or_dash, pairs};
 use crate::views::{StatusView, time};
 

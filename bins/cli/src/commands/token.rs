@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jobyard_core::{CreatedToken, NewToken, Tag};
+use jobyard_core::{CreatedToken, NewToken, Tag, parse_duration};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::quantity::parse_duration;
 use crate::retry::repeat;
 use crate::table::table;
 use crate::views::{TokenView, time};

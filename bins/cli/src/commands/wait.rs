@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use jobyard_core::{ControlError, Job, JobId};
+use jobyard_core::{ControlError, Job, JobId, parse_duration};
 
 use crate::context::Context;
 use crate::failure::{Failure, exit_of, sentence};
-use crate::quantity::parse_duration;
 use crate::retry::{FOLLOW_PATIENCE, Retry, repeat};
 use crate::views::{JobView, command};
 

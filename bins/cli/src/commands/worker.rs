@@ -5,8 +5,8 @@ use jobyard_core::{Worker, WorkerCommand as Order};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::quantity::show_size;
 use crate::retry::repeat;
+use crate::size::show_size;
 use crate::table::{or_dash, pairs};
 use crate::views::{WorkerView, time};
 

@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jobyard_core::Requirement;
+use jobyard_core::{InvalidCores, InvalidDuration, Requirement, parse_cores, parse_duration};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::quantity::{parse_cores, parse_duration, parse_size};
 use crate::requirement::read_requirement;
+use crate::size::parse_size;
 
 /// A duration as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,9 @@ pub(crate) struct CoresText {
 }
 
 impl FromStr for DurationText {
-    type Err = String;
+    type Err = InvalidDuration;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidDuration> {
         Ok(Self {
             value: parse_duration(text)?,
             text: text.to_owned(),
@@ -57,9 +57,9 @@ impl FromStr for SizeText {
 }
 
 impl FromStr for CoresText {
-    type Err = String;
+    type Err = InvalidCores;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidCores> {
         Ok(Self {
             millis: parse_cores(text)?,
             text: text.to_owned(),
@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for RequirementText {
 fn read<'de, D, T>(from: D, expected: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: FromStr<Err = String>,
+    T: FromStr<Err: fmt::Display>,
 {
     from.deserialize_any(TextVisitor(expected))?
         .parse()
