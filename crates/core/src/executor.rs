@@ -1,6 +1,6 @@
 //! The contract of executors: how one attempt runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, Exit, InfraReason, Outcome, OutputStream, StartFailure, Tag, ValidSpec};
+use crate::{
+    AttemptId, Exit, InfraReason, LimitKind, Outcome, OutputStream, StartFailure, Tag, Usage,
+    ValidSpec,
+};
 
 /// Runs attempts of one kind: processes, containers, or functions of a host program.
 ///
@@ -71,8 +74,8 @@ pub trait Execution: Send + Sync + fmt::Debug {
     /// Ends the attempt and all that belongs to it by force.
     async fn kill(&self) -> Result<(), SignalError>;
 
-    /// Returns when the attempt's main process has ended.
-    async fn wait(&self) -> Exit;
+    /// Returns when the attempt's main process has ended, or when it cannot be known any more how it ends.
+    async fn wait(&self) -> Result<Exit, Lost>;
 
     /// Ends what is left, collects the rest of the output, and removes the attempt's files.
     async fn cleanup(self: Box<Self>) -> Residue;
@@ -90,6 +93,8 @@ pub struct ExecutorFacts {
     pub containment: Containment,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// The limits that it can hold an attempt to, all of its processes together.
+    pub limits: BTreeSet<LimitKind>,
 }
 
 impl ExecutorFacts {
@@ -104,6 +109,7 @@ impl ExecutorFacts {
             tags: Vec::new(),
             containment,
             capabilities,
+            limits: BTreeSet::new(),
         }
     }
 }
@@ -248,6 +254,16 @@ impl Output {
         Self(sink)
     }
 
+    /// Where another process may write the output itself, see [`OutputSink::place`].
+    pub fn place(&self) -> Option<OutputPlace> {
+        self.0.place()
+    }
+
+    /// See [`OutputSink::advanced`].
+    pub fn advanced(&self, progress: OutputProgress) {
+        self.0.advanced(progress);
+    }
+
     /// Hands over bytes as they were read; returns when they are taken.
     pub async fn write(&self, stream: OutputStream, bytes: Bytes) {
         self.0.write(stream, bytes).await;
@@ -271,6 +287,58 @@ impl fmt::Debug for Output {
 pub trait OutputSink: Send + Sync {
     /// Takes bytes of one stream.
     async fn write(&self, stream: OutputStream, bytes: Bytes);
+
+    /// A directory in which another process may write the output itself, in the format of the spool; `None`: output
+    /// has to go through [`write`](Self::write). Whoever uses the place says with [`advanced`](Self::advanced) how far
+    /// it got, and writes nothing by `write` any more.
+    fn place(&self) -> Option<OutputPlace> {
+        None
+    }
+
+    /// Output was written into the [`place`](Self::place) up to here. Never goes back. Does not block.
+    fn advanced(&self, progress: OutputProgress) {
+        let _ = progress;
+    }
+}
+
+/// Where a process may write output itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutputPlace {
+    /// The directory of this attempt alone; made with the first byte. Absolute.
+    pub dir: PathBuf,
+    /// How many bytes are kept; what comes after is counted and dropped.
+    pub limit: u64,
+}
+
+impl OutputPlace {
+    /// A place with a limit in bytes.
+    pub const fn new(dir: PathBuf, limit: u64) -> Self {
+        Self { dir, limit }
+    }
+}
+
+/// How far output in an [`OutputPlace`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OutputProgress {
+    /// The offset at which the newest segment begins.
+    pub segment: u64,
+    /// The offset after the last byte that can be read.
+    pub end: u64,
+    /// How many bytes were dropped, all after `end`.
+    pub dropped: u64,
+}
+
+impl OutputProgress {
+    /// Output up to `end`, the newest segment of which begins at `segment`, and bytes that were dropped after it.
+    pub const fn new(segment: u64, end: u64, dropped: u64) -> Self {
+        Self {
+            segment,
+            end,
+            dropped,
+        }
+    }
 }
 
 /// Signals by which an attempt is asked to end.
@@ -301,17 +369,76 @@ impl ExecutionTrace {
     }
 }
 
-/// What an attempt left behind, and what was done about it.
+/// What is known of an attempt once nothing of it runs: what it left behind, what was done about that, and what it
+/// used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Residue {
     /// Processes that had to be killed after the main process was gone, or with it.
     pub killed: u32,
+    /// Which ones: the first [`MAX_LISTED_PROCESSES`] of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<KilledProcess>,
+    /// The limit that the kernel enforced against it: memory, if it was killed for that; processes, if one was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_hit: Option<LimitKind>,
+    /// Limits that were asked for and that nothing enforced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unenforced: Vec<LimitKind>,
+    /// What it used, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
     /// Whether something kept the output open after the exit, and was cut off.
     pub output_held_open: bool,
-    /// Whether it is unknown if anything is left, because its worker is gone.
+    /// Whether it is unknown if anything is left: its worker is gone, or a process could not be killed.
     pub unconfirmed: bool,
+}
+
+/// How many killed processes are listed one by one.
+pub const MAX_LISTED_PROCESSES: usize = 32;
+
+/// A process that had to be killed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KilledProcess {
+    /// Its number.
+    pub pid: u32,
+    /// Its name as the system shows it, at most 64 bytes; whatever the process has made of it.
+    pub name: String,
+}
+
+impl KilledProcess {
+    /// A process and its name, which is cut to 64 bytes.
+    pub fn new(pid: u32, mut name: String) -> Self {
+        let mut end = name.len().min(64);
+        while !name.is_char_boundary(end) {
+            end -= 1;
+        }
+        name.truncate(end);
+        Self { pid, name }
+    }
+}
+
+/// It cannot be known any more how an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+#[non_exhaustive]
+pub struct Lost {
+    /// What its outcome is.
+    pub reason: InfraReason,
+    /// In words.
+    pub problem: String,
+}
+
+impl Lost {
+    /// Lost for this reason, with words for people.
+    pub fn new(reason: InfraReason, problem: impl Into<String>) -> Self {
+        Self {
+            reason,
+            problem: problem.into(),
+        }
+    }
 }
 
 /// Why an attempt could not be started.

@@ -43,6 +43,16 @@ pub enum Outcome {
         /// How.
         exit: Exit,
     },
+    /// It used up its memory limit, and the kernel killed it for that.
+    OutOfMemory {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// It wanted more processes than its limit allows, and failed after the kernel had refused one.
+    ProcessLimit {
+        /// How it ended.
+        exit: Exit,
+    },
     /// It ran longer than its spec allows and was stopped.
     TimedOut {
         /// How it ended after it was told to stop; `None` if it never ran on a worker.
@@ -101,6 +111,8 @@ pub enum InfraReason {
     NoResources,
     /// The worker could not prepare or supervise it for a reason of its own.
     WorkerFault,
+    /// The worker cannot enforce a limit that the job asks for, and was told not to run it without.
+    LimitNotEnforceable,
     /// An operator ended it by force; what it left behind is unknown.
     Forced,
 }
@@ -137,6 +149,18 @@ impl Outcome {
         let (kind, reason, budget, cli_exit) = match *self {
             Self::Succeeded => ("succeeded", "", RetryBudget::Final, 0),
             Self::Failed { exit } => ("failed", "", RetryBudget::User, exit_code(exit)),
+            Self::OutOfMemory { exit } => (
+                "failed",
+                "out_of_memory",
+                RetryBudget::User,
+                exit_code(exit),
+            ),
+            Self::ProcessLimit { exit } => (
+                "failed",
+                "process_limit",
+                RetryBudget::User,
+                exit_code(exit),
+            ),
             Self::TimedOut { .. } => ("timed_out", "timeout", RetryBudget::User, 124),
             Self::Cancelled { .. } => ("cancelled", "stopped", RetryBudget::Final, 130),
             Self::StartFailed { cause } => {
@@ -158,6 +182,9 @@ impl Outcome {
                     InfraReason::NoWorker => ("no_worker", RetryBudget::Final),
                     InfraReason::NoResources => ("no_resources", RetryBudget::Infra),
                     InfraReason::WorkerFault => ("worker_fault", RetryBudget::Infra),
+                    InfraReason::LimitNotEnforceable => {
+                        ("limit_not_enforceable", RetryBudget::Infra)
+                    }
                     InfraReason::Forced => ("forced", RetryBudget::Final),
                 };
                 ("infra", reason, budget, 125)
@@ -175,7 +202,9 @@ impl Outcome {
     pub const fn exit(&self) -> Option<Exit> {
         match *self {
             Self::Succeeded => Some(Exit::Exited(0)),
-            Self::Failed { exit } => Some(exit),
+            Self::Failed { exit } | Self::OutOfMemory { exit } | Self::ProcessLimit { exit } => {
+                Some(exit)
+            }
             Self::TimedOut { exit } | Self::Cancelled { exit } => exit,
             Self::StartFailed { .. } | Self::Infra { .. } => None,
         }
@@ -196,6 +225,8 @@ impl fmt::Display for Outcome {
         let rule = self.rule();
         match self {
             Self::Failed { exit } => write!(f, "failed with {exit}"),
+            Self::OutOfMemory { exit } => write!(f, "failed with {exit}: out of memory"),
+            Self::ProcessLimit { exit } => write!(f, "failed with {exit}: too many processes"),
             _ if rule.reason.is_empty() => f.write_str(rule.kind),
             _ => write!(f, "{} ({})", rule.kind, rule.reason),
         }

@@ -26,8 +26,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptId, AttemptReport, BootId, Epoch, LogChunk, LogEnd, Resources, SessionId, TagSet,
-    Timestamp, ValidSpec, WorkerFacts, WorkerId,
+    AttemptId, AttemptReport, BootId, Complaint, Epoch, LogChunk, LogEnd, Resources, SessionId,
+    TagSet, Timestamp, ValidSpec, WorkerFacts, WorkerId,
 };
 
 /// The version of this protocol. Versions N and N-1 work together.
@@ -250,7 +250,14 @@ pub enum WorkerMessage {
     },
     /// I take no more assignments from now on (or do again).
     Accepting(bool),
+    /// Why I take no assignments at the moment, apart from an end that I was told; replaces what was said before. At
+    /// most [`MAX_COMPLAINTS`]; empty: nothing any more. A master that does not know this message still knows
+    /// [`Accepting`](Self::Accepting), which comes with it.
+    Complaints(Vec<Complaint>),
 }
+
+/// How many complaints a worker may have at once.
+pub const MAX_COMPLAINTS: usize = 16;
 
 /// Why a worker does not take an assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

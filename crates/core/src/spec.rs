@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
 use crate::requirement::{MAX_REQUIREMENTS, Requirement};
 use crate::resources::{InvalidResources, Resources};
 use crate::text::{TextProblem, check_label, check_name};
@@ -72,6 +73,10 @@ pub struct JobSpec {
     /// What it takes of a worker while it runs; at least one slot.
     #[serde(flatten)]
     pub resources: Resources,
+    /// The most that it may use; its executor holds it to that where its machine can. What is reserved of memory and
+    /// processor time (`resources`) is such a limit as well, unless another one is set here.
+    #[serde(skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// How long it may wait for its first start before it ends as timed out. `None`: as long as it takes.
     #[serde(with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub queue_timeout: Option<Duration>,
@@ -159,6 +164,21 @@ const fn is_normal(priority: &i32) -> bool {
     *priority == 0
 }
 
+/// The largest limit that can be set, in the unit of its kind: 2^53, which every form of JSON can tell apart from its
+/// neighbours.
+pub const MAX_LIMIT: u64 = 1 << 53;
+
+impl JobSpec {
+    /// What an executor shall hold the job to: its limits, and of what it reserved, memory and processor time.
+    pub fn effective_limits(&self) -> Limits {
+        let positive = |amount: u64| (amount > 0).then_some(amount);
+        let mut reserved = Limits::NONE;
+        reserved.memory = positive(self.resources.memory_bytes);
+        reserved.cpu = positive(self.resources.cpu_millis);
+        self.limits.or(reserved)
+    }
+}
+
 impl fmt::Debug for ExecutorSpec {
     /// Leaves the configuration out: environments hold what should not be in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -205,6 +225,10 @@ impl JobSpec {
         let slots = u64::from(self.resources.slots);
         within("slots", slots, 1, u64::from(MAX_SLOTS))?;
         self.resources.check()?;
+        for kind in self.limits.kinds() {
+            let limit = self.limits.of(kind).unwrap_or_default();
+            within(kind.field(), limit, kind.least(), MAX_LIMIT)?;
+        }
         within(
             "infra_retries",
             u64::from(self.infra_retries),
@@ -283,6 +307,7 @@ impl Default for JobSpec {
             priority: 0,
             group: None,
             resources: Resources::of_slots(1),
+            limits: Limits::NONE,
             queue_timeout: None,
             timeout: None,
             grace: DEFAULT_GRACE,

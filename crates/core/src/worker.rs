@@ -96,6 +96,59 @@ impl WorkerState {
     }
 }
 
+/// Something about its machine for which a worker takes no jobs at the moment, by its own judgement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Complaint {
+    /// What it is about.
+    pub kind: ComplaintKind,
+    /// In words, with the figure that is too high or too low. At most [`MAX_COMPLAINT_BYTES`].
+    pub text: String,
+}
+
+/// How long the words of a complaint may be, in bytes.
+pub const MAX_COMPLAINT_BYTES: usize = 256;
+
+impl Complaint {
+    /// A complaint; its words are cut to [`MAX_COMPLAINT_BYTES`].
+    pub fn new(kind: ComplaintKind, text: impl Into<String>) -> Self {
+        let mut text = text.into();
+        let mut end = text.len().min(MAX_COMPLAINT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        Self { kind, text }
+    }
+}
+
+/// What a worker complains about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ComplaintKind {
+    /// Its disk has too little room left.
+    Disk,
+    /// Its memory is too short.
+    Memory,
+    /// Its processors have too much to do.
+    Load,
+    /// A process of an attempt could not be killed, so that its machine is not clean any more.
+    Tainted,
+}
+
+impl ComplaintKind {
+    /// As JSON and listings name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+            Self::Load => "load",
+            Self::Tainted => "tainted",
+        }
+    }
+}
+
 /// One enrolled machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -120,6 +173,8 @@ pub struct Worker {
     pub capacity: Resources,
     /// What of it is taken; more than there is after the capacity shrank.
     pub used: Resources,
+    /// Why it takes no jobs at the moment, by its own judgement; empty: it takes them.
+    pub complaints: Vec<Complaint>,
     /// The attempts that it holds.
     pub attempts: Vec<AttemptId>,
     /// What each of its jobs finds in its environment.
@@ -144,6 +199,7 @@ impl Worker {
             exclusive: TagSet::new(),
             capacity: Resources::default(),
             used: Resources::default(),
+            complaints: Vec::new(),
             attempts: Vec::new(),
             env: BTreeMap::new(),
             enrolled_at,

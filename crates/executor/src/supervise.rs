@@ -252,7 +252,7 @@ impl Shell {
             tokio::select! {
                 // An exit that is there wins over a stop that comes at the same time.
                 biased;
-                exit = &mut exit => self.feed(Input::Exited(exit)),
+                end = &mut exit => self.feed(end.map_or_else(Input::Lost, Input::Exited)),
                 delivered = deliver(&mut delivery) => {
                     delivery = None;
                     self.on_delivered(delivered);

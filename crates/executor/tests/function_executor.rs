@@ -8,8 +8,9 @@ use bytes::Bytes;
 use jobyard_clock::SystemClock;
 use jobyard_core::{
     AttemptContext, AttemptId, AttemptNumber, Capabilities, ConfigError, Containment, Execution,
-    ExecutionTrace, Executor, ExecutorFacts, ExecutorSpec, Exit, Gone, JobId, JobSpec, Outcome,
-    Output, OutputStream, Residue, SignalError, StartError, StartFailure, StopCause, StopSignal,
+    ExecutionTrace, Executor, ExecutorFacts, ExecutorSpec, Exit, Gone, JobId, JobSpec, Lost,
+    Outcome, Output, OutputStream, Residue, SignalError, StartError, StartFailure, StopCause,
+    StopSignal,
 };
 use jobyard_executor::{SupervisorEvent, supervise};
 use jobyard_testkit::executor::ExecutorFactory;
@@ -131,12 +132,11 @@ impl Execution for Running {
         Ok(())
     }
 
-    async fn wait(&self) -> Exit {
+    async fn wait(&self) -> Result<Exit, Lost> {
         let mut exited = self.exited.clone();
         let exit = exited.wait_for(Option::is_some).await;
-        exit.ok()
-            .and_then(|exit| *exit)
-            .unwrap_or(Exit::Signaled(9))
+        let exit = exit.ok().and_then(|exit| *exit);
+        Ok(exit.unwrap_or(Exit::Signaled(9)))
     }
 
     async fn cleanup(self: Box<Self>) -> Residue {

@@ -34,7 +34,7 @@ async fn run_many(base: &Path, count: usize) {
             let output = Output::new(Arc::new(Nowhere));
             let started = ProcessExecutor::new().start(context, output).await;
             let execution = started.expect("it starts");
-            assert_eq!(execution.wait().await, Exit::Exited(0));
+            assert_eq!(execution.wait().await, Ok(Exit::Exited(0)));
             assert_eq!(execution.cleanup().await, Residue::default());
         });
     }

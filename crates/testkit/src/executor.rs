@@ -99,11 +99,16 @@ pub async fn run_all(factory: &dyn ExecutorFactory) {
     crate::executor_suite! { @cases @run factory }
 }
 
+/// The exit of an attempt whose executor is well.
+async fn exit_of(execution: &dyn Execution) -> Exit {
+    execution.wait().await.expect("an exit that is known")
+}
+
 /// Success is the exit code 0.
 pub async fn success_is_exit_zero(factory: &dyn ExecutorFactory) {
     let mut trial = Trial::new(factory, &factory.prints("x"));
     let execution = trial.start().await;
-    assert_eq!(execution.wait().await, Exit::Exited(0));
+    assert_eq!(exit_of(&*execution).await, Exit::Exited(0));
     execution.cleanup().await;
 }
 
@@ -114,7 +119,7 @@ pub async fn failure_keeps_its_code(factory: &dyn ExecutorFactory) {
     };
     let mut trial = Trial::new(factory, &config);
     let execution = trial.start().await;
-    assert_eq!(execution.wait().await, Exit::Exited(42));
+    assert_eq!(exit_of(&*execution).await, Exit::Exited(42));
     execution.cleanup().await;
 }
 
@@ -122,8 +127,8 @@ pub async fn failure_keeps_its_code(factory: &dyn ExecutorFactory) {
 pub async fn wait_can_be_repeated(factory: &dyn ExecutorFactory) {
     let mut trial = Trial::new(factory, &factory.prints("x"));
     let execution = trial.start().await;
-    let first = execution.wait().await;
-    let (second, third) = join(execution.wait(), execution.wait()).await;
+    let first = exit_of(&*execution).await;
+    let (second, third) = join(exit_of(&*execution), exit_of(&*execution)).await;
     assert_eq!((first, first), (second, third), "the exit never changes");
     execution.cleanup().await;
 }
@@ -137,7 +142,7 @@ pub async fn wait_can_be_dropped_and_called_again(factory: &dyn ExecutorFactory)
         assert_eq!(early, None, "it runs until it is stopped");
     }
     execution.kill().await.expect("a running attempt is killed");
-    let exit = execution.wait().await;
+    let exit = exit_of(&*execution).await;
     assert!(!exit.is_success(), "killed is no success: {exit}");
     execution.cleanup().await;
 }
@@ -148,7 +153,7 @@ pub async fn output_is_whole_when_cleanup_returns(factory: &dyn ExecutorFactory)
     let text = "0123456789abcdef\n".repeat(10_000);
     let mut trial = Trial::new(factory, &factory.prints(&text));
     let execution = trial.start().await;
-    execution.wait().await;
+    exit_of(&*execution).await;
     let residue = execution.cleanup().await;
     assert!(!residue.output_held_open, "nobody held the output open");
     assert!(
@@ -164,7 +169,7 @@ pub async fn streams_are_told_apart(factory: &dyn ExecutorFactory) {
     }
     let mut trial = Trial::new(factory, &factory.prints_both("to out", "to err"));
     let execution = trial.start().await;
-    execution.wait().await;
+    exit_of(&*execution).await;
     execution.cleanup().await;
     assert_eq!(trial.sink.take(OutputStream::Stdout), b"to out");
     assert_eq!(trial.sink.take(OutputStream::Stderr), b"to err");
@@ -182,7 +187,7 @@ pub async fn signal_ends_what_heeds_it(factory: &dyn ExecutorFactory) {
         assert_eq!(delivered, Err(SignalError::Unsupported));
         execution.kill().await.expect("a running attempt is killed");
     }
-    execution.wait().await;
+    exit_of(&*execution).await;
     execution.cleanup().await;
 }
 
@@ -193,7 +198,7 @@ pub async fn kill_ends_everything(factory: &dyn ExecutorFactory) {
     trial.sink.wait_for(b"ready\n").await;
     execution.kill().await.expect("a running attempt is killed");
     execution.kill().await.expect("killing twice is no error");
-    assert!(!execution.wait().await.is_success());
+    assert!(!exit_of(&*execution).await.is_success());
     execution.cleanup().await;
 }
 
@@ -201,13 +206,13 @@ pub async fn kill_ends_everything(factory: &dyn ExecutorFactory) {
 pub async fn signals_after_the_exit_do_nothing(factory: &dyn ExecutorFactory) {
     let mut trial = Trial::new(factory, &factory.prints("x"));
     let execution = trial.start().await;
-    let exit = execution.wait().await;
+    let exit = exit_of(&*execution).await;
     let signalled = execution.signal(StopSignal::Interrupt).await;
     if factory.executor().facts().capabilities.signal {
         assert_eq!(signalled, Ok(()));
     }
     assert_eq!(execution.kill().await, Ok(()));
-    assert_eq!(execution.wait().await, exit, "the exit never changes");
+    assert_eq!(exit_of(&*execution).await, exit, "the exit never changes");
     execution.cleanup().await;
 }
 
@@ -216,7 +221,7 @@ pub async fn cleanup_leaves_nothing(factory: &dyn ExecutorFactory) {
     let mut trial = Trial::new(factory, &factory.prints("x"));
     let scratch = trial.scratch();
     let execution = trial.start().await;
-    execution.wait().await;
+    exit_of(&*execution).await;
     let residue = execution.cleanup().await;
     assert_eq!(residue.killed, 0, "it had ended by itself");
     assert!(!scratch.exists(), "{} is left", scratch.display());
@@ -268,7 +273,7 @@ pub async fn concurrent_attempts_do_not_mix(factory: &dyn ExecutorFactory) {
         let text = format!("attempt {number}\n").repeat(100);
         let mut trial = Trial::new(factory, &factory.prints(&text));
         let execution = trial.start().await;
-        assert_eq!(execution.wait().await, Exit::Exited(0));
+        assert_eq!(exit_of(&*execution).await, Exit::Exited(0));
         execution.cleanup().await;
         assert_eq!(trial.sink.take(OutputStream::Stdout), text.as_bytes());
     });

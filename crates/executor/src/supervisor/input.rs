@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobyard_core::{ExecutionTrace, Exit, Gone, Residue, StartError, StopCause, Timestamp};
+use jobyard_core::{ExecutionTrace, Exit, Gone, Lost, Residue, StartError, StopCause, Timestamp};
 
 /// What a [`Supervisor`](super::Supervisor) is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Input {
     Gone(Gone),
     /// Its main process ended.
     Exited(Exit),
+    /// It cannot be known any more how its main process ends.
+    Lost(Lost),
     /// What it left is gone, and all of its output was delivered.
     CleanedUp(Residue),
     /// It shall end.

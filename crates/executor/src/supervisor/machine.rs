@@ -4,8 +4,8 @@ use std::mem;
 use std::time::Duration;
 
 use jobyard_core::{
-    ExecutionTrace, Exit, Gone, InfraReason, Now, Outcome, Residue, StartError, Steady, StopCause,
-    StopSignal,
+    ExecutionTrace, Exit, Gone, InfraReason, LimitKind, Lost, Now, Outcome, Residue, StartError,
+    Steady, StopCause, StopSignal,
 };
 
 use super::state::{Begin, PendingStop, Phase, State};
@@ -56,7 +56,8 @@ impl Supervisor {
             Input::Started { pid, trace } => self.on_started(now, pid, trace, out),
             Input::StartFailed(error) => self.on_start_failed(now, &error, out),
             Input::Gone(gone) => self.on_gone(now, gone, out),
-            Input::Exited(exit) => self.on_exited(now, exit, out),
+            Input::Exited(exit) => self.on_ended(now, Ok(exit), out),
+            Input::Lost(lost) => self.on_ended(now, Err(lost), out),
             Input::CleanedUp(residue) => self.on_cleaned_up(residue, out),
             Input::Stop { cause, grace } => {
                 self.on_stop(now, cause, grace, out);
@@ -186,22 +187,23 @@ impl Supervisor {
         Ok(())
     }
 
-    fn on_exited(
+    fn on_ended(
         &mut self,
         now: Now,
-        exit: Exit,
+        end: Result<Exit, Lost>,
         out: &mut Vec<Command>,
     ) -> Result<(), InvalidInput> {
         let (outcome, started_at) = match self.state {
-            State::Running { started_at, .. } => (Outcome::of_exit(exit), started_at),
+            State::Running { started_at, .. } => (of_end(&end), started_at),
             State::Stopping {
                 started_at, cause, ..
-            } => (stopped(cause, Some(exit)), started_at),
-            // The exit may be told again.
+            } => (stopped(cause, end.as_ref().ok().copied()), started_at),
+            // The end may be told again.
             State::CleaningUp { .. } | State::Done => return Ok(()),
             State::New | State::Starting { .. } => return Err(self.invalid()),
         };
         let mut ending = Ending::new(outcome, now.wall);
+        ending.problem = end.err().map(|lost| lost.problem);
         ending.started_at = Some(started_at);
         self.state = State::CleaningUp { ending };
         out.push(Command::CleanUp);
@@ -215,6 +217,7 @@ impl Supervisor {
     ) -> Result<(), InvalidInput> {
         match mem::replace(&mut self.state, State::Done) {
             State::CleaningUp { mut ending } => {
+                ending.outcome = blamed_on_limit(ending.outcome, residue.limit_hit);
                 ending.residue = residue;
                 self.finish(ending, out);
                 Ok(())
@@ -324,6 +327,26 @@ impl Supervisor {
         InvalidInput {
             state: self.state.name(),
         }
+    }
+}
+
+/// The outcome of an attempt that nobody wanted to end.
+const fn of_end(end: &Result<Exit, Lost>) -> Outcome {
+    match end {
+        Ok(exit) => Outcome::of_exit(*exit),
+        Err(lost) => Outcome::Infra {
+            reason: lost.reason,
+        },
+    }
+}
+
+/// The outcome of an attempt, once it is known whether a limit was enforced against it. One that succeeded all the same,
+/// or that was stopped, stays what it is.
+const fn blamed_on_limit(outcome: Outcome, hit: Option<LimitKind>) -> Outcome {
+    match (outcome, hit) {
+        (Outcome::Failed { exit }, Some(LimitKind::Memory)) => Outcome::OutOfMemory { exit },
+        (Outcome::Failed { exit }, Some(LimitKind::Processes)) => Outcome::ProcessLimit { exit },
+        (outcome, _) => outcome,
     }
 }
 

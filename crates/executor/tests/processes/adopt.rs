@@ -53,7 +53,7 @@ async fn left_over_group_is_killed_and_counted() {
     assert_eq!(ending.started_at, Some(Timestamp::from_micros(17)));
     assert_eq!(ending.residue.killed, 3);
     assert!(!bench.context.scratch.exists());
-    assert_eq!(execution.wait().await, Exit::Signaled(9));
+    assert_eq!(execution.wait().await, Ok(Exit::Signaled(9)));
 }
 
 #[tokio::test]
@@ -69,5 +69,5 @@ async fn process_with_the_same_number_is_left_alone() {
         .expect_err("never found");
     assert_eq!(gone.killed, 0);
     execution.kill().await.expect("still there");
-    assert_eq!(execution.wait().await, Exit::Signaled(9));
+    assert_eq!(execution.wait().await, Ok(Exit::Signaled(9)));
 }

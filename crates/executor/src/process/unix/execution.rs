@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jobyard_core::{Execution, ExecutionTrace, Exit, Residue, SignalError, StopSignal};
+use jobyard_core::{Execution, ExecutionTrace, Exit, Lost, Residue, SignalError, StopSignal};
 use rustix::process::Signal;
 use tokio::runtime::Handle;
 
@@ -137,8 +137,8 @@ impl Execution for ProcessExecution {
         self.body().kill()
     }
 
-    async fn wait(&self) -> Exit {
-        self.body().leader.ended().await
+    async fn wait(&self) -> Result<Exit, Lost> {
+        Ok(self.body().leader.ended().await)
     }
 
     async fn cleanup(mut self: Box<Self>) -> Residue {
