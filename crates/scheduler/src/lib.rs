@@ -90,6 +90,7 @@ mod take_in;
 mod terms;
 pub mod trace;
 mod turning;
+mod walk;
 #[doc = include_str!("../POLICY.md")]
 pub mod policy_in_full {}
 
