@@ -127,10 +127,6 @@ impl Limits {
     };
 
     /// Whether nothing is limited.
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::NONE
     }
