@@ -15,7 +15,7 @@ use crate::workspace::{DependencyKind, Metadata, Package};
 /// Names of crates that come later keep their floor free.
 pub const FLOORS: &[&[&str]] = &[
     &["jobyard-core"],
-    &["jobyard-testkit", "jobyard-clock"],
+    &["jobyard-testkit", "jobyard-clock", "jobyard-launcher"],
     &[
         "jobyard-scheduler",
         "jobyard-executor",

@@ -8,13 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jobyard_core::{AttemptId, LogChunk, LogEnd, MAX_CHUNK_BYTES, OutputStream, Timestamp};
+use jobyard_launcher::spool::frame::{self, HEADER_BYTES};
+use jobyard_launcher::spool::{SEGMENT_BYTES, segment_path};
 use tokio::sync::watch;
-
-use super::frame::{self, HEADER};
-
-/// How much output one segment holds before the next is begun: large against the cost of a file, small against a disk,
-/// since a segment is deleted as a whole.
-pub const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The output of one attempt: written by its executor, read by the uploader, deleted from its head. Calls that touch
 /// files block.
@@ -285,10 +281,6 @@ pub(super) fn remove_dir(dir: &Path) {
     }
 }
 
-fn segment_path(dir: &Path, start: u64) -> PathBuf {
-    dir.join(format!("{start:020}"))
-}
-
 /// Where the whole frames of a segment end: as an offset of the sequence, and as a length of the file.
 fn scan(file: &File, start: u64) -> io::Result<(u64, u64)> {
     let mut reader = BufReader::new(file);
@@ -298,7 +290,7 @@ fn scan(file: &File, start: u64) -> io::Result<(u64, u64)> {
             break;
         }
         end = chunk.end();
-        length += (HEADER + chunk.bytes.len()) as u64;
+        length += (HEADER_BYTES + chunk.bytes.len()) as u64;
     }
     Ok((end, length))
 }

@@ -5,8 +5,8 @@ use std::io::{self, BufReader};
 use std::sync::Arc;
 
 use jobyard_core::LogChunk;
+use jobyard_launcher::spool::frame;
 
-use super::frame;
 use super::log::SpoolLog;
 
 /// Reads the output of one attempt, in order, from some offset on. Calls block.

@@ -1,4 +1,4 @@
-//! One frame of a segment.
+//! One frame of a segment. The format is in the documentation of the [module](super).
 
 use std::io::{self, Read};
 
@@ -6,17 +6,17 @@ use bytes::Bytes;
 use jobyard_core::{LogChunk, MAX_CHUNK_BYTES, OutputStream, Timestamp};
 
 /// The size of what precedes the output in a frame.
-pub(super) const HEADER: usize = 25;
+pub const HEADER_BYTES: usize = 25;
 const CRC: usize = 4;
 
-/// The frame of a chunk.
-pub(super) fn encode(chunk: &LogChunk) -> Vec<u8> {
+/// The frame of a chunk, which holds between one byte and [`MAX_CHUNK_BYTES`].
+pub fn encode(chunk: &LogChunk) -> Vec<u8> {
     debug_assert!(
         (1..=MAX_CHUNK_BYTES).contains(&chunk.bytes.len()),
         "chunks fit a frame"
     );
     let length = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
-    let mut frame = Vec::with_capacity(HEADER + chunk.bytes.len());
+    let mut frame = Vec::with_capacity(HEADER_BYTES + chunk.bytes.len());
     frame.extend([0; CRC]);
     frame.extend(length.to_be_bytes());
     frame.extend(chunk.offset.to_be_bytes());
@@ -31,9 +31,10 @@ pub(super) fn encode(chunk: &LogChunk) -> Vec<u8> {
     frame
 }
 
-/// The next frame; `None` where there is no whole and right one.
-pub(super) fn read(from: &mut impl Read) -> io::Result<Option<LogChunk>> {
-    let mut header = [0; HEADER];
+/// The next frame; `None` where there is no whole and right one: the end, or what a crash or a writer that is about to
+/// go on has left of a frame.
+pub fn read(from: &mut impl Read) -> io::Result<Option<LogChunk>> {
+    let mut header = [0; HEADER_BYTES];
     if !fill(from, &mut header)? {
         return Ok(None);
     }

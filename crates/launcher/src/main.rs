@@ -1,0 +1,5 @@
+//! The launcher as a program.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,127 @@
+//! Messages as bytes.
+
+use bytes::{Buf, BufMut, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::MAX_MESSAGE_BYTES;
+
+/// Appends a message to bytes that are about to be sent.
+///
+/// # Errors
+///
+/// It is too long, or has a path that is not UTF-8. Nothing was appended then.
+pub fn encode<T: Serialize>(message: &T, out: &mut BytesMut) -> Result<(), CodecError> {
+    let start = out.len();
+    out.put_u32(0);
+    let written = serde_json::to_writer((&mut *out).writer(), message);
+    let length = out.len() - start - PREFIX;
+    let result = match (written, u32::try_from(length)) {
+        (Ok(()), Ok(prefix)) if length <= MAX_MESSAGE_BYTES => {
+            out[start..start + PREFIX].copy_from_slice(&prefix.to_be_bytes());
+            return Ok(());
+        }
+        (Ok(()), _) => CodecError::TooLong { bytes: length },
+        (Err(error), _) => CodecError::Json(error),
+    };
+    out.truncate(start);
+    Err(result)
+}
+
+const PREFIX: usize = 4;
+
+/// Puts messages together from bytes that were received.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: BytesMut,
+}
+
+impl Decoder {
+    /// Takes bytes in the order in which they came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, if it is whole. After an error the stream cannot be understood any more.
+    ///
+    /// # Errors
+    ///
+    /// The other side says what is not of this protocol.
+    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+        let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
+        if length > MAX_MESSAGE_BYTES {
+            return Err(CodecError::TooLong { bytes: length });
+        }
+        if self.buffer.len() < PREFIX + length {
+            return Ok(None);
+        }
+        self.buffer.advance(PREFIX);
+        let body = self.buffer.split_to(length);
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(CodecError::Json)
+    }
+}
+
+/// Why bytes are no message, or a message cannot become bytes. A bug, or another program at the other end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// It is longer than a message may be.
+    #[error("a message of {bytes} bytes is longer than the {MAX_MESSAGE_BYTES} that are allowed")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It is not the JSON of a message.
+    #[error("not a message: {0}")]
+    Json(#[source] serde_json::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Request;
+
+    #[test]
+    fn messages_arrive_whatever_the_pieces() {
+        let sent = [Request::Hello { version: 7 }, Request::Retire];
+        let mut bytes = BytesMut::new();
+        for message in &sent {
+            encode(message, &mut bytes).expect("short enough");
+        }
+        let mut decoder = Decoder::default();
+        let mut received = Vec::new();
+        for byte in bytes {
+            decoder.push(&[byte]);
+            while let Some(message) = decoder.decode::<Request>().expect("a message") {
+                received.push(message);
+            }
+        }
+        assert_eq!(received, sent);
+    }
+
+    #[test]
+    fn refuse_a_length_that_no_message_has() {
+        let mut decoder = Decoder::default();
+        decoder.push(&u32::MAX.to_be_bytes());
+        assert!(matches!(
+            decoder.decode::<Request>(),
+            Err(CodecError::TooLong { .. })
+        ));
+    }
+
+    #[test]
+    fn refuse_what_is_no_message() {
+        let mut decoder = Decoder::default();
+        decoder.push(&4_u32.to_be_bytes());
+        decoder.push(b"nope");
+        assert!(matches!(
+            decoder.decode::<Request>(),
+            Err(CodecError::Json(_))
+        ));
+    }
+}
