@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{JobState, Requirement, Tag, WorkerId, show_amount};
+use crate::{Complaint, JobState, Requirement, Tag, WorkerId, show_amount};
 
 /// Whether a waiting job will run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,6 +173,13 @@ pub enum WaitReason {
         /// How many.
         workers: u32,
     },
+    /// Matching workers take no jobs at the moment, by their own judgement.
+    Complaining {
+        /// How many.
+        workers: u32,
+        /// What the first of them say, by name; at most [`MAX_COMPLAINING`].
+        said: Vec<WorkerComplaints>,
+    },
     /// Jobs stand before it in its queue, by priority or because they came first.
     Behind {
         /// How many.
@@ -183,6 +190,36 @@ pub enum WaitReason {
         /// How many.
         queues: u64,
     },
+}
+
+/// How many workers that complain are named one by one.
+pub const MAX_COMPLAINING: usize = 16;
+
+/// What one worker complains about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkerComplaints {
+    /// Its name.
+    pub name: String,
+    /// What it says; empty where that is not known.
+    pub complaints: Vec<Complaint>,
+}
+
+impl WorkerComplaints {
+    /// A worker and what it says.
+    pub const fn new(name: String, complaints: Vec<Complaint>) -> Self {
+        Self { name, complaints }
+    }
+}
+
+impl fmt::Display for WorkerComplaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.name)?;
+        for (at, complaint) in self.complaints.iter().enumerate() {
+            write!(f, "{}{complaint}", if at == 0 { ": " } else { "; " })?;
+        }
+        Ok(())
+    }
 }
 
 /// What keeps one worker from being enough.
@@ -232,6 +269,11 @@ pub enum Help {
     },
     /// This worker, resumed.
     Resume {
+        /// Its name.
+        name: String,
+    },
+    /// This worker, without what it complains of.
+    Relieve {
         /// Its name.
         name: String,
     },
@@ -338,6 +380,16 @@ impl fmt::Display for WaitReason {
                     "matching workers that are suspended or draining: {workers}"
                 )
             }
+            Self::Complaining { workers, said } => {
+                write!(
+                    f,
+                    "matching workers that take no jobs for a reason of their own: {workers}"
+                )?;
+                for (at, worker) in said.iter().enumerate() {
+                    write!(f, "{}{worker}", if at == 0 { " (" } else { ", " })?;
+                }
+                f.write_str(if said.is_empty() { "" } else { ")" })
+            }
             Self::Behind { jobs } => write!(f, "jobs before it in its queue: {jobs}"),
             Self::QueuesFirst { queues } => write!(f, "queues that go first now: {queues}"),
         }
@@ -387,6 +439,10 @@ impl fmt::Display for Help {
             }
             Self::Connect { name } => write!(f, "worker `{name}` connected again"),
             Self::Resume { name } => write!(f, "`jobyard worker resume {name}`"),
+            Self::Relieve { name } => write!(
+                f,
+                "worker `{name}` without what it complains of: see `jobyard worker show {name}`"
+            ),
             Self::RaiseQueueLimit { queue, above } => {
                 write!(f, "`jobyard queue set {queue} --max-running` above {above}")
             }

@@ -1,6 +1,7 @@
 //! Workers as their users see them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,12 @@ impl Complaint {
         }
         text.truncate(end);
         Self { kind, text }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.text)
     }
 }
 

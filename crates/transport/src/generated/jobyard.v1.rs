@@ -79,6 +79,25 @@ pub struct JobSpec {
     pub resources: ::core::option::Option<Amounts>,
     #[prost(uint64, optional, tag = "19")]
     pub queue_timeout_ms: ::core::option::Option<u64>,
+    #[prost(message, optional, tag = "20")]
+    pub limits: ::core::option::Option<Limits>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limits {
+    #[prost(uint64, optional, tag = "1")]
+    pub memory: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "2")]
+    pub cpu: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "3")]
+    pub processes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub read_rate: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub write_rate: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "6")]
+    pub open_files: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "7")]
+    pub file_size: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Preference {
@@ -111,6 +130,10 @@ pub mod exit {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Outcome {
+    #[prost(enumeration = "LimitKind", tag = "7")]
+    pub limit: i32,
+    #[prost(enumeration = "InfraReason", tag = "8")]
+    pub infra_in_full: i32,
     #[prost(oneof = "outcome::Kind", tags = "1, 2, 3, 4, 5, 6")]
     pub kind: ::core::option::Option<outcome::Kind>,
 }
@@ -174,7 +197,7 @@ pub mod log_state {
         LostFrom(u64),
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Residue {
     #[prost(uint32, tag = "1")]
     pub killed: u32,
@@ -182,6 +205,41 @@ pub struct Residue {
     pub output_held_open: bool,
     #[prost(bool, tag = "3")]
     pub unconfirmed: bool,
+    #[prost(message, repeated, tag = "4")]
+    pub processes: ::prost::alloc::vec::Vec<KilledProcess>,
+    #[prost(enumeration = "LimitKind", tag = "5")]
+    pub limit_hit: i32,
+    #[prost(enumeration = "LimitKind", repeated, tag = "6")]
+    pub unenforced: ::prost::alloc::vec::Vec<i32>,
+    #[prost(message, optional, tag = "7")]
+    pub usage: ::core::option::Option<Usage>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KilledProcess {
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Usage {
+    #[prost(uint64, tag = "1")]
+    pub user_us: u64,
+    #[prost(uint64, tag = "2")]
+    pub system_us: u64,
+    #[prost(uint64, optional, tag = "3")]
+    pub peak_memory_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "4")]
+    pub read_bytes: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "5")]
+    pub written_bytes: ::core::option::Option<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Complaint {
+    #[prost(enumeration = "ComplaintKind", tag = "1")]
+    pub kind: i32,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WorkerFacts {
@@ -218,6 +276,50 @@ pub struct ErrorDetail {
     pub role: ::prost::alloc::string::String,
     #[prost(string, tag = "9")]
     pub needed: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LimitKind {
+    Unspecified = 0,
+    Memory = 1,
+    Cpu = 2,
+    Processes = 3,
+    ReadRate = 4,
+    WriteRate = 5,
+    OpenFiles = 6,
+    FileSize = 7,
+}
+impl LimitKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LIMIT_KIND_UNSPECIFIED",
+            Self::Memory => "LIMIT_KIND_MEMORY",
+            Self::Cpu => "LIMIT_KIND_CPU",
+            Self::Processes => "LIMIT_KIND_PROCESSES",
+            Self::ReadRate => "LIMIT_KIND_READ_RATE",
+            Self::WriteRate => "LIMIT_KIND_WRITE_RATE",
+            Self::OpenFiles => "LIMIT_KIND_OPEN_FILES",
+            Self::FileSize => "LIMIT_KIND_FILE_SIZE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LIMIT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "LIMIT_KIND_MEMORY" => Some(Self::Memory),
+            "LIMIT_KIND_CPU" => Some(Self::Cpu),
+            "LIMIT_KIND_PROCESSES" => Some(Self::Processes),
+            "LIMIT_KIND_READ_RATE" => Some(Self::ReadRate),
+            "LIMIT_KIND_WRITE_RATE" => Some(Self::WriteRate),
+            "LIMIT_KIND_OPEN_FILES" => Some(Self::OpenFiles),
+            "LIMIT_KIND_FILE_SIZE" => Some(Self::FileSize),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -310,6 +412,7 @@ pub enum InfraReason {
     WorkerFault = 6,
     Forced = 7,
     NoWorker = 8,
+    LimitNotEnforceable = 9,
 }
 impl InfraReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -327,6 +430,7 @@ impl InfraReason {
             Self::WorkerFault => "INFRA_REASON_WORKER_FAULT",
             Self::Forced => "INFRA_REASON_FORCED",
             Self::NoWorker => "INFRA_REASON_NO_WORKER",
+            Self::LimitNotEnforceable => "INFRA_REASON_LIMIT_NOT_ENFORCEABLE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -341,6 +445,7 @@ impl InfraReason {
             "INFRA_REASON_WORKER_FAULT" => Some(Self::WorkerFault),
             "INFRA_REASON_FORCED" => Some(Self::Forced),
             "INFRA_REASON_NO_WORKER" => Some(Self::NoWorker),
+            "INFRA_REASON_LIMIT_NOT_ENFORCEABLE" => Some(Self::LimitNotEnforceable),
             _ => None,
         }
     }
@@ -402,6 +507,41 @@ impl OutputStream {
             "OUTPUT_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
             "OUTPUT_STREAM_STDOUT" => Some(Self::Stdout),
             "OUTPUT_STREAM_STDERR" => Some(Self::Stderr),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ComplaintKind {
+    Unspecified = 0,
+    Disk = 1,
+    Memory = 2,
+    Load = 3,
+    Tainted = 4,
+}
+impl ComplaintKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMPLAINT_KIND_UNSPECIFIED",
+            Self::Disk => "COMPLAINT_KIND_DISK",
+            Self::Memory => "COMPLAINT_KIND_MEMORY",
+            Self::Load => "COMPLAINT_KIND_LOAD",
+            Self::Tainted => "COMPLAINT_KIND_TAINTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMPLAINT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMPLAINT_KIND_DISK" => Some(Self::Disk),
+            "COMPLAINT_KIND_MEMORY" => Some(Self::Memory),
+            "COMPLAINT_KIND_LOAD" => Some(Self::Load),
+            "COMPLAINT_KIND_TAINTED" => Some(Self::Tainted),
             _ => None,
         }
     }
@@ -1112,7 +1252,7 @@ pub struct Job {
     #[prost(message, repeated, tag = "9")]
     pub attempts: ::prost::alloc::vec::Vec<Attempt>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Attempt {
     #[prost(message, optional, tag = "1")]
     pub id: ::core::option::Option<AttemptId>,
@@ -1246,9 +1386,13 @@ pub struct Explanation {
     pub reasons: ::prost::alloc::vec::Vec<WaitReason>,
     #[prost(message, repeated, tag = "4")]
     pub help: ::prost::alloc::vec::Vec<Help>,
+    #[prost(string, repeated, tag = "5")]
+    pub relieve: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WaitReason {
+    #[prost(message, optional, tag = "20")]
+    pub complaining: ::core::option::Option<Complaining>,
     #[prost(
         oneof = "wait_reason::Kind",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
@@ -1298,6 +1442,18 @@ pub mod wait_reason {
         #[prost(uint64, tag = "19")]
         QueuesFirst(u64),
     }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Complaining {
+    #[prost(message, repeated, tag = "1")]
+    pub said: ::prost::alloc::vec::Vec<WorkerComplaints>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkerComplaints {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub complaints: ::prost::alloc::vec::Vec<Complaint>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequirementUnmet {
@@ -2458,7 +2614,7 @@ pub struct Protocol {
     #[prost(string, repeated, tag = "2")]
     pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Held {
     #[prost(message, optional, tag = "1")]
     pub attempt: ::core::option::Option<AttemptId>,
@@ -2467,7 +2623,7 @@ pub struct Held {
 }
 /// Nested message and enum types in `Held`.
 pub mod held {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum State {
         #[prost(message, tag = "2")]
         Accepted(super::Nothing),
@@ -2484,7 +2640,7 @@ pub struct HeldRunning {
     #[prost(int64, tag = "2")]
     pub started_at_us: i64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttemptReport {
     #[prost(message, optional, tag = "1")]
     pub attempt: ::core::option::Option<AttemptId>,
@@ -2499,14 +2655,16 @@ pub struct AttemptReport {
     #[prost(message, optional, tag = "6")]
     pub residue: ::core::option::Option<Residue>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerMessage {
+    #[prost(message, optional, tag = "6")]
+    pub complaints: ::core::option::Option<Complaints>,
     #[prost(oneof = "worker_message::Kind", tags = "1, 2, 3, 4, 5")]
     pub kind: ::core::option::Option<worker_message::Kind>,
 }
 /// Nested message and enum types in `WorkerMessage`.
 pub mod worker_message {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "1")]
         Heartbeat(super::Nothing),
@@ -2519,6 +2677,11 @@ pub mod worker_message {
         #[prost(bool, tag = "5")]
         Accepting(bool),
     }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Complaints {
+    #[prost(message, repeated, tag = "1")]
+    pub complaints: ::prost::alloc::vec::Vec<Complaint>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Started {
@@ -3125,6 +3288,8 @@ pub struct Worker {
     pub capacity: ::core::option::Option<Amounts>,
     #[prost(message, optional, tag = "16")]
     pub used: ::core::option::Option<Amounts>,
+    #[prost(message, repeated, tag = "17")]
+    pub complaints: ::prost::alloc::vec::Vec<Complaint>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetWorkerRequest {

@@ -1,8 +1,7 @@
 //! Ids, facts and pieces of output.
 
 use jobyard_core::{
-    AttemptId, AttemptNumber, LogChunk, LogEnd, LogState, MAX_CHUNK_BYTES, Residue, Timestamp,
-    WorkerFacts,
+    AttemptId, AttemptNumber, LogChunk, LogEnd, LogState, MAX_CHUNK_BYTES, Timestamp, WorkerFacts,
 };
 
 use super::InvalidMessage;
@@ -137,27 +136,5 @@ impl TryFrom<v1::LogState> for LogState {
             Kind::Complete(_) => Self::Complete,
             Kind::LostFrom(offset) => Self::LostFrom(offset),
         })
-    }
-}
-
-impl From<Residue> for v1::Residue {
-    fn from(residue: Residue) -> Self {
-        Self {
-            killed: residue.killed,
-            output_held_open: residue.output_held_open,
-            unconfirmed: residue.unconfirmed,
-        }
-    }
-}
-
-impl TryFrom<v1::Residue> for Residue {
-    type Error = InvalidMessage;
-
-    fn try_from(wire: v1::Residue) -> Result<Self, InvalidMessage> {
-        let mut residue = Self::default();
-        residue.killed = wire.killed;
-        residue.output_held_open = wire.output_held_open;
-        residue.unconfirmed = wire.unconfirmed;
-        Ok(residue)
     }
 }

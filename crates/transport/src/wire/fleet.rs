@@ -7,6 +7,7 @@ use jobyard_core::{
     WorkerCommand,
 };
 
+use super::complaint::{complaints, to_complaints};
 use super::field::{
     choice, entries, id_bytes, list, map, micros, millis, moment, required, same_names, texts,
     to_texts, worker_id,
@@ -42,6 +43,7 @@ impl From<Worker> for v1::Worker {
             exclusive: to_texts(worker.exclusive.iter()),
             capacity: resources::amounts(worker.capacity),
             used: resources::amounts(worker.used),
+            complaints: to_complaints(worker.complaints),
         }
     }
 }
@@ -63,6 +65,7 @@ impl TryFrom<v1::Worker> for Worker {
         worker.exclusive = tag_set("exclusive", &wire.exclusive)?;
         worker.capacity = resources::shown("capacity", wire.slots, wire.capacity)?;
         worker.used = resources::shown("used", wire.slots_used, wire.used)?;
+        worker.complaints = complaints("complaints", wire.complaints)?;
         worker.attempts = list("attempts", wire.attempts, MAX_INVENTORY)?;
         worker.env = map("env", wire.env)?;
         worker.last_contact = moment(wire.last_contact_us);

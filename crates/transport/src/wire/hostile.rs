@@ -39,6 +39,8 @@ fn try_all(bytes: &[u8]) {
     try_read::<v1::CreateTokenResponse, CreatedToken>(bytes);
     try_read::<v1::StatusResponse, MasterStatus>(bytes);
     try_read::<v1::AuditResponse, AuditPage>(bytes);
+    try_read::<v1::AttemptReport, AttemptReport>(bytes);
+    try_read::<v1::Outcome, Outcome>(bytes);
     if let Ok(detail) = v1::ErrorDetail::decode(bytes) {
         let _ = super::refusal(detail.clone());
         let _ = super::control_error(detail);
@@ -111,6 +113,7 @@ fn attempts_without_a_sound_id_are_refused() {
 fn frames_with_too_many_or_no_messages_are_refused() {
     let heartbeat = v1::WorkerMessage {
         kind: Some(v1::worker_message::Kind::Heartbeat(v1::Nothing {})),
+        complaints: None,
     };
     let frame = |number| v1::WorkerFrame {
         open: None,
@@ -120,7 +123,7 @@ fn frames_with_too_many_or_no_messages_are_refused() {
     refused::<_, Vec<WorkerMessage>>(frame(0), "messages");
     let unknown = v1::WorkerFrame {
         open: None,
-        messages: vec![v1::WorkerMessage { kind: None }],
+        messages: vec![v1::WorkerMessage::default()],
     };
     refused::<_, Vec<WorkerMessage>>(unknown, "messages[0].kind");
 }
@@ -147,6 +150,7 @@ fn held_attempt_with_the_report_of_another_is_refused() {
     other.number = 2;
     let done = v1::Outcome {
         kind: Some(v1::outcome::Kind::Succeeded(v1::Nothing {})),
+        ..v1::Outcome::default()
     };
     let report = v1::AttemptReport {
         attempt: Some(other),
@@ -336,7 +340,11 @@ fn reasons_outside_their_limits_are_refused() {
     use v1::wait_reason::Kind;
 
     let refuse = |kind, field: &str| {
-        refused::<_, WaitReason>(v1::WaitReason { kind: Some(kind) }, field);
+        let reason = v1::WaitReason {
+            kind: Some(kind),
+            complaining: None,
+        };
+        refused::<_, WaitReason>(reason, field);
     };
     let nearest = |all_lacks| {
         Kind::Nearest(v1::NearestWorker {
@@ -369,6 +377,107 @@ fn reasons_outside_their_limits_are_refused() {
         kind: Some(v1::help::Kind::Worker(worker)),
     };
     refused::<_, Help>(help, "worker.resources");
+}
+
+#[test]
+fn limits_outside_their_limits_are_refused() {
+    let valid = JobSpec::default().validate().unwrap();
+    for change in [
+        |limits: &mut v1::Limits| limits.memory = Some(0),
+        |limits: &mut v1::Limits| limits.memory = Some(u64::MAX),
+        |limits: &mut v1::Limits| limits.cpu = Some(0),
+        |limits: &mut v1::Limits| limits.processes = Some(0),
+        |limits: &mut v1::Limits| limits.read_rate = Some(1),
+        |limits: &mut v1::Limits| limits.write_rate = Some(MAX_LIMIT + 1),
+        |limits: &mut v1::Limits| limits.open_files = Some(2),
+        |limits: &mut v1::Limits| limits.file_size = Some(MAX_LIMIT + 1),
+    ] {
+        let mut limits = v1::Limits::default();
+        change(&mut limits);
+        let mut wire = v1::JobSpec::from(&valid);
+        wire.limits = Some(limits);
+        let error = ValidSpec::try_from(wire).expect_err("it is outside");
+        assert!(error.to_string().contains("limits."), "{error}");
+    }
+}
+
+#[test]
+fn residues_outside_their_limits_are_refused() {
+    let process = |bytes| v1::KilledProcess {
+        pid: 1,
+        name: "x".repeat(bytes),
+    };
+    let with = |processes| v1::Residue {
+        processes,
+        ..v1::Residue::default()
+    };
+    let many = with(vec![process(1); MAX_LISTED_PROCESSES + 1]);
+    refused::<_, Residue>(many, "processes");
+    let long = with(vec![process(64), process(65)]);
+    refused::<_, Residue>(long, "processes[1].name");
+    let unenforced = |unenforced| v1::Residue {
+        unenforced,
+        ..v1::Residue::default()
+    };
+    refused::<_, Residue>(unenforced(vec![1, 0]), "unenforced");
+    refused::<_, Residue>(unenforced(vec![1; 4096]), "unenforced");
+}
+
+#[test]
+fn a_name_that_a_job_gave_a_process_does_not_end_the_session() {
+    let wire = v1::KilledProcess {
+        pid: 1,
+        name: "\u{1b}]0;x\u{7}\n\0".to_owned(),
+    };
+    let name = wire.name.clone();
+    assert_eq!(
+        KilledProcess::try_from(wire),
+        Ok(KilledProcess::new(1, name))
+    );
+}
+
+#[test]
+fn complaints_outside_their_limits_are_refused() {
+    let complaint = |kind, bytes| v1::Complaint {
+        kind,
+        text: "x".repeat(bytes),
+    };
+    for (complaints, within) in [
+        (vec![complaint(1, 1); MAX_COMPLAINTS + 1], ""),
+        (
+            vec![complaint(1, 1), complaint(1, MAX_COMPLAINT_BYTES + 1)],
+            "[1].text",
+        ),
+        (vec![complaint(50, MAX_COMPLAINT_BYTES + 1)], "[0].text"),
+        (vec![complaint(0, 1)], "[0].kind"),
+    ] {
+        let field = format!("complaints{within}");
+        let message = v1::WorkerMessage {
+            kind: None,
+            complaints: Some(v1::Complaints {
+                complaints: complaints.clone(),
+            }),
+        };
+        refused::<_, WorkerMessage>(message, &field);
+        let said = v1::WorkerComplaints {
+            name: "a".to_owned(),
+            complaints,
+        };
+        let reason = |said| v1::WaitReason {
+            kind: Some(v1::wait_reason::Kind::Suspended(1)),
+            complaining: Some(v1::Complaining { said }),
+        };
+        let field = format!("complaining.said[0].{field}");
+        refused::<_, WaitReason>(reason(vec![said]), &field);
+        let many = vec![v1::WorkerComplaints::default(); MAX_COMPLAINING + 1];
+        refused::<_, WaitReason>(reason(many), "complaining.said");
+    }
+    let explanation = v1::Explanation {
+        state: v1::JobState::Queued.into(),
+        relieve: vec!["\u{1b}[2J".to_owned()],
+        ..v1::Explanation::default()
+    };
+    refused::<_, Explanation>(explanation, "relieve");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! receiver refuses.
 
 mod common;
+mod complaint;
 mod control;
 mod enrolment;
 mod error;
@@ -20,8 +21,10 @@ mod hostile;
 mod invalid;
 mod job;
 mod lack;
+mod limits;
 mod outcome;
 mod queue;
+mod residue;
 mod resources;
 mod secret;
 mod session;

@@ -1,9 +1,10 @@
 //! How attempts end.
 
-use jobyard_core::{Exit, Outcome};
+use jobyard_core::{Exit, LimitKind, Outcome};
 
 use super::InvalidMessage;
 use super::field::{choice, kind, optional, same_names};
+use super::limits::known_kind;
 use crate::generated::v1;
 
 impl From<Exit> for v1::Exit {
@@ -42,18 +43,49 @@ impl From<Outcome> for v1::Outcome {
         let ended = |exit: Option<Exit>| v1::Ended {
             exit: exit.map(Into::into),
         };
+        let mut in_full = v1::InfraReason::Unspecified;
         let kind = match outcome {
             Outcome::Succeeded => Some(Kind::Succeeded(v1::Nothing {})),
-            Outcome::Failed { exit } => Some(Kind::Failed(exit.into())),
+            Outcome::Failed { exit }
+            | Outcome::OutOfMemory { exit }
+            | Outcome::ProcessLimit { exit } => Some(Kind::Failed(exit.into())),
             Outcome::TimedOut { exit } => Some(Kind::TimedOut(ended(exit))),
             Outcome::Cancelled { exit } => Some(Kind::Cancelled(ended(exit))),
             Outcome::StartFailed { cause } => {
                 Some(Kind::StartFailed(v1::StartFailure::from(cause).into()))
             }
-            Outcome::Infra { reason } => Some(Kind::Infra(v1::InfraReason::from(reason).into())),
+            Outcome::Infra { reason } => {
+                let reason = v1::InfraReason::from(reason);
+                let nearest = nearest_of_first_release(reason);
+                if nearest != reason {
+                    in_full = reason;
+                }
+                Some(Kind::Infra(nearest.into()))
+            }
             _ => None,
         };
-        Self { kind }
+        Self {
+            kind,
+            limit: limit_of(outcome).into(),
+            infra_in_full: in_full.into(),
+        }
+    }
+}
+
+/// The limit that an outcome names.
+const fn limit_of(outcome: Outcome) -> v1::LimitKind {
+    match outcome {
+        Outcome::OutOfMemory { .. } => v1::LimitKind::Memory,
+        Outcome::ProcessLimit { .. } => v1::LimitKind::Processes,
+        _ => v1::LimitKind::Unspecified,
+    }
+}
+
+/// A reason on the same budget that peers of the first release know.
+const fn nearest_of_first_release(reason: v1::InfraReason) -> v1::InfraReason {
+    match reason {
+        v1::InfraReason::LimitNotEnforceable => v1::InfraReason::WorkerFault,
+        reason => reason,
     }
 }
 
@@ -65,9 +97,14 @@ impl TryFrom<v1::Outcome> for Outcome {
 
         Ok(match kind(outcome.kind)? {
             Kind::Succeeded(_) => Self::Succeeded,
-            Kind::Failed(exit) => Self::Failed {
-                exit: Exit::try_from(exit).map_err(|error| error.within("failed"))?,
-            },
+            Kind::Failed(exit) => {
+                let exit = Exit::try_from(exit).map_err(|error| error.within("failed"))?;
+                match known_kind(outcome.limit) {
+                    Some(LimitKind::Memory) => Self::OutOfMemory { exit },
+                    Some(LimitKind::Processes) => Self::ProcessLimit { exit },
+                    _ => Self::Failed { exit },
+                }
+            }
             Kind::TimedOut(ended) => Self::TimedOut {
                 exit: optional("timed_out.exit", ended.exit)?,
             },
@@ -77,9 +114,13 @@ impl TryFrom<v1::Outcome> for Outcome {
             Kind::StartFailed(cause) => Self::StartFailed {
                 cause: choice::<v1::StartFailure, _>("start_failed", cause)?,
             },
-            Kind::Infra(reason) => Self::Infra {
-                reason: choice::<v1::InfraReason, _>("infra", reason)?,
-            },
+            Kind::Infra(nearest) => {
+                let in_full = choice::<v1::InfraReason, _>("infra_in_full", outcome.infra_in_full);
+                let nearest = choice::<v1::InfraReason, _>("infra", nearest)?;
+                Self::Infra {
+                    reason: in_full.unwrap_or(nearest),
+                }
+            }
         })
     }
 }
@@ -105,7 +146,8 @@ same_names!(
         NoResources,
         WorkerFault,
         Forced,
-        NoWorker
+        NoWorker,
+        LimitNotEnforceable
     ],
     Unspecified
 );

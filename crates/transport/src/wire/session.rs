@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jobyard_core::{
-    Assignment, AttemptId, AttemptReport, BootId, Epoch, Held, HeldState, Hello, MAX_INVENTORY,
-    MAX_TAGS, MAX_WORKER_SLOTS, MasterMessage, Protocol, SessionId, StopCause, TagSet, Timestamp,
-    ValidSpec, Verdict, Welcome, WorkerMessage,
+    Assignment, AttemptId, AttemptReport, BootId, Complaint, Epoch, Held, HeldState, Hello,
+    MAX_INVENTORY, MAX_TAGS, MAX_WORKER_SLOTS, MasterMessage, Protocol, SessionId, StopCause,
+    TagSet, Timestamp, ValidSpec, Verdict, Welcome, WorkerMessage,
 };
 
+use super::complaint::{complaints, to_complaints};
 use super::field::{
     at_most, choice, duration, entries, id, id_bytes, kind, list, map, micros, millis, moment,
     required, same_names, short_text, texts, to_texts, worker_id,
@@ -17,6 +18,9 @@ use crate::generated::v1;
 
 /// How many optional abilities one side may name.
 const MAX_FEATURES: usize = 64;
+
+/// How many processes that were killed an inventory lists, all of its attempts together: less than 640 KiB.
+const INVENTORY_PROCESSES: usize = 8192;
 
 impl From<Hello> for v1::Hello {
     fn from(hello: Hello) -> Self {
@@ -28,12 +32,29 @@ impl From<Hello> for v1::Hello {
             tags: to_texts(hello.tags.iter()),
             slots: hello.capacity.slots,
             accepting: hello.accepting,
-            inventory: hello.inventory.into_iter().map(Into::into).collect(),
+            inventory: inventory(hello.inventory),
             max_epoch: hello.max_epoch.0,
             exclusive: to_texts(hello.exclusive.iter()),
             capacity: resources::amounts(hello.capacity),
         }
     }
+}
+
+/// What a worker holds. All of it travels in one message: once the lists of processes that were killed have become too
+/// much, the others go without.
+fn inventory(inventory: Vec<Held>) -> Vec<v1::Held> {
+    let mut left = INVENTORY_PROCESSES;
+    let mut message = |mut held: Held| {
+        if let HeldState::Finished(report) = &mut held.state {
+            let processes = &mut report.residue.processes;
+            match left.checked_sub(processes.len()) {
+                Some(rest) => left = rest,
+                None => processes.clear(),
+            }
+        }
+        held.into()
+    };
+    inventory.into_iter().map(&mut message).collect()
 }
 
 impl TryFrom<v1::Hello> for Hello {
@@ -184,9 +205,22 @@ impl From<WorkerMessage> for v1::WorkerMessage {
                 reason: v1::DeclineReason::from(reason).into(),
             })),
             WorkerMessage::Accepting(accepting) => Some(Kind::Accepting(accepting)),
+            WorkerMessage::Complaints(complaints) => return complaining(complaints),
             _ => None,
         };
-        Self { kind }
+        Self {
+            kind,
+            complaints: None,
+        }
+    }
+}
+
+/// Masters of the first release, which refuse a kind that they do not know, read it as a heartbeat.
+fn complaining(complaints: Vec<Complaint>) -> v1::WorkerMessage {
+    let complaints = to_complaints(complaints);
+    v1::WorkerMessage {
+        kind: Some(v1::worker_message::Kind::Heartbeat(v1::Nothing {})),
+        complaints: Some(v1::Complaints { complaints }),
     }
 }
 
@@ -196,6 +230,10 @@ impl TryFrom<v1::WorkerMessage> for WorkerMessage {
     fn try_from(wire: v1::WorkerMessage) -> Result<Self, InvalidMessage> {
         use v1::worker_message::Kind;
 
+        if let Some(said) = wire.complaints {
+            let said = complaints("complaints", said.complaints)?;
+            return Ok(Self::Complaints(said));
+        }
         Ok(match kind(wire.kind)? {
             Kind::Heartbeat(_) => Self::Heartbeat,
             Kind::Started(started) => Self::Started {

@@ -3,7 +3,7 @@
 use jobyard_core::{ExecutorSpec, Group, JobSpec, MAX_PREFERENCES, Preference, ValidSpec};
 
 use super::field::{duration, entries, list, map, millis, optional, text, texts, to_texts};
-use super::{InvalidMessage, resources};
+use super::{InvalidMessage, limits, resources};
 use crate::generated::v1;
 
 impl From<&ValidSpec> for v1::JobSpec {
@@ -28,6 +28,7 @@ impl From<&ValidSpec> for v1::JobSpec {
             group: spec.group.clone().map(Into::into),
             resources: resources::amounts(spec.resources.clone()),
             queue_timeout_ms: spec.queue_timeout.map(millis),
+            limits: limits::limits(spec.limits),
         }
     }
 }
@@ -50,6 +51,7 @@ impl TryFrom<v1::JobSpec> for ValidSpec {
             .queue_timeout_ms
             .map(|millis| duration("queue_timeout", millis))
             .transpose()?;
+        spec.limits = wire.limits.map(Into::into).unwrap_or_default();
         spec.timeout = wire
             .timeout_ms
             .map(|millis| duration("timeout", millis))

@@ -3,6 +3,7 @@
 use jobyard_core::{Lack, MAX_NAMED_RESOURCES, MAX_REQUIREMENTS, MAX_TAGS, WaitReason};
 
 use super::InvalidMessage;
+use super::complaint::{said, to_said};
 use super::field::{id_bytes, kind, list, short_text, text, texts, worker_id};
 use crate::generated::v1;
 use crate::generated::v1::wait_reason::Kind;
@@ -20,6 +21,7 @@ impl From<WaitReason> for v1::WaitReason {
             running,
             limit,
         };
+        let mut complaining = None;
         let kind = match reason {
             WaitReason::NoWorkers => Some(Kind::NoWorkers(v1::Nothing {})),
             WaitReason::FleetUnknown => Some(Kind::FleetUnknown(v1::Nothing {})),
@@ -72,11 +74,15 @@ impl From<WaitReason> for v1::WaitReason {
             WaitReason::WaitsForWarm { workers } => Some(Kind::WaitsForWarm(workers)),
             WaitReason::Silent { workers } => Some(Kind::Silent(workers)),
             WaitReason::Suspended { workers } => Some(Kind::Suspended(workers)),
+            WaitReason::Complaining { workers, said } => {
+                complaining = Some(to_said(said));
+                Some(Kind::Suspended(workers))
+            }
             WaitReason::Behind { jobs } => Some(Kind::Behind(jobs)),
             WaitReason::QueuesFirst { queues } => Some(Kind::QueuesFirst(queues)),
             _ => None,
         };
-        Self { kind }
+        Self { kind, complaining }
     }
 }
 
@@ -170,7 +176,13 @@ impl TryFrom<v1::WaitReason> for WaitReason {
             },
             Kind::WaitsForWarm(workers) => Self::WaitsForWarm { workers },
             Kind::Silent(workers) => Self::Silent { workers },
-            Kind::Suspended(workers) => Self::Suspended { workers },
+            Kind::Suspended(workers) => match wire.complaining {
+                Some(complaining) => Self::Complaining {
+                    workers,
+                    said: said(complaining).map_err(|error| error.within("complaining"))?,
+                },
+                None => Self::Suspended { workers },
+            },
             Kind::Behind(jobs) => Self::Behind { jobs },
             Kind::QueuesFirst(queues) => Self::QueuesFirst { queues },
         })

@@ -6,6 +6,7 @@
 //! files of the cases that have none yet.
 
 mod first;
+mod limits;
 mod recorded;
 mod samples;
 mod scheduling;
