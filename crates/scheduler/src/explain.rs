@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use jobyard_core::{Explanation, Help, Lack, Requirement, Tag, WaitReason, WaitVerdict, WorkerId};
+use jobyard_core::{
+    Explanation, Help, Lack, MAX_COMPLAINING, Requirement, Tag, WaitReason, WaitVerdict,
+    WorkerComplaints, WorkerId,
+};
 
 use crate::fleet::{Kind, Offer, Worker};
 use crate::jobs::{Job, Place};
@@ -14,7 +17,7 @@ use crate::{Availability, Scheduler, WantsDraft};
 /// How many workers that come near are named.
 const MAX_NEAREST: usize = 3;
 
-/// How many workers are named that would only have to be connected or resumed.
+/// How many workers are named that would only have to be connected, resumed or relieved.
 const MAX_NAMED: usize = 3;
 
 /// A waiting job that is asked about.
@@ -102,6 +105,7 @@ impl Question<'_> {
             match worker.availability {
                 Availability::Silent => able.silent.push(&offer.name),
                 Availability::Suspended => able.suspended.push(&offer.name),
+                Availability::Complaining => able.complaining.push(&offer.name),
                 Availability::Available => {
                     let warm = holds_out && worker.warm_bytes(&self.asks.warm).is_some();
                     able.warm += u32::from(warm);
@@ -118,6 +122,7 @@ impl Question<'_> {
         }
         able.silent.sort_unstable();
         able.suspended.sort_unstable();
+        able.complaining.sort_unstable();
         able
     }
 
@@ -140,6 +145,7 @@ impl Question<'_> {
         count(counted(able.suspended.len()), |workers| {
             WaitReason::Suspended { workers }
         });
+        reasons.extend(able.complaining());
         reasons.extend(self.reserved());
         let jobs = self.jobs_before();
         if jobs > 0 {
@@ -435,6 +441,10 @@ impl Question<'_> {
                     .filter(|help| matches!(help, Help::Worker { name: None, .. })),
             );
         }
+        let complaining = able.complaining.iter().take(MAX_NAMED);
+        help.extend(complaining.map(|name| Help::Relieve {
+            name: (*name).to_owned(),
+        }));
         help
     }
 }
@@ -454,6 +464,7 @@ struct Able<'a> {
     warm_free: u32,
     silent: Vec<&'a str>,
     suspended: Vec<&'a str>,
+    complaining: Vec<&'a str>,
 }
 
 impl Able<'_> {
@@ -461,6 +472,17 @@ impl Able<'_> {
         self.busy + self.kept + self.free > 0
             || !self.silent.is_empty()
             || !self.suspended.is_empty()
+            || !self.complaining.is_empty()
+    }
+
+    /// What they say is not known here.
+    fn complaining(&self) -> Option<WaitReason> {
+        let named = self.complaining.iter().take(MAX_COMPLAINING);
+        let said = named.map(|name| WorkerComplaints::new((*name).to_owned(), Vec::new()));
+        (!self.complaining.is_empty()).then(|| WaitReason::Complaining {
+            workers: counted(self.complaining.len()),
+            said: said.collect(),
+        })
     }
 }
 

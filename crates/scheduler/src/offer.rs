@@ -49,6 +49,8 @@ pub enum Availability {
     Silent,
     /// It is suspended or drained by an administrator, or says itself that it takes nothing.
     Suspended,
+    /// It takes nothing at the moment by its own judgement of its machine.
+    Complaining,
 }
 
 /// How much of a worker is taken.

@@ -427,6 +427,7 @@ fn events() -> impl Strategy<Value = Event> {
             Availability::Available,
             Availability::Silent,
             Availability::Suspended,
+            Availability::Complaining,
         ])
     };
     prop_oneof![

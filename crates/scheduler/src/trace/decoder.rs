@@ -144,6 +144,7 @@ impl Decoder {
             kind::WORKER_AVAILABLE => availability(self.worker(body)?, Availability::Available),
             kind::WORKER_SILENT => availability(self.worker(body)?, Availability::Silent),
             kind::WORKER_SUSPENDED => availability(self.worker(body)?, Availability::Suspended),
+            kind::WORKER_COMPLAINS => availability(self.worker(body)?, Availability::Complaining),
             kind::WORKER_LEFT => Event::WorkerLeft(self.worker(body)?),
             kind::QUEUE_SET => Event::QueueSet {
                 queue: self.text(body)?,

@@ -102,6 +102,7 @@ impl Encoder {
                     Availability::Available => kind::WORKER_AVAILABLE,
                     Availability::Silent => kind::WORKER_SILENT,
                     Availability::Suspended => kind::WORKER_SUSPENDED,
+                    Availability::Complaining => kind::WORKER_COMPLAINS,
                 };
                 self.begin(kind, now);
                 self.worker(worker.as_uuid().as_u128());

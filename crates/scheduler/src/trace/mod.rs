@@ -79,6 +79,7 @@ mod kind {
     pub(super) const FLEET_FIXED: u8 = 14;
     pub(super) const FLEET_MAY_GROW: u8 = 15;
     pub(super) const TIME_PASSED: u8 = 16;
+    pub(super) const WORKER_COMPLAINS: u8 = 17;
 }
 
 /// Which placement a policy has.

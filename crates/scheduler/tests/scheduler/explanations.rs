@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::WaitReason::{
-    Behind, Busy, Excluded, FleetMayGrow, FleetUnknown, GroupFull, KeptForOthers,
+    Behind, Busy, Complaining, Excluded, FleetMayGrow, FleetUnknown, GroupFull, KeptForOthers,
     NamedWorkerUnknown, Nearest, NoWorkers, QueueFull, QueuesFirst, RequirementUnmet, Reserved,
     Silent, Suspended, TooMuch, WaitsForWarm,
 };
 use jobyard_core::WaitVerdict::{Never, NotKnownYet, NotNow};
-use jobyard_core::{Group, Lack, Requirement, Tag, WaitReason, WaitVerdict};
+use jobyard_core::{Group, Lack, Requirement, Tag, WaitReason, WaitVerdict, WorkerComplaints};
 use jobyard_scheduler::{Availability, Event, Placement, Policy, Wants, WorkerOffer};
 
 use crate::yard::{Yard, job, offer, resources, wanting, wants, worker};
@@ -229,11 +229,21 @@ fn workers_that_will_do_are_counted_by_what_keeps_each() {
     yard.worker(4, "a", 1);
     yard.availability(4, Availability::Suspended);
     yard.worker(5, "", 1);
+    for number in [7, 6] {
+        yard.worker(number, "a", 1);
+        yard.availability(number, Availability::Complaining);
+    }
     yard.queue(2, "a", 1);
     let reasons = vec![
         Busy { workers: 1 },
         Silent { workers: 2 },
         Suspended { workers: 1 },
+        Complaining {
+            workers: 2,
+            said: ["w6", "w7"]
+                .map(|name| WorkerComplaints::new(name.to_owned(), Vec::new()))
+                .to_vec(),
+        },
     ];
     assert_eq!(yard.why(2), (NotNow, reasons));
 }

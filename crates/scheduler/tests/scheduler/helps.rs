@@ -74,6 +74,8 @@ fn workers_that_are_away_are_called_back() {
     yard.tell(Event::WorkerJoined(offer(1, "", 1)));
     yard.worker(2, "", 1);
     yard.availability(2, Availability::Suspended);
+    yard.worker(3, "", 1);
+    yard.availability(3, Availability::Complaining);
     yard.queue(1, "", 1);
     let resume = Help::Resume {
         name: "w2".to_owned(),
@@ -81,7 +83,10 @@ fn workers_that_are_away_are_called_back() {
     let connect = Help::Connect {
         name: "w1".to_owned(),
     };
-    assert_eq!(yard.help(1), [resume, connect]);
+    let relieve = Help::Relieve {
+        name: "w3".to_owned(),
+    };
+    assert_eq!(yard.help(1), [resume, connect, relieve]);
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn availabilities() -> impl Strategy<Value = Availability> {
         6 => Just(Availability::Available),
         1 => Just(Availability::Silent),
         1 => Just(Availability::Suspended),
+        1 => Just(Availability::Complaining),
     ]
 }
 

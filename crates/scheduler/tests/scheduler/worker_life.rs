@@ -21,8 +21,12 @@ fn a_worker_that_joins_twice_stays_available() {
 }
 
 #[test]
-fn a_suspended_or_silent_worker_keeps_its_jobs_and_gets_none() {
-    for away in [Availability::Suspended, Availability::Silent] {
+fn a_suspended_complaining_or_silent_worker_keeps_its_jobs_and_gets_none() {
+    for away in [
+        Availability::Suspended,
+        Availability::Complaining,
+        Availability::Silent,
+    ] {
         let mut yard = Yard::default();
         yard.worker(1, "", 2);
         yard.queue(1, "", 1);

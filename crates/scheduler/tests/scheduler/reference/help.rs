@@ -23,6 +23,7 @@ impl Reference {
                     && would_hold(&offer_of(requirements, resources, name.as_ref()), job)
             }
             Help::Connect { name } => self.is_kept_away(name, Availability::Silent, job),
+            Help::Relieve { name } => self.is_kept_away(name, Availability::Complaining, job),
             Help::Resume { name } => self.is_kept_away(name, Availability::Suspended, job),
             Help::RaiseQueueLimit { queue, above } => {
                 let mut raised = self.clone();

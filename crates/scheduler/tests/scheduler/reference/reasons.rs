@@ -1,6 +1,6 @@
 //! Whether what an explanation says is so.
 
-use jobyard_core::{Lack, Tag, WaitReason, WaitVerdict};
+use jobyard_core::{Lack, MAX_COMPLAINING, Tag, WaitReason, WaitVerdict};
 use jobyard_scheduler::{Availability, WorkerOffer};
 
 use super::matching::{is_warm, unmet, unnamed};
@@ -55,6 +55,17 @@ impl Reference {
             WaitReason::Silent { workers } => self.is_count(job, *workers, |worker| {
                 worker.availability == Availability::Silent
             }),
+            WaitReason::Complaining { workers, said } => {
+                let complains = |worker: &Worker| worker.availability == Availability::Complaining;
+                let mut names: Vec<_> = self.able(job).filter(|worker| complains(worker)).collect();
+                names.sort_by(|a, b| a.offer.name.cmp(&b.offer.name));
+                let names = names.into_iter().map(|worker| &worker.offer.name);
+                self.is_count(job, *workers, complains)
+                    && said
+                        .iter()
+                        .map(|said| &said.name)
+                        .eq(names.take(MAX_COMPLAINING))
+            }
             WaitReason::Suspended { workers } => self.is_count(job, *workers, |worker| {
                 worker.availability == Availability::Suspended
             }),
