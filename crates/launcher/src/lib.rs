@@ -5,5 +5,7 @@
 //! * [`protocol`]: what an agent and its launcher say to each other. Everything that an agent needs of this crate.
 //! * [`spool`]: the format in which the launcher leaves output for the agent.
 
+#[cfg(target_os = "linux")]
+pub mod cage;
 pub mod protocol;
 pub mod spool;
