@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use jobyard_core::{AttemptId, LogChunk, LogEnd, MAX_CHUNK_BYTES, OutputStream, Timestamp};
+use jobyard_core::{
+    AttemptId, LogChunk, LogEnd, MAX_CHUNK_BYTES, OutputPlace, OutputProgress, OutputStream,
+    Timestamp,
+};
 use jobyard_launcher::spool::frame::{self, HEADER_BYTES};
 use jobyard_launcher::spool::{SEGMENT_BYTES, segment_path};
 use tokio::sync::watch;
 
-/// The output of one attempt: written by its executor, read by the uploader, deleted from its head. Calls that touch
-/// files block.
+/// The output of one attempt: written by its executor, or by a launcher and only [followed](Self::follow); read by the
+/// uploader, deleted from its head. Calls that touch files block.
 #[derive(Debug)]
 pub struct SpoolLog {
     attempt: AttemptId,
@@ -38,8 +41,14 @@ struct Inner {
     limit: u64,
     /// The offsets at which the segments begin that are still there.
     segments: VecDeque<u64>,
-    /// The last segment, open.
+    /// Another process has begun segments of which not all are in the list: the directory tells.
+    unlisted: bool,
+    /// The last segment, open for writing, once this process writes.
     file: Option<File>,
+    /// Another process writes, and has said so in this life.
+    followed: bool,
+    /// There is a directory from an earlier life.
+    found: bool,
     end: u64,
     dropped: u64,
     /// Something was not kept, so nothing that follows may be.
@@ -62,36 +71,22 @@ impl SpoolLog {
         }
     }
 
-    /// The output that an earlier life left in `dir`, without what was cut off at its end. Blocks.
+    /// The output that an earlier life left in `dir`, as far as it is whole. Changes nothing there: a launcher may still
+    /// write it. Blocks.
     pub(super) fn recover(attempt: AttemptId, dir: PathBuf, limit: u64) -> io::Result<Self> {
         let mut log = Self::new(attempt, dir, limit);
-        let mut segments: Vec<u64> = Vec::new();
-        for entry in fs::read_dir(&log.dir)? {
-            segments.extend(
-                entry?
-                    .file_name()
-                    .to_str()
-                    .and_then(|name| name.parse::<u64>().ok()),
-            );
-        }
-        segments.sort_unstable();
+        let segments = list(&log.dir)?;
         let mut end = 0;
-        if let Some(last) = segments.last().copied() {
-            let file = OpenOptions::new()
-                .read(true)
-                .append(true)
-                .open(segment_path(&log.dir, last))?;
-            let (at, length) = scan(&file, last)?;
-            file.set_len(length)?;
-            end = at;
-            log.inner = Mutex::new(Inner {
-                limit,
-                segments: segments.into(),
-                file: Some(file),
-                end,
-                ..Inner::default()
-            });
+        if let Some(last) = segments.back().copied() {
+            (end, _) = scan(&File::open(segment_path(&log.dir, last))?, last)?;
         }
+        log.inner = Mutex::new(Inner {
+            limit,
+            segments,
+            end,
+            found: true,
+            ..Inner::default()
+        });
         log.progress.send_replace(LogProgress { end, closed: None });
         Ok(log)
     }
@@ -103,7 +98,42 @@ impl SpoolLog {
 
     /// Whether there may be files.
     pub(super) fn has_files(&self) -> bool {
-        self.progress().end > 0 || self.lock().cut
+        let inner = self.lock();
+        inner.end > 0 || inner.cut || inner.found
+    }
+
+    /// Where another process may write this output itself.
+    pub fn place(&self) -> OutputPlace {
+        OutputPlace::new(self.dir.clone(), self.lock().limit)
+    }
+
+    /// Another process has written into the [`place`](Self::place) up to here. It is the only writer from now on: what
+    /// [`write`](Self::write) is given is dropped. Touches no file.
+    pub fn follow(&self, progress: OutputProgress) {
+        let mut inner = self.lock();
+        if inner.closed.is_some() {
+            return;
+        }
+        inner.followed = true;
+        inner.file = None;
+        if progress.end > 0 && inner.segments.is_empty() && inner.end == 0 {
+            inner.segments.push_back(0);
+        }
+        if inner
+            .segments
+            .back()
+            .is_some_and(|last| *last < progress.segment)
+        {
+            inner.segments.push_back(progress.segment);
+            // What was said may leave out segments in between.
+            inner.unlisted = true;
+        }
+        inner.end = inner.end.max(progress.end);
+        inner.dropped = inner.dropped.max(progress.dropped);
+        inner.cut |= progress.dropped > 0;
+        let end = inner.end;
+        drop(inner);
+        self.reached(end);
     }
 
     /// Whose output this is.
@@ -133,7 +163,7 @@ impl SpoolLog {
         if inner.closed.is_some() {
             return;
         }
-        let room = if inner.cut {
+        let room = if inner.cut || inner.followed {
             0
         } else {
             inner.limit.saturating_sub(inner.end)
@@ -160,8 +190,13 @@ impl SpoolLog {
         }
         let end = inner.end;
         drop(inner);
+        self.reached(end);
+    }
+
+    /// Wakes those who wait for output.
+    fn reached(&self, end: u64) {
         self.progress.send_if_modified(|progress| {
-            let changed = progress.end != end;
+            let changed = progress.end < end;
             progress.end = progress.end.max(end);
             changed
         });
@@ -192,6 +227,7 @@ impl SpoolLog {
     /// Blocks.
     pub fn trim(&self, durable: u64) {
         let mut inner = self.lock();
+        self.list_all(&mut inner);
         let closed = inner.closed.is_some();
         while let Some(start) = inner.segments.front().copied() {
             let end = match inner.segments.get(1) {
@@ -220,7 +256,8 @@ impl SpoolLog {
 
     /// The segment in which this offset lies, if it is still here.
     pub(super) fn segment_of(&self, offset: u64) -> Option<(u64, PathBuf)> {
-        let inner = self.lock();
+        let mut inner = self.lock();
+        self.list_all(&mut inner);
         let start = inner
             .segments
             .iter()
@@ -233,14 +270,43 @@ impl SpoolLog {
     fn append(&self, inner: &mut Inner, chunk: &LogChunk) -> io::Result<()> {
         let begun = inner.segments.back().copied();
         let is_full = begun.is_some_and(|start| chunk.offset - start >= self.segment_bytes);
-        if is_full || inner.file.is_none() {
-            inner.file = Some(self.begin_segment(chunk.offset)?);
-            inner.segments.push_back(chunk.offset);
-        }
-        let Some(file) = &mut inner.file else {
-            return Ok(());
+        let file = match (&mut inner.file, begun) {
+            (Some(file), _) if !is_full => file,
+            (None, Some(begun)) if !is_full => inner.file.insert(self.go_on(begun)?),
+            _ => {
+                let file = self.begin_segment(chunk.offset)?;
+                inner.segments.push_back(chunk.offset);
+                inner.file.insert(file)
+            }
         };
         file.write_all(&frame::encode(chunk))
+    }
+
+    /// The segment of an earlier life, without what was cut off at its end: nobody else writes it any more.
+    fn go_on(&self, start: u64) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).append(true).open(self.segment(start))?;
+        let (_, length) = scan(&file, start)?;
+        file.set_len(length)?;
+        Ok(file)
+    }
+
+    /// Finds the segments that another process has begun, as far as it has said so.
+    fn list_all(&self, inner: &mut Inner) {
+        if !inner.unlisted {
+            return;
+        }
+        match list(&self.dir) {
+            Ok(mut segments) => {
+                let newest = inner.segments.back().copied();
+                segments.retain(|start| Some(*start) <= newest);
+                inner.segments = segments;
+                inner.unlisted = false;
+            }
+            Err(error) => {
+                tracing::warn!(attempt = %self.attempt, %error, "the output cannot be listed");
+            }
+        }
     }
 
     fn begin_segment(&self, start: u64) -> io::Result<File> {
@@ -279,6 +345,17 @@ pub(super) fn remove_dir(dir: &Path) {
         }
         _ => {}
     }
+}
+
+/// The offsets at which the segments in a directory begin, in order.
+fn list(dir: &Path) -> io::Result<VecDeque<u64>> {
+    let mut segments: Vec<u64> = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        segments.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+    }
+    segments.sort_unstable();
+    Ok(segments.into())
 }
 
 /// Where the whole frames of a segment end: as an offset of the sequence, and as a length of the file.

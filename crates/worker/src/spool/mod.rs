@@ -3,7 +3,8 @@
 //! # Files
 //!
 //! `DATA/spool/JOB.NUMBER/`: a directory per attempt in the format of [`jobyard_launcher::spool`]. Segments are deleted
-//! when the master has all of them.
+//! when the master has all of them. A launcher writes the directory itself and says how far it is; what this process
+//! finds there at its start is read as far as it is whole, and cut only where this process itself goes on writing.
 //!
 //! # Limits
 //!

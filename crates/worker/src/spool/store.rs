@@ -18,7 +18,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens or creates the directory, and finds what an earlier life left there. Blocks.
+    /// Opens or creates the directory, and finds what an earlier life left there, or a launcher writes there. Blocks.
     pub fn open(dir: &Path) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError {
             path: dir.to_owned(),

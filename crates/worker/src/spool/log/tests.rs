@@ -187,3 +187,100 @@ async fn readers_are_woken_by_output_and_by_the_end() {
         })
     );
 }
+
+/// Another process, as far as this one can see: it writes into the place that a log offers.
+fn launcher(log: &SpoolLog) -> jobyard_launcher::spool::SpoolWriter {
+    let place = log.place();
+    jobyard_launcher::spool::SpoolWriter::new(place.dir, place.limit).with_segment_bytes(1000)
+}
+
+#[test]
+fn follow_what_a_launcher_writes_and_end_where_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), 4_000);
+    let mut writer = launcher(&log);
+    let all = pattern(5_000);
+    for part in all.chunks(300) {
+        writer.write(OutputStream::Stdout, AT, Bytes::copy_from_slice(part));
+    }
+    log.follow(writer.progress());
+    assert_eq!(log.first(), 0);
+    assert_eq!(read(&log, 0).unwrap(), &all[..4_000]);
+    // It is the only writer.
+    put(&log, b"nobody sees this");
+    assert_eq!(read(&log, 3_999).unwrap().len(), 1);
+    log.follow(OutputProgress::default());
+    let end = log.close();
+    assert_eq!((end.bytes, end.dropped), (4_000, 1_000 + 16));
+}
+
+#[test]
+fn segments_that_a_launcher_did_not_mention_are_found_and_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let mut writer = launcher(&log);
+    let all = pattern(5_500);
+    for (number, part) in all.chunks(500).enumerate() {
+        writer.write(OutputStream::Stdout, AT, Bytes::copy_from_slice(part));
+        if number == 0 {
+            log.follow(writer.progress());
+        }
+    }
+    log.follow(writer.progress());
+    assert_eq!(read(&log, 2_250).unwrap(), &all[2_250..]);
+    log.trim(3_100);
+    assert_eq!(log.first(), 3_000);
+    assert_eq!(read(&log, 3_000).unwrap(), &all[3_000..]);
+    log.close();
+    log.trim(5_500);
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_torn_tail_of_a_writer_that_lives_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("a");
+    fs::create_dir(&place).unwrap();
+    let chunks = [b"first".as_slice(), b"second"].map(Bytes::from_static);
+    let first = frame::encode(&LogChunk::new(
+        0,
+        OutputStream::Stdout,
+        AT,
+        chunks[0].clone(),
+    ));
+    let second = frame::encode(&LogChunk::new(
+        5,
+        OutputStream::Stderr,
+        AT,
+        chunks[1].clone(),
+    ));
+    for cut in 0..second.len() {
+        let file = segment_path(&place, 0);
+        fs::write(&file, [&first, &second[..cut]].concat()).unwrap();
+        let log = Arc::new(SpoolLog::recover(attempt(), place.clone(), u64::MAX).unwrap());
+        assert_eq!(log.progress().end, 5, "cut at {cut}");
+        assert_eq!(read(&log, 0).unwrap(), b"first");
+        let mut reader = SpoolReader::new(Arc::clone(&log), 0);
+        assert_eq!(reader.read(5).unwrap().len(), 1);
+        // The writer goes on where it was.
+        let mut writer = OpenOptions::new().append(true).open(&file).unwrap();
+        writer.write_all(&second[cut..]).unwrap();
+        assert_eq!(reader.read(100).unwrap(), [], "nobody has said so yet");
+        log.follow(OutputProgress::new(0, 11, 0));
+        let rest = reader.read(100).unwrap();
+        assert_eq!(rest[0].bytes, chunks[1], "cut at {cut}");
+        assert_eq!(log.close().bytes, 11);
+    }
+}
+
+#[test]
+fn what_was_found_without_a_whole_frame_is_deleted_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("a");
+    fs::create_dir(&place).unwrap();
+    fs::write(segment_path(&place, 0), b"torn").unwrap();
+    let log = SpoolLog::recover(attempt(), place.clone(), 10).unwrap();
+    assert!(log.has_files());
+    log.remove();
+    assert!(!place.exists());
+}
