@@ -9,3 +9,5 @@
 pub mod cage;
 pub mod protocol;
 pub mod spool;
+#[cfg(target_os = "linux")]
+mod sys;

@@ -1,0 +1,34 @@
+//! How processes begin and end: the only part of the launcher, and of the project, that cannot be written in safe Rust.
+//!
+//! # How a start goes
+//!
+//! 1. The parent prepares everything that needs memory: strings, Landlock rules, the report pipe.
+//! 2. One `clone3` makes the child, inside of its control group and of its PID namespace if it has them. The child is a
+//!    copy of the launcher until it executes its program, so it only makes system calls: it takes no lock, allocates
+//!    nothing, and cannot panic.
+//! 3. The child puts off what it has of the launcher, step by step, and executes the program. A step that fails is written
+//!    to the report pipe as a [`Stage`](crate::protocol::Stage) and an error number.
+//! 4. The pipe closes by itself when the program is executed. That, or the record of a failure, is the first
+//!    [`Report`]; the last ones are how the main process ended and, with a warden, that nothing is left.
+//!
+//! # Wardens
+//!
+//! Where the kernel has no better way to keep hold of a tree, a process of ours stands above it: the [`WardenKind`]. It
+//! is the child that the launcher forks, and forks the main process itself. It reaps all that falls to it, and ends when
+//! it has no children left. It sees the death of the launcher at its report pipe, and then ends its tree.
+
+mod child;
+mod entry;
+mod probe;
+mod report;
+mod self_protection;
+mod spawn;
+mod strays;
+
+pub(crate) use self::child::Child;
+pub(crate) use self::entry::{Entry, WardenKind};
+pub(crate) use self::probe::{landlock_version, try_namespaces};
+pub(crate) use self::report::Report;
+pub(crate) use self::self_protection::protect_self;
+pub(crate) use self::spawn::{Spawn, spawn};
+pub(crate) use self::strays::reap_strays;
