@@ -33,6 +33,7 @@ pub mod examples;
 pub mod floors;
 pub mod gates;
 pub mod package;
+pub mod portability;
 pub mod skips;
 pub mod steps;
 pub mod workspace;

@@ -149,7 +149,10 @@ mod death_watch {
             let pid = self.0;
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             let _ = spawn_blocking(move || {
-                while waitid(WaitId::Pid(pid), options) == Err(rustix::io::Errno::INTR) {}
+                while matches!(
+                    waitid(WaitId::Pid(pid), options),
+                    Err(rustix::io::Errno::INTR)
+                ) {}
             })
             .await;
         }
