@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{AdminState, Explanation, JobId, JobState, TokenInfo, Worker, WorkerId};
+use jobyard_core::{
+    AdminState, Explanation, JobId, JobState, TokenInfo, WaitReason, Worker, WorkerComplaints,
+    WorkerId,
+};
 
 use super::Engine;
 use crate::records::Counters;
@@ -24,8 +27,25 @@ impl Engine {
     /// Why a job waits; `None` if the engine does not hold it (it is finished, or there is none).
     pub fn explain(&self, job: JobId) -> Option<Explanation> {
         let entry = self.tables.jobs.get(&job)?;
-        let waiting = self.scheduler.explain(job);
-        Some(waiting.unwrap_or_else(|| Explanation::not_waiting(entry.record.state)))
+        let Some(mut waiting) = self.scheduler.explain(job) else {
+            return Some(Explanation::not_waiting(entry.record.state));
+        };
+        for reason in &mut waiting.reasons {
+            if let WaitReason::Complaining { said, .. } = reason {
+                self.quote_complaints(said);
+            }
+        }
+        Some(waiting)
+    }
+
+    /// What the workers of these names say: the scheduler knows only that they do.
+    fn quote_complaints(&self, said: &mut [WorkerComplaints]) {
+        for worker in said {
+            let id = self.tables.names.get(&worker.name);
+            if let Some(entry) = id.and_then(|id| self.tables.workers.get(id)) {
+                worker.complaints.clone_from(&entry.complaints);
+            }
+        }
     }
 
     /// All workers by name; removed ones only if asked.

@@ -73,6 +73,14 @@ impl Engine {
             .filter_map(|job| self.tables.jobs.get(job));
         let used = total(jobs.map(|job| job.record.demand.resources()));
         let known = self.scheduler.worker(id);
+        let told = known.as_ref().map(|known| known.availability);
+        if told != Some(worker.availability()) {
+            let is = worker.availability();
+            return Err(format!("worker {id} is {is:?}, the scheduler has {told:?}"));
+        }
+        if worker.session.is_none() && !worker.complaints.is_empty() {
+            return Err(format!("worker {id} complains, and has no session"));
+        }
         let counted = known.as_ref().map(|known| total([&known.used]));
         if counted.as_ref() == Some(&used) {
             Ok(())

@@ -45,6 +45,7 @@ impl Engine {
             boot: hello.boot,
             listed: hello.inventory.iter().map(|held| held.attempt).collect(),
         });
+        entry.complaints.clear();
         entry.address = address;
         let before = entry.record.clone();
         entry.record.facts = hello.facts;
@@ -292,6 +293,7 @@ impl Engine {
         let Some(live) = entry.session.take_if(|live| live.id == session) else {
             return;
         };
+        entry.complaints.clear();
         entry.record.last_contact = Some(live.heard_wall);
         self.outbox
             .changes

@@ -33,13 +33,18 @@ pub(super) struct Ending {
 impl Ending {
     /// The worker has said so.
     pub(super) fn reported(report: AttemptReport) -> Self {
+        // One that was refused for want of a limit was not begun: that is what the refusal is for.
+        let refused = Outcome::Infra {
+            reason: InfraReason::LimitNotEnforceable,
+        };
+        let nothing_ran = report.outcome == refused && report.started_at.is_none();
         Self {
             outcome: report.outcome,
             started_at: report.started_at,
             finished_at: Some(report.finished_at),
             log: Some(report.log),
             residue: report.residue,
-            nothing_ran: false,
+            nothing_ran,
         }
     }
 

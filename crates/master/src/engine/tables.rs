@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jobyard_core::{
-    AdminState, Attempt, AttemptId, AttemptNumber, BootId, Contact, Group, JobId, JobState, LogEnd,
-    LogStatus, QueueSettings, SessionId, Steady, Timestamp, Worker, WorkerId, WorkerState,
+    AdminState, Attempt, AttemptId, AttemptNumber, BootId, Complaint, Contact, Group, JobId,
+    JobState, LogEnd, LogStatus, QueueSettings, SessionId, Steady, Timestamp, Worker, WorkerId,
+    WorkerState,
 };
 use jobyard_pki::{SpkiHash, TokenRecord};
 use jobyard_scheduler::{Availability, Wants, WorkerOffer};
@@ -225,6 +226,8 @@ pub(super) struct WorkerEntry {
     pub(super) session: Option<LiveSession>,
     /// What the hello of the session said, until the worker has answered the welcome.
     pub(super) claims: Option<Claims>,
+    /// Why it takes no jobs at the moment by its own judgement, as it said last in its session.
+    pub(super) complaints: Vec<Complaint>,
     pub(super) address: String,
     /// Jobs whose current attempt it has.
     pub(super) jobs: BTreeSet<JobId>,
@@ -258,6 +261,7 @@ impl WorkerEntry {
             record,
             session: None,
             claims: None,
+            complaints: Vec::new(),
             address: String::new(),
             jobs: BTreeSet::new(),
             logs: BTreeSet::new(),
@@ -285,6 +289,9 @@ impl WorkerEntry {
         match (&self.session, self.record.admin) {
             (None, _) => Availability::Silent,
             (Some(_), _) if self.claims.is_some() => Availability::Silent,
+            (Some(_), AdminState::Active) if !self.complaints.is_empty() => {
+                Availability::Complaining
+            }
             (Some(session), AdminState::Active) if session.accepting => Availability::Available,
             (Some(_), _) => Availability::Suspended,
         }
@@ -302,9 +309,11 @@ impl WorkerEntry {
         }
     }
 
-    /// A worker that says itself that it takes nothing more is about to end.
+    /// A worker that says itself that it takes nothing more is about to end, unless it has complaints: they come with
+    /// that word.
     fn shown_admin(&self) -> AdminState {
-        let is_ending = self.session.is_some_and(|session| !session.accepting);
+        let says_no = self.session.is_some_and(|session| !session.accepting);
+        let is_ending = says_no && self.complaints.is_empty();
         match self.record.admin {
             AdminState::Active if is_ending => AdminState::Draining,
             admin => admin,
@@ -322,6 +331,7 @@ impl WorkerEntry {
         worker.tags = record.all_tags();
         worker.exclusive.clone_from(&record.exclusive);
         worker.capacity.clone_from(&record.capacity);
+        worker.complaints.clone_from(&self.complaints);
         worker.env.clone_from(&record.env);
         worker.last_contact = self
             .session

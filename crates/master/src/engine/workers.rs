@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use jobyard_core::{
-    AdminState, AttemptId, AuditEntry, Change, ClosingReason, ControlError, DeclineReason,
-    InfraReason, MasterMessage, Now, Outcome, SessionId, WorkerCommand, WorkerId, WorkerMessage,
+    AdminState, AttemptId, AuditEntry, Change, ClosingReason, Complaint, ControlError,
+    DeclineReason, InfraReason, MAX_COMPLAINTS, MasterMessage, Now, Outcome, SessionId,
+    WorkerCommand, WorkerId, WorkerMessage,
 };
 use jobyard_scheduler::Event;
 
@@ -51,6 +52,7 @@ impl Engine {
                 self.on_declined(now, worker, attempt, reason);
             }
             WorkerMessage::Accepting(accepting) => self.set_accepting(now, worker, accepting),
+            WorkerMessage::Complaints(complaints) => self.set_complaints(now, worker, complaints),
             // A message of a newer protocol that this version does not know asks for nothing.
             _ => {}
         }
@@ -87,6 +89,19 @@ impl Engine {
         let entry = self.tables.workers.get_mut(&worker);
         if let Some(live) = entry.and_then(|entry| entry.session.as_mut()) {
             live.accepting = accepting;
+            self.tell_availability(now, worker);
+        }
+    }
+
+    /// Replaces what it complained about. Once it has nothing to complain about, it is given what waits, unless it takes
+    /// nothing for another reason.
+    fn set_complaints(&mut self, now: Now, worker: WorkerId, mut complaints: Vec<Complaint>) {
+        complaints.truncate(MAX_COMPLAINTS);
+        if let Some(entry) = self.tables.workers.get_mut(&worker)
+            && entry.session.is_some()
+            && entry.complaints != complaints
+        {
+            entry.complaints = complaints;
             self.tell_availability(now, worker);
         }
     }
@@ -175,6 +190,7 @@ impl Engine {
             self.tables.sessions.remove(&session.id);
             if let Some(entry) = self.tables.workers.get_mut(&worker) {
                 entry.session = None;
+                entry.complaints.clear();
             }
         }
     }

@@ -4,11 +4,13 @@
 
 mod assignment;
 mod cluster;
+mod complaints;
 mod demands;
 mod enrolment;
 mod fleet;
 mod giving_up;
 mod limits;
+mod outcomes;
 mod properties;
 mod queue_time;
 mod queues;

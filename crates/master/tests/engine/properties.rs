@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobyard_core::{DeclineReason, InfraReason, Outcome, WorkerCommand};
+use jobyard_core::{DeclineReason, Exit, InfraReason, Outcome, WorkerCommand};
 use proptest::prelude::*;
 
 use crate::cluster::{TIMINGS, exit, infra};
@@ -17,6 +17,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(Outcome::Succeeded),
         1 => Just(exit(7)),
         1 => Just(infra(InfraReason::WorkerFault)),
+        1 => Just(Outcome::OutOfMemory { exit: Exit::Signaled(9) }),
     ];
     let end = (machine(), outcome, prop_oneof![Just(0), Just(300)]);
     let end = end.prop_map(|(machine, outcome, bytes)| Happening::End {
@@ -57,6 +58,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => decline,
         2 => (machine(), any::<bool>())
             .prop_map(|(machine, accepting)| Happening::Accept { machine, accepting }),
+        3 => (machine(), 0..2_usize)
+            .prop_map(|(machine, complaints)| Happening::Complain { machine, complaints }),
         2 => machine().prop_map(Happening::Reboot),
         2 => (machine(), command).prop_map(|(machine, to)| Happening::Command(machine, to)),
         4 => (time, any::<bool>()).prop_map(|(time, in_touch)| Happening::Pass { time, in_touch }),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, DeclineReason, Exit, Held, HeldState, InfraReason, JobId, JobState, MasterMessage,
-    Outcome, SessionId, StopOptions, Timestamp, Verdict, WorkerCommand, WorkerId, WorkerMessage,
+    AttemptId, Complaint, ComplaintKind, DeclineReason, Exit, Held, HeldState, InfraReason, JobId,
+    JobState, MasterMessage, Outcome, SessionId, StopOptions, Timestamp, Verdict, WorkerCommand,
+    WorkerId, WorkerMessage,
 };
 use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::JOB;
@@ -51,6 +52,10 @@ pub(crate) enum Happening {
     Accept {
         machine: usize,
         accepting: bool,
+    },
+    Complain {
+        machine: usize,
+        complaints: usize,
     },
     Reboot(usize),
     Command(usize, WorkerCommand),
@@ -138,6 +143,14 @@ impl World {
             Happening::Decline { machine, reason } => self.machines[machine].declines = reason,
             Happening::Accept { machine, accepting } => {
                 self.say(machine, WorkerMessage::Accepting(accepting));
+            }
+            Happening::Complain {
+                machine,
+                complaints,
+            } => {
+                let complaint = Complaint::new(ComplaintKind::Load, "much to do");
+                let complaints = vec![complaint; complaints];
+                self.say(machine, WorkerMessage::Complaints(complaints));
             }
             Happening::Reboot(at) => {
                 self.disconnect(at);
