@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptId, Exit, InfraReason, LimitKind, Outcome, OutputStream, StartFailure, Tag, Usage,
-    ValidSpec,
+    AttemptId, Exit, InfraReason, LimitKind, Outcome, OutputStream, StartFailure, Tag, Timestamp,
+    Usage, ValidSpec,
 };
 
 /// Runs attempts of one kind: processes, containers, or functions of a host program.
@@ -47,6 +47,14 @@ pub trait Executor: Send + Sync + fmt::Debug {
         trace: Option<ExecutionTrace>,
         output: Output,
     ) -> Result<Box<dyn Execution>, Gone>;
+
+    /// The end of this attempt is written down elsewhere, so that nothing of it has to be kept for a later life any
+    /// more. Called by agents that adopt: after they have written down what [`Execution::cleanup`] or [`Gone`] said,
+    /// and again for what they find written down at their start. Of an attempt that is unknown or has not ended,
+    /// nothing is forgotten. An executor that keeps nothing does nothing.
+    async fn forget(&self, attempt: AttemptId) {
+        let _ = attempt;
+    }
 }
 
 /// One attempt that has begun.
@@ -79,6 +87,18 @@ pub trait Execution: Send + Sync + fmt::Debug {
 
     /// Ends what is left, collects the rest of the output, and removes the attempt's files.
     async fn cleanup(self: Box<Self>) -> Residue;
+
+    /// When its main process ended, where the executor knows that better than whoever waits: it may have ended before
+    /// it was adopted. `None`: now, or not yet.
+    fn ended_at(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Lets go of it without ending it, so that a later life of the agent can adopt it. What an executor could not
+    /// find again it ends instead. Returns when that is sure.
+    async fn detach(self: Box<Self>) {
+        drop(self);
+    }
 }
 
 /// What an executor offers.
@@ -216,7 +236,8 @@ pub struct AttemptContext {
     /// The environment that the worker gives it: what describes the attempt, then the worker's own. The job's own
     /// is in the spec and wins.
     pub env: BTreeMap<String, String>,
-    /// A path that belongs to this attempt alone. The executor makes what it needs there and removes it.
+    /// A path that belongs to this attempt alone, with all of its siblings whose name is its own with a dot and more
+    /// behind it. The executor makes what it needs there and removes it.
     pub scratch: PathBuf,
 }
 
