@@ -29,18 +29,18 @@ const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "binutils-mingw-
 pub fn require(workspace: &Workspace) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for target in TARGETS {
-        match Means::find(workspace, target).or_else(|| Means::get(workspace, target)) {
-            Some(means) => means.check(workspace, target)?,
-            None => {
-                let how = format!(
-                    "{target}: not checked, its standard library is not here; `rustup target add {target}`, or on \
-                     Debian `apt-get install {}`",
-                    DEBIAN_PACKAGES.join(" ")
-                );
-                println!("note: {how}");
-                notes.push(how);
-            }
+        let means = Means::find(workspace, target).or_else(|| Means::get(workspace, target));
+        if let Some(means) = means {
+            means.check(workspace, target)?;
+            continue;
         }
+        let note = format!(
+            "{target}: not checked, its standard library is not here; `rustup target add {target}`, or on Debian \
+             `apt-get install {}`",
+            DEBIAN_PACKAGES.join(" ")
+        );
+        println!("note: {note}");
+        notes.push(note);
     }
     Ok(notes)
 }
