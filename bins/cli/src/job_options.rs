@@ -52,19 +52,19 @@ pub(crate) struct JobOptions {
     pub(crate) group: Option<GroupText>,
 
     /// Fail if it has not started by then, as in 10m or 1h [default: wait as long as it takes]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub(crate) queue_timeout: Option<DurationText>,
 
     /// How many slots of its worker it takes [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     pub(crate) slots: Option<u32>,
 
     /// How many cores it takes, as in 2 or 1.5
-    #[arg(long, value_name = "CORES")]
+    #[arg(long, value_name = "CORES", allow_negative_numbers = true)]
     pub(crate) cpu: Option<CoresText>,
 
     /// How much memory it takes, as in 2GiB
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     pub(crate) memory: Option<SizeText>,
 
     /// How much of a named resource it takes, as in gpu=1; repeatable
@@ -80,15 +80,15 @@ pub(crate) struct JobOptions {
     pub(crate) dir: Option<String>,
 
     /// How long one attempt may run, as in 90s or 1h30m [default: as long as it likes]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub(crate) timeout: Option<DurationText>,
 
     /// How long it may take to end once it was told to [default: 10s]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub(crate) grace: Option<DurationText>,
 
     /// How often it runs again when the infrastructure failed [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     pub(crate) infra_retries: Option<u32>,
 
     /// A second attempt would do harm: run again only if the first surely never started
@@ -100,7 +100,7 @@ pub(crate) struct JobOptions {
     pub(crate) label: Vec<(String, String)>,
 
     /// How much of its output is kept, as in 64MiB [default: 1GiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     pub(crate) log_limit: Option<SizeText>,
 
     /// Send standard error through standard output, in exact order
@@ -155,8 +155,9 @@ impl JobOptions {
             merge: self.merge.then_some(true),
             executor: self.executor.map(ExecutorText::named),
         };
-        let entry = Entry::try_from(draft).map_err(Failure::usage)?;
-        Ok(FileJob::new(entry))
+        let spec = draft.spec();
+        let spec = spec.map_err(|problem| Failure::usage(problem.in_options()))?;
+        Ok(FileJob::new(Entry { draft, spec }))
     }
 }
 
@@ -241,6 +242,12 @@ fn read_text(path: &Path) -> Result<String, Failure> {
     })
 }
 
+/// Reads how many there are of something.
+fn whole(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "write a whole number that is not negative, as in 2".to_owned())
+}
+
 fn priority(text: &str) -> Result<i32, String> {
     text.parse().map_err(|_| {
         format!("write a whole number between -{MAX_PRIORITY} and {MAX_PRIORITY}, as in 10 or -5")
@@ -323,7 +330,34 @@ mod tests {
             .job()
             .expect_err("nobody could run")
             .to_string();
-        assert!(error.contains("group (limit): 0"), "{error}");
+        assert!(error.starts_with("--group (limit): 0 is not"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_is_refused_with_its_option() {
+        let refusal = |change: fn(&mut JobOptions)| {
+            let mut options = JobOptions {
+                name: Some("n".to_owned()),
+                command: vec!["a".to_owned()],
+                ..JobOptions::default()
+            };
+            change(&mut options);
+            options.job().expect_err("refused").to_string()
+        };
+        let said = [
+            refusal(|options| options.name = Some("a$".to_owned())),
+            refusal(|options| options.slots = Some(0)),
+            refusal(|options| options.priority = Some(2_000_000)),
+            refusal(|options| options.prefer = vec![(read_requirement("a").expect("one"), 0)]),
+            refusal(|options| options.queue_timeout = "0s".parse().ok()),
+            refusal(|options| options.infra_retries = Some(101)),
+            refusal(|options| options.label = vec![("a$".to_owned(), String::new())]),
+            refusal(|options| options.cpu = "999999999999999".parse().ok()),
+            refusal(|options| options.resources = vec![("gpu".to_owned(), u64::MAX)]),
+            refusal(|options| options.dir = Some("../x".to_owned())),
+            refusal(|options| options.command = vec![String::new()]),
+        ];
+        insta::assert_snapshot!(said.join("\n"));
     }
 
     #[test]

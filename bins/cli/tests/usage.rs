@@ -142,3 +142,26 @@ fn version_help_and_completions_go_to_standard_output() {
         assert!(!output.stdout.is_empty() && output.stderr.is_empty());
     }
 }
+
+#[test]
+fn an_amount_that_is_none_is_refused_in_plain_words() {
+    let home = home();
+    let wrong = [
+        ("--memory", "-1", "no size"),
+        ("--log-limit", "-1", "no size"),
+        ("--cpu", "-0.5", "no number of cores"),
+        ("--timeout", "-10", "no duration"),
+        ("--queue-timeout", "-1", "no duration"),
+        ("--slots", "-1", "a whole number"),
+        ("--infra-retries", "many", "a whole number"),
+    ];
+    for (option, value, said) in wrong {
+        for command in ["run", "submit"] {
+            let output = jobyard(home.path(), &[command, option, value, "--", "true"]);
+            assert_eq!(output.status.code(), Some(2), "{option} {value}");
+            let error = stderr(&output);
+            let first = error.lines().next().unwrap_or_default();
+            assert!(first.contains(option) && first.contains(said), "{error}");
+        }
+    }
+}

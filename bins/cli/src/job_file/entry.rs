@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jobyard_core::{
-    ConfigError, ExecutorSpec, Group, InvalidSpec, JobId, JobSpec, PROCESS_EXECUTOR, Preference,
-    Resources, ValidSpec,
+    ExecutorSpec, Group, JobId, JobSpec, PROCESS_EXECUTOR, Preference, Resources, ValidSpec,
 };
 use jobyard_executor::ProcessConfig;
 use serde::{Deserialize, Serialize};
 
 use super::executor::ExecutorText;
+use super::invalid::InvalidDraft;
 use super::texts::{CoresText, DurationText, RequirementText, SizeText};
 
 /// The keys of a job file. Unknown ones are refused, so that a misspelt one is not ignored.
@@ -211,44 +211,5 @@ impl TryFrom<Draft> for Entry {
             None => problem.to_string(),
         })?;
         Ok(Self { draft, spec })
-    }
-}
-
-/// Why a draft is no job.
-#[derive(Debug)]
-pub(crate) enum InvalidDraft {
-    /// Nothing to run.
-    Nothing,
-    /// The executor has its configuration, and this key would belong into another one.
-    TwoConfigs { key: &'static str },
-    /// The executor's part is wrong.
-    Config(ConfigError),
-    /// Another part is wrong.
-    Spec(InvalidSpec),
-}
-
-impl fmt::Display for InvalidDraft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("there is neither `command` nor `script`: give one"),
-            Self::TwoConfigs { key } => write!(
-                f,
-                "{key}: the executor has its own `config`: put it there or leave that out"
-            ),
-            Self::Config(problem) => problem.fmt(f),
-            Self::Spec(problem) => problem.fmt(f),
-        }
-    }
-}
-
-impl From<ConfigError> for InvalidDraft {
-    fn from(problem: ConfigError) -> Self {
-        Self::Config(problem)
-    }
-}
-
-impl From<InvalidSpec> for InvalidDraft {
-    fn from(problem: InvalidSpec) -> Self {
-        Self::Spec(problem)
     }
 }

@@ -3,6 +3,7 @@
 mod entry;
 mod executor;
 mod format;
+mod invalid;
 mod json;
 mod parse;
 mod problem;

@@ -45,11 +45,11 @@ pub(crate) struct DevArgs {
     slots: Option<u32>,
 
     /// How many cores the worker offers, as in 4 or 1.5 [default: all that this process may use]
-    #[arg(long, value_name = "CORES")]
+    #[arg(long, value_name = "CORES", allow_negative_numbers = true)]
     cpu: Option<CoresText>,
 
     /// How much memory the worker offers, as in 8GiB [default: all that this process may use]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
     memory: Option<SizeText>,
 
     /// How much the worker offers of a named resource, as in gpu=1; repeatable
