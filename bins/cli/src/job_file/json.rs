@@ -1,6 +1,7 @@
 //! Jobs from JSON.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::entry::Entry;
 use super::problem::{Problem, place_of, without_place};
@@ -39,7 +40,14 @@ fn lines(text: &str) -> Result<Vec<Entry>, Problem> {
             Some(Ok(entry)) => entries.push(entry),
             Some(Err(error)) => {
                 let start = end + (rest.len() - job.len());
-                return Err(line_problem(&error, job, place_of(text, start)));
+                let problem = line_problem(&error, job, place_of(text, start));
+                // A file of one job need not say which.
+                let many = !entries.is_empty() || more_follows(job);
+                return Err(if many {
+                    problem.in_job(name_of(job).as_deref(), entries.len() + 1)
+                } else {
+                    problem
+                });
             }
         }
     }
@@ -56,6 +64,22 @@ fn line_problem(error: &serde_json::Error, job: &str, start: (usize, usize)) -> 
         Err(error) => problem.found_in(error.path()),
         Ok(_) => problem,
     }
+}
+
+/// Whether another job stands behind the one at the beginning.
+fn more_follows(job: &str) -> bool {
+    let mut values = serde_json::Deserializer::from_str(job).into_iter::<IgnoredAny>();
+    values.next().is_some_and(|first| first.is_ok()) && values.next().is_some()
+}
+
+/// The name of the job at the beginning, if that much of it can be read.
+fn name_of(job: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let mut jobs = serde_json::Deserializer::from_str(job).into_iter::<Named>();
+    Some(jobs.next()?.ok()?.name)
 }
 
 fn problem(error: &serde_json::Error) -> Problem {

@@ -10,6 +10,7 @@ mod problem;
 mod shape;
 mod texts;
 mod toml;
+mod wording;
 mod yaml;
 
 pub(crate) use entry::{Draft, Entry, GroupText, PreferenceText};

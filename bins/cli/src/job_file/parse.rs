@@ -307,7 +307,7 @@ mod tests {
                 "a.json",
                 "{\"command\": \"make all\"}",
                 "line 1",
-                "sequence",
+                "a list is expected",
             ),
             ("a.json", "{\"command\": [\"a\"]", "line 1", "EOF"),
             ("a.json", "{\"slots\": -1}", "line 1", "-1"),
@@ -448,6 +448,77 @@ mod tests {
         assert!(error.contains("line 3, column 1"), "{error}");
         let error = refusal("a.json", "[{\"command\":[\"a\"]},\n{\"slots\":1}]");
         assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_is_refused_at_its_key_in_toml() {
+        let one = "[[jobs]]\ncommand = [\"a\"]\n";
+        let wrong = [
+            (
+                format!("{one}{one}\n[[jobs]]\ncommand = [\"b\"]\nslots = 0\n{one}"),
+                "line 8, column 1: job 3: slots: 0",
+            ),
+            (
+                format!("{one}{one}name = \"n\"\ngroup = {{ key = \"k\", limit = 0 }}\n"),
+                "line 6, column 1: job \"n\": group (limit): 0",
+            ),
+            (
+                format!("{one}[[jobs]]\nname = \"a\\\": b\"\nscript = \"\"\npriority = 1000001\n"),
+                "line 3, column 1: job \"a\\\": b\": name",
+            ),
+            (
+                format!("{one}[[jobs]]\nslots = 1\n"),
+                "line 3, column 1: job 2: there is neither",
+            ),
+            (
+                "jobs = [{ command = [\"a\"] },\n  { command = [\"a\"], slots = 0 }]\n".to_owned(),
+                "line 2, column 22: job 2: slots",
+            ),
+            (
+                "command = [\"a\"]\npriority = 1000001\n".to_owned(),
+                "line 2, column 1: priority: 1000001",
+            ),
+            (
+                "command = [\"a\"]\n[labels]\n\"a b\" = \"c\"\n".to_owned(),
+                "line 2, column 2: labels",
+            ),
+        ];
+        for (text, said) in wrong {
+            let error = refusal("a.toml", &text);
+            assert!(
+                error.starts_with(&format!("a.toml, {said}")),
+                "{text}{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_is_refused_with_its_job() {
+        let wrong = [
+            (
+                "{\"command\": [\"a\"]}\n{\"slots\": \"x\", \"command\": [\"b\"], \"name\": \"b\"}\n",
+                "line 2, column 13: job \"b\": slots: a whole number from 0 to 4294967295 is expected here",
+            ),
+            (
+                "{\"command\": [\"a\"]}\n{\"command\": [\"b\"], \"comand\": 1}\n",
+                "line 2, column 27: job 2: the key `comand` is not known",
+            ),
+            (
+                "{\"command\": [\"a\"], \"slots\": 0}\n{\"command\": [\"b\"]}\n",
+                "line 1, column 1: job 1: slots: 0",
+            ),
+            (
+                "{\"command\": [\"a\"], \"slots\": 0}\n",
+                "line 1, column 1: slots: 0",
+            ),
+        ];
+        for (text, said) in wrong {
+            let error = refusal("a.jsonl", text);
+            assert!(
+                error.starts_with(&format!("a.jsonl, {said}")),
+                "{text}{error}"
+            );
+        }
     }
 
     #[test]

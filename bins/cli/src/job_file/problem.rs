@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_path_to_error::{Path, Segment};
 
+use super::wording::in_plain_words;
+
 /// A mistake and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -17,8 +19,18 @@ impl Problem {
     pub(super) fn new(place: Option<(usize, usize)>, message: &str) -> Self {
         Self {
             place,
-            text: message.trim().to_owned(),
+            text: in_plain_words(message.trim()),
         }
+    }
+
+    /// The same, with the job in whose line it was found: by its name, or else by its number, from 1. One that has a
+    /// name and was read is named already.
+    pub(super) fn in_job(mut self, name: Option<&str>, number: usize) -> Self {
+        if !self.text.starts_with("job ") {
+            let job = name.map_or_else(|| number.to_string(), |name| format!("{name:?}"));
+            self.text = format!("job {job}: {}", self.text);
+        }
+        self
     }
 
     /// The same, with the job and the key in which it was found.
@@ -44,13 +56,9 @@ impl Problem {
             None => {}
         }
         match job {
-            // A job with a name is named already.
-            Some(job) if !self.text.starts_with("job ") => {
-                self.text = format!("job {job}: {}", self.text);
-            }
-            _ => {}
+            Some(job) => self.in_job(None, job),
+            None => self,
         }
-        self
     }
 }
 
