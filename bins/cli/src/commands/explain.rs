@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::escape::escape_line;
 use crate::failure::Failure;
 use crate::retry::repeat;
-use crate::views::{ExplanationView, verdict};
+use crate::views::{ExplanationView, help_text, verdict};
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
@@ -46,7 +46,8 @@ fn text(explanation: &Explanation) -> String {
     }
     if !explanation.help.is_empty() {
         lines.push("what would help:".to_owned());
-        lines.extend(explanation.help.iter().map(item));
+        let help = explanation.help.iter().map(help_text);
+        lines.extend(help.map(|help| item(&help)));
     }
     lines.join("\n")
 }

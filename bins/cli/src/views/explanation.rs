@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use jobyard_core::{Explanation, Help, JobId, WaitReason, WaitVerdict};
+use jobyard_core::{Explanation, Help, JobId, PROCESS_EXECUTOR, WaitReason, WaitVerdict};
 use serde::Serialize;
 
 /// Why a job waits.
@@ -41,9 +41,27 @@ impl<'a> ExplanationView<'a> {
             state: explanation.state.as_str(),
             verdict: verdict(explanation),
             reasons: explanation.reasons.iter().map(Said::from).collect(),
-            help: explanation.help.iter().map(Said::from).collect(),
+            help: explanation
+                .help
+                .iter()
+                .map(|data| Said {
+                    text: help_text(data),
+                    data,
+                })
+                .collect(),
         }
     }
+}
+
+/// What would help, in a sentence. That a worker runs processes goes without saying: every one does, and nobody asked for
+/// it.
+pub(crate) fn help_text(help: &Help) -> String {
+    let mut help = help.clone();
+    if let Help::Worker { requirements, .. } = &mut help {
+        let usual = format!("executor={PROCESS_EXECUTOR}");
+        requirements.retain(|requirement| requirement.to_string() != usual);
+    }
+    help.to_string()
 }
 
 /// The verdict, or the job's state when it does not wait.
@@ -64,5 +82,24 @@ mod tests {
         insta::assert_json_snapshot!(ExplanationView::new(job_id(), &hopeless()));
         let running = Explanation::not_waiting(JobState::Running);
         assert_eq!(verdict(&running), "running");
+    }
+    #[test]
+    fn that_a_worker_runs_processes_goes_without_saying() {
+        let worker = |requirements: &[&str]| Help::Worker {
+            requirements: requirements
+                .iter()
+                .map(|text| text.parse().expect("a requirement"))
+                .collect(),
+            resources: Vec::new(),
+            name: None,
+        };
+        let cases: [(&[&str], &str); 3] = [
+            (&["executor=process", "gpu"], "one worker with `gpu`"),
+            (&["executor=process"], "one worker"),
+            (&["executor=wasm"], "one worker with `executor=wasm`"),
+        ];
+        for (requirements, said) in cases {
+            assert_eq!(help_text(&worker(requirements)), said);
+        }
     }
 }

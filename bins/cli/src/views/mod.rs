@@ -14,7 +14,7 @@ mod token;
 mod worker;
 
 pub(crate) use audit::AuditView;
-pub(crate) use explanation::{ExplanationView, verdict};
+pub(crate) use explanation::{ExplanationView, help_text, verdict};
 pub(crate) use job::{JobView, command};
 pub(crate) use log_line::{LogLine, log_state};
 pub(crate) use outcome::OutcomeView;
