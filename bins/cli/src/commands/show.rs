@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::retry::repeat;
 use crate::size::show_size;
 use crate::table::{or_dash, pairs, table};
-use crate::views::{JobView, command, log_state, time};
+use crate::views::{JobView, command, duration, log_state, time};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -51,6 +51,8 @@ fn text(job: &Job) -> String {
             .map(|group| format!("{}, at most {} at once", group.key, group.limit)),
     );
     add("takes", taken(job));
+    add("queue timeout", job.spec.queue_timeout.map(duration));
+    add("timeout", job.spec.timeout.map(duration));
     add(
         "tags",
         joined(job.spec.requirements.iter().map(Requirement::to_string)),

@@ -21,6 +21,6 @@ pub(crate) use outcome::OutcomeView;
 pub(crate) use queue::QueueView;
 pub(crate) use status::StatusView;
 pub(crate) use submitted::{StoppedView, SubmittedView};
-pub(crate) use time::time;
+pub(crate) use time::{duration, time};
 pub(crate) use token::TokenView;
 pub(crate) use worker::WorkerView;
