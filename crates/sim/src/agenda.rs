@@ -62,6 +62,8 @@ pub(crate) enum Event {
     SubmitDue,
     /// An operator does something.
     OperatorDue,
+    /// A worker begins or ceases to complain.
+    ComplaintDue,
     /// Something goes wrong.
     FaultDue,
     /// No more jobs, no more faults.
@@ -167,6 +169,7 @@ impl Event {
             Self::AnswerArrives { .. } => ("answer arrives", None, None),
             Self::SubmitDue => ("submit due", None, None),
             Self::OperatorDue => ("operator due", None, None),
+            Self::ComplaintDue => ("complaint due", None, None),
             Self::FaultDue => ("fault due", None, None),
             Self::HorizonReached => ("horizon", None, None),
             Self::ResumeDue => ("resume due", None, None),

@@ -1,6 +1,6 @@
 //! What an observer who sees everything learns.
 
-use jobyard_core::{AttemptId, JobId, QueueSettings, Resources, TagSet, WorkerId};
+use jobyard_core::{AttemptId, JobId, QueueSettings, Resources, TagSet, Timestamp, WorkerId};
 use jobyard_master::records::{JobRecord, WorkerRecord};
 
 /// Something that has become true, seen from outside of all programs. Invariants are judged by facts alone, never by
@@ -54,6 +54,33 @@ pub enum Fact {
     },
     /// All records of one batch are told; they became durable together.
     BatchEnded,
+    /// A worker's session was asked for; it has said nothing else yet.
+    SessionOpened {
+        /// Whose.
+        worker: WorkerId,
+        /// When, by the master's clock.
+        at: Timestamp,
+        /// Whether it says that it takes jobs.
+        accepting: bool,
+    },
+    /// The master was told whether a worker takes jobs.
+    AcceptingHeard {
+        /// Which worker.
+        worker: WorkerId,
+        /// When, by the master's clock.
+        at: Timestamp,
+        /// Whether it does.
+        accepting: bool,
+    },
+    /// The master was told what a worker complains about.
+    ComplaintsHeard {
+        /// Which worker.
+        worker: WorkerId,
+        /// When, by the master's clock.
+        at: Timestamp,
+        /// Whether there is anything.
+        complains: bool,
+    },
     /// The master has begun a term.
     TermBegan,
     /// A process was created.

@@ -56,6 +56,10 @@ pub enum Fault {
     WorkerDrained,
     /// A worker that is told to end stops what runs.
     WorkerStopped,
+    /// A worker takes no jobs by its own judgement of its machine.
+    WorkerComplained,
+    /// A worker has nothing to complain about any more.
+    WorkerRelieved,
     /// An operator suspends a worker.
     WorkerSuspended,
     /// An operator resumes a worker.
@@ -72,7 +76,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::NetworkStalled,
         Self::OneWayStalled,
         Self::SessionCut,
@@ -99,6 +103,8 @@ impl Fault {
         Self::SignalFailed,
         Self::WorkerDrained,
         Self::WorkerStopped,
+        Self::WorkerComplained,
+        Self::WorkerRelieved,
         Self::WorkerSuspended,
         Self::WorkerResumed,
         Self::WorkerRemoved,

@@ -3,7 +3,7 @@
 //! # What
 //!
 //! [`simulate`] runs one world: one master and several workers, clients that submit jobs, and operators that stop jobs and
-//! suspend workers, while connections break and stall, programs and machines die and come back, and disks fail. It ends
+//! suspend workers, while workers complain about their machines, connections break and stall, programs and machines die and come back, and disks fail. It ends
 //! with a [`Summary`] of what happened, or with a [`Failure`] that names the first invariant that did not hold.
 //!
 //! # Theory of operation
@@ -35,6 +35,7 @@
 //! | attempt numbers increase and only the last attempt is live | as it says |
 //! | a stopped job gets no new attempt | after the stop was acknowledged |
 //! | a worker that is suspended or removed gets nothing | a later batch places an attempt there |
+//! | a worker that complains gets nothing | an attempt is placed there after the master has heard it |
 //! | the engine's tables agree | its own audit finds a difference |
 //! | nothing is left over | faults have stopped for long, and something still runs, is held, or is waited for |
 //!

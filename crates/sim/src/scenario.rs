@@ -23,6 +23,9 @@ pub struct Scenario {
     /// How long it takes on average until the next fault of the network, of a machine or of a program. `None`: never;
     /// the small faults (slow disks, failed starts, lost answers) do not happen then either.
     pub fault_every: Option<Duration>,
+    /// How long it takes on average until some worker begins or ceases to complain about its machine. `None`: none ever
+    /// does.
+    pub complain_every: Option<Duration>,
     /// How patient the master is.
     pub timings: Timings,
     /// Whether the hello of a connection that its worker has given up may still arrive, even after that of a newer
@@ -42,6 +45,7 @@ impl Scenario {
             submit_every: Duration::from_secs(1),
             operate_every: Duration::from_secs(1),
             fault_every: Some(Duration::from_millis(1_500)),
+            complain_every: Some(Duration::from_secs(2)),
             timings: TIMINGS,
             late_hellos: true,
             sabotage: None,
@@ -55,6 +59,7 @@ impl Scenario {
             horizon: Duration::from_secs(10),
             drain: Duration::from_mins(1),
             fault_every: None,
+            complain_every: None,
             ..Self::rough()
         }
     }
@@ -91,6 +96,8 @@ pub enum Sabotage {
     OverstateSlots,
     /// The master's shell leaves out which tags a worker keeps for jobs that name them.
     HideExclusive,
+    /// The master's shell leaves out what workers complain about, and that they take nothing.
+    HideComplaints,
     /// The store loses the settings of queues when the master is started anew.
     ForgetQueues,
     /// The store loses the groups of jobs when the master is started anew.

@@ -104,6 +104,9 @@ impl World {
         self.env.after(Duration::ZERO, Event::SubmitDue);
         self.env.after(Duration::from_secs(1), Event::OperatorDue);
         self.env.after(Duration::from_secs(1), Event::FaultDue);
+        if self.env.scenario.complain_every.is_some() {
+            self.env.after(Duration::from_secs(1), Event::ComplaintDue);
+        }
         self.env
             .after(self.env.scenario.horizon, Event::HorizonReached);
         while let Some((at, event)) = self.env.agenda.next() {
@@ -175,6 +178,7 @@ impl World {
             Event::AnswerArrives { ask, answer } => self.clients.on_answer(env, ask, answer),
             Event::SubmitDue => self.on_submit_due(),
             Event::OperatorDue => self.on_operator_due(),
+            Event::ComplaintDue => self.on_complaint_due(),
             Event::FaultDue => self.on_fault_due(),
             Event::HorizonReached => self.on_horizon(),
             Event::ResumeDue => self.resume_all(),
@@ -235,6 +239,19 @@ impl World {
             _ => {}
         }
         self.again(self.env.scenario.operate_every, Event::OperatorDue);
+    }
+
+    fn on_complaint_due(&mut self) {
+        let Some(every) = self.env.scenario.complain_every else {
+            return;
+        };
+        if self.env.calm {
+            return;
+        }
+        let env = &mut self.env;
+        let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
+        self.workers[index].change_complaints(env);
+        self.again(every, Event::ComplaintDue);
     }
 
     fn on_fault_due(&mut self) {
@@ -305,6 +322,9 @@ impl World {
         env.calm = true;
         env.network.heal();
         env.note("calm", None, None);
+        for worker in &mut self.workers {
+            worker.be_content(env);
+        }
         // An older order that is repeated later would win over the resume.
         self.clients.withdraw_orders();
         env.after(SETTLING, Event::ResumeDue);

@@ -18,8 +18,11 @@ const FOUND: [(u64, &str); 3] = [
 
 #[test]
 fn what_was_found_once_stays_mended() {
+    let mut scenario = Scenario::rough();
+    // Nobody complained in the worlds in which it was found.
+    scenario.complain_every = None;
     for (seed, what) in FOUND {
-        if let Err(failure) = simulate(seed, &Scenario::rough()) {
+        if let Err(failure) = simulate(seed, &scenario) {
             panic!("{what}: {failure}");
         }
     }

@@ -51,6 +51,14 @@ fn find_groups_that_are_forgotten() {
 }
 
 #[test]
+fn find_complaints_that_are_hidden() {
+    find(
+        Sabotage::HideComplaints,
+        "a worker that complains gets nothing",
+    );
+}
+
+#[test]
 fn find_messages_that_never_arrive() {
     find(Sabotage::DropForgets, "nothing is left over");
 }

@@ -4,6 +4,7 @@
 //! file here and a line in [`all`].
 
 mod attempts_increase;
+mod complaining_gets_nothing;
 mod groups_hold;
 mod no_attempt_starts_twice;
 mod no_job_lost;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(attempts_increase::AttemptsIncrease),
         Box::new(stop_is_final::StopIsFinal::default()),
         Box::new(suspended_gets_nothing::SuspendedGetsNothing::default()),
+        Box::new(complaining_gets_nothing::ComplainingGetsNothing::default()),
         Box::new(tables_agree::TablesAgree),
         Box::new(nothing_left_over::NothingLeftOver),
     ]

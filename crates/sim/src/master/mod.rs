@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, Batch, ClosingReason, Epoch, LinkError, LogStatus, MasterMessage, Refusal,
-    RefusalReason, SessionId, Steady, TagSet, WorkerId,
+    RefusalReason, SessionId, Steady, TagSet, WorkerId, WorkerMessage,
 };
 use jobyard_master::engine::{Committed, Effect, Engine, HeldEffects, Input, ReplyTo, Sealed};
 use jobyard_master::records::Counters;
@@ -207,10 +207,16 @@ impl MasterNode {
                 term.sessions.insert(session, link);
                 term.peers.insert(link, (session, from));
                 env.send(link, Side::Worker, Frame::Accepted);
+                env.facts.push(Fact::SessionOpened {
+                    worker: from,
+                    at: self.clock.read(env.now).wall,
+                    accepting: hello.accepting,
+                });
                 let mut hello = hello;
                 if env.is_sabotaged(Sabotage::OverstateSlots) {
                     hello.capacity.slots *= 2;
                 }
+                hello.accepting |= env.is_sabotaged(Sabotage::HideComplaints);
                 if env.is_sabotaged(Sabotage::HideExclusive) {
                     hello.exclusive = TagSet::new();
                 }
@@ -224,13 +230,36 @@ impl MasterNode {
             }
             Frame::Said(message) => {
                 if let Some((session, _)) = term.peers.get(&link).copied() {
-                    let messages = vec![message];
+                    let messages = self.heard(env, from, message);
                     self.tell(env, Input::Said { session, messages });
                 }
             }
             Frame::Closed(_) => self.on_link_over(env, link),
             frame => self.on_upload_frame(env, link, from, &frame),
         }
+    }
+
+    /// What the engine is told of a worker's message.
+    fn heard(&self, env: &mut Env, from: WorkerId, message: WorkerMessage) -> Vec<WorkerMessage> {
+        let (worker, at) = (from, self.clock.read(env.now).wall);
+        let fact = match &message {
+            WorkerMessage::Accepting(accepting) => Fact::AcceptingHeard {
+                worker,
+                at,
+                accepting: *accepting,
+            },
+            WorkerMessage::Complaints(complaints) => Fact::ComplaintsHeard {
+                worker,
+                at,
+                complains: !complaints.is_empty(),
+            },
+            _ => return vec![message],
+        };
+        env.facts.push(fact);
+        if env.is_sabotaged(Sabotage::HideComplaints) {
+            return Vec::new();
+        }
+        vec![message]
     }
 
     /// A connection is over as far as the master can tell.

@@ -1,6 +1,7 @@
 //! The simulated worker: a machine with processes and a disk, and on it the real agent and the real supervisors in a
 //! simulated shell.
 
+mod complaints;
 mod executions;
 mod outputs;
 mod uploads;
@@ -8,7 +9,8 @@ mod uploads;
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AttemptId, BootId, ConnectError, LinkError, Resources, Steady, TagSet, WorkerFacts, WorkerId,
+    AttemptId, BootId, Complaint, ConnectError, LinkError, MasterMessage, Resources, Steady,
+    TagSet, WorkerFacts, WorkerId,
 };
 use jobyard_executor::Supervisor;
 use jobyard_master::records::WorkerRecord;
@@ -21,6 +23,7 @@ use crate::fact::Fact;
 use crate::fault::Fault;
 use crate::network::{Frame, LinkId, Side, lost};
 use crate::scenario::Sabotage;
+use complaints::Words;
 use executions::Process;
 use uploads::{Spool, Upload};
 
@@ -42,6 +45,8 @@ pub(crate) struct WorkerNode {
     spool: BTreeMap<AttemptId, Spool>,
     processes: BTreeMap<AttemptId, Process>,
     last_pid: u32,
+    /// What is wrong with it.
+    complaints: Vec<Complaint>,
     /// It has deleted its identity.
     is_gone: bool,
     running: Option<Life>,
@@ -55,6 +60,7 @@ struct Life {
     session: Option<LinkId>,
     /// Whether the session exists, and not only the wish for it.
     connected: bool,
+    words: Words,
     uploads: BTreeMap<AttemptId, Upload>,
     supervisors: BTreeMap<AttemptId, Supervision>,
 }
@@ -100,6 +106,7 @@ impl WorkerNode {
             spool: BTreeMap::new(),
             processes: BTreeMap::new(),
             last_pid: 0,
+            complaints: Vec::new(),
             is_gone: false,
             running: None,
         }
@@ -175,6 +182,7 @@ impl WorkerNode {
             deadline: None,
             session: None,
             connected: false,
+            words: Words::default(),
             uploads: BTreeMap::new(),
             supervisors: BTreeMap::new(),
         });
@@ -255,6 +263,9 @@ impl WorkerNode {
             ShutdownMode::Stop
         };
         env.note("worker told to end", Some(self.index), None);
+        if let Some(life) = &mut self.running {
+            life.words.is_ending = true;
+        }
         self.feed(env, Input::Shutdown(mode));
     }
 
@@ -331,7 +342,13 @@ impl WorkerNode {
                 life.connected = true;
                 self.feed(env, Input::Connected);
             }
-            Frame::Told(message) => self.feed(env, Input::Received(*message)),
+            Frame::Told(message) => {
+                let is_welcome = matches!(*message, MasterMessage::Welcome(_));
+                self.feed(env, Input::Received(*message));
+                if is_welcome {
+                    self.on_welcome(env);
+                }
+            }
             Frame::Closed(error) => self.on_session_over(env, error),
             _ => {}
         }

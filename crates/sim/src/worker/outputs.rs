@@ -48,8 +48,9 @@ impl WorkerNode {
         }
     }
 
-    fn connect(&mut self, env: &mut Env, hello: Box<Hello>) {
+    fn connect(&mut self, env: &mut Env, mut hello: Box<Hello>) {
         self.drop_session(env);
+        self.complain_in(&mut hello);
         let purpose = Purpose {
             worker: self.index,
             upload: None,
