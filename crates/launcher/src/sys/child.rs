@@ -1,12 +1,20 @@
 //! A process that was forked.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
-use rustix::process::Pid;
+use jobyard_core::{Exit, Usage};
+use rustix::io::{Errno, read};
+use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_send_signal};
 
-use super::Report;
-use crate::protocol::Signal;
+use super::raw;
+use super::record::{Ended, RECORD_BYTES, Record};
+use super::stat::Stat;
+use super::step::Step;
+use super::{Report, WardenKind};
+use crate::protocol::{LaunchFailure, Signal, Stage};
 
 /// A process that the launcher forked: the main process of an attempt, or the warden above it.
 ///
@@ -16,9 +24,46 @@ pub(crate) struct Child {
     pid: Pid,
     pidfd: OwnedFd,
     report: Option<OwnedFd>,
+    warden: Option<WardenKind>,
+    program: PathBuf,
+    /// Who the main process said that it is.
+    introduced: Option<Stat>,
+    /// The main process under a warden.
+    main: Option<OwnedFd>,
+    phase: Phase,
+}
+
+/// How far the reports are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Failed,
+    Running,
+    Exited,
+    Reaped,
 }
 
 impl Child {
+    /// One that was just forked.
+    pub(super) fn new(
+        pid: Pid,
+        pidfd: OwnedFd,
+        report: OwnedFd,
+        program: &Path,
+        warden: Option<WardenKind>,
+    ) -> Self {
+        Self {
+            pid,
+            pidfd,
+            report: Some(report),
+            warden,
+            program: program.to_path_buf(),
+            introduced: None,
+            main: None,
+            phase: Phase::Starting,
+        }
+    }
+
     /// The process that was forked: the main process, or the warden above it.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
@@ -31,22 +76,62 @@ impl Child {
 
     /// Readable when reports are there; `None` once there will be none any more.
     ///
-    /// Take it out of an epoll before it is closed by `read_report` or `reap`: a child that is being forked just then
-    /// holds a copy for a moment, and until that is closed an epoll goes on to tell of it.
+    /// `read_report` and `reap` close it at its end. A child that is being forked just then holds copies of everything for
+    /// a moment, so an epoll may go on to tell of it until that has executed its program: such an event is to be ignored.
     pub(crate) fn report_fd(&self) -> Option<BorrowedFd<'_>> {
         self.report.as_ref().map(AsFd::as_fd)
     }
 
     /// Appends what is there to read. Never waits.
     pub(crate) fn read_report(&mut self, reports: &mut Vec<Report>) {
-        let _ = reports;
+        while let Some(pipe) = &self.report {
+            let mut buffer = [0; 4 * RECORD_BYTES];
+            match read(pipe, &mut buffer) {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Ok(0) | Err(_) => self.on_closed(reports),
+                Ok(length) => {
+                    for bytes in buffer[..length].chunks_exact(RECORD_BYTES) {
+                        if let Some(record) = Record::from_bytes(bytes) {
+                            self.on_record(record, reports);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Waits for the process once `pidfd` is readable, and appends what is still to be said of it: first all that
     /// `read_report` would have said, then the end. Says whether the process is reaped; never waits.
     pub(crate) fn reap(&mut self, reports: &mut Vec<Report>) -> bool {
-        let _ = reports;
-        false
+        if self.phase == Phase::Reaped {
+            return true;
+        }
+        let ended = match raw::wait(Some(self.pid), false) {
+            Ok(None) | Err(Errno::INTR) => return false,
+            Ok(Some(dead)) => Ended::new(&dead),
+            // Somebody else has reaped it, and how it ended is lost.
+            Err(_) => KILLED,
+        };
+        self.read_report(reports);
+        if self.report.is_some() {
+            // Somebody holds a copy of the pipe, and will not write into it.
+            self.on_closed(reports);
+        }
+        if self.phase == Phase::Running {
+            // A warden that could not say how the main process ended was killed, and has taken it along.
+            let status = match self.warden {
+                None => ended.status,
+                Some(_) => KILLED.status,
+            };
+            reports.push(exited(Ended { status, ..ended }));
+            self.phase = Phase::Exited;
+        }
+        if self.phase == Phase::Exited && self.warden.is_some() {
+            reports.push(Report::Empty);
+        }
+        self.phase = Phase::Reaped;
+        true
     }
 
     /// Delivers a signal to the main process and its group, and lets them go on if they are stopped. Never reaches a
@@ -56,7 +141,139 @@ impl Child {
     ///
     /// Nothing is there to be reached: it does not run yet, or not any more.
     pub(crate) fn signal_main(&self, signal: Signal) -> io::Result<()> {
-        let _ = signal;
-        Err(io::ErrorKind::Unsupported.into())
+        let pidfd = match (self.warden, &self.main) {
+            (None, _) => Some(&self.pidfd),
+            (Some(_), main) => main.as_ref(),
+        };
+        let (Some(pidfd), Phase::Running) = (pidfd, self.phase) else {
+            return Err(Errno::SRCH.into());
+        };
+        let signal = match signal {
+            Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Interrupt => rustix::process::Signal::INT,
+        };
+        self.signal_group(pidfd.as_fd(), signal)?;
+        self.signal_group(pidfd.as_fd(), rustix::process::Signal::CONT)?;
+        Ok(())
+    }
+
+    fn signal_group(
+        &self,
+        pidfd: BorrowedFd<'_>,
+        signal: rustix::process::Signal,
+    ) -> Result<(), Errno> {
+        match raw::signal_group(pidfd, signal) {
+            // Before Linux 6.9.
+            Err(Errno::INVAL) => {}
+            done => return done,
+        }
+        pidfd_send_signal(pidfd, signal)?;
+        // It was there a moment ago, so its number is still that of its group, or of nobody.
+        match self.main_pid() {
+            Some(main) => kill_process_group(main, signal).or(Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    fn main_pid(&self) -> Option<Pid> {
+        let pid = self.introduced?.pid;
+        Pid::from_raw(i32::try_from(pid).ok()?)
+    }
+
+    fn on_record(&mut self, record: Record, reports: &mut Vec<Report>) {
+        match record {
+            Record::Main { pid, start_time } => {
+                self.introduced = Some(Stat { pid, start_time });
+            }
+            Record::Executed => self.on_executed(reports),
+            Record::Failed { step, errno } => {
+                self.phase = Phase::Failed;
+                reports.push(Report::Failed(self.failure(step, errno)));
+            }
+            Record::Exited(ended) => {
+                self.phase = Phase::Exited;
+                reports.push(exited(ended));
+            }
+        }
+    }
+
+    fn on_closed(&mut self, reports: &mut Vec<Report>) {
+        self.report = None;
+        if self.phase == Phase::Starting {
+            if self.warden.is_none() && self.introduced.is_some() {
+                self.on_executed(reports);
+            } else {
+                self.on_killed(reports);
+            }
+        }
+    }
+
+    fn on_executed(&mut self, reports: &mut Vec<Report>) {
+        let (Some(main), Some(stat)) = (self.main_pid(), self.introduced) else {
+            return self.on_killed(reports);
+        };
+        if self.warden.is_some() {
+            self.main = open_same(main, stat);
+        }
+        self.phase = Phase::Running;
+        reports.push(Report::Running {
+            main,
+            start_time: stat.start_time,
+        });
+    }
+
+    fn on_killed(&mut self, reports: &mut Vec<Report>) {
+        self.phase = Phase::Failed;
+        reports.push(Report::Failed(LaunchFailure::new(
+            Stage::Resources,
+            0,
+            "the process was killed before it executed the program",
+        )));
+    }
+
+    fn failure(&self, step: Step, errno: i32) -> LaunchFailure {
+        let problem = io::Error::from_raw_os_error(errno);
+        let words = step.words();
+        let problem = if step == Step::Execute {
+            format!("{words} {}: {problem}", self.program.display())
+        } else {
+            format!("{words}: {problem}")
+        };
+        LaunchFailure::new(step.stage(), errno, problem)
     }
 }
+
+/// What is said of a process that was killed without anybody seeing it.
+const KILLED: Ended = Ended {
+    status: libc::SIGKILL,
+    user_micros: 0,
+    system_micros: 0,
+    max_rss: 0,
+    blocks_in: 0,
+    blocks_out: 0,
+};
+
+/// A process that somebody else reaps: `None` if that has happened already.
+fn open_same(pid: Pid, stat: Stat) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    let path = CString::new(format!("/proc/{}/stat", stat.pid)).ok()?;
+    (Stat::read(&path) == Some(stat)).then_some(pidfd)
+}
+
+fn exited(ended: Ended) -> Report {
+    let exit = if libc::WIFSIGNALED(ended.status) {
+        Exit::Signaled(libc::WTERMSIG(ended.status))
+    } else {
+        Exit::Exited(libc::WEXITSTATUS(ended.status))
+    };
+    let mut usage = Usage::default();
+    usage.user_micros = ended.user_micros;
+    usage.system_micros = ended.system_micros;
+    usage.peak_memory_bytes = Some(ended.max_rss.saturating_mul(1024));
+    usage.read_bytes = Some(ended.blocks_in.saturating_mul(BLOCK));
+    usage.written_bytes = Some(ended.blocks_out.saturating_mul(BLOCK));
+    Report::Exited { exit, usage }
+}
+
+/// The unit in which the kernel counts here.
+const BLOCK: u64 = 512;

@@ -17,13 +17,24 @@
 //! is the child that the launcher forks, and forks the main process itself. It reaps all that falls to it, and ends when
 //! it has no children left. It sees the death of the launcher at its report pipe, and then ends its tree.
 
+mod c_strings;
 mod child;
+mod child_side;
 mod entry;
+mod landlock;
+mod limits;
+mod namespaces;
+mod prepared;
 mod probe;
+mod raw;
+mod record;
 mod report;
 mod self_protection;
 mod spawn;
+mod stat;
+mod step;
 mod strays;
+mod warden;
 
 pub(crate) use self::child::Child;
 pub(crate) use self::entry::{Entry, WardenKind};

@@ -1,12 +1,16 @@
 //! Starting a child.
 
 use std::collections::BTreeMap;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Resource;
 
-use super::{Child, Entry};
+use super::prepared::{Prepared, above_standard, no_resources};
+use super::raw::{self, Clone3};
+use super::{Child, Entry, child_side};
 use crate::protocol::{Isolation, LaunchFailure, Stage, User};
 
 /// All that a child is started with.
@@ -42,6 +46,36 @@ pub(crate) struct Spawn<'a> {
 ///
 /// Nothing was forked.
 pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
-    let _ = spawn;
-    Err(LaunchFailure::new(Stage::Refused, 0, "not ready"))
+    let prepared = Prepared::new(spawn)?;
+    let (report, child_report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+        .and_then(|(read, write)| Ok((read, above_standard(write)?)))
+        .map_err(|errno| no_resources("cannot make a pipe", errno))?;
+    let how = Clone3 {
+        cgroup: spawn.entry.cgroup2,
+        new_pid: prepared.namespaces.clone_pid(),
+        new_user: prepared.namespaces.clone_user(),
+    };
+    let (pid, pidfd) = raw::fork(how, || child_side::run(&prepared, child_report.as_fd()))
+        .map_err(|errno| not_forked(how, errno))?;
+    Ok(Child::new(
+        pid,
+        pidfd,
+        report,
+        spawn.program,
+        spawn.entry.warden,
+    ))
+}
+
+fn not_forked(how: Clone3<'_>, errno: Errno) -> LaunchFailure {
+    let stage = match errno {
+        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => Stage::Resources,
+        _ if how.cgroup.is_some() => Stage::Cage,
+        _ if how.new_pid || how.new_user => Stage::Isolation,
+        _ => Stage::Resources,
+    };
+    LaunchFailure::new(
+        stage,
+        errno.raw_os_error(),
+        format!("cannot make a process: {errno}"),
+    )
 }

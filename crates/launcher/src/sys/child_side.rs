@@ -1,0 +1,161 @@
+//! The child between its birth and its program.
+//!
+//! Only system calls from here on: the child is a copy of the launcher with one thread.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::fs::Mode;
+use rustix::io::{Errno, write};
+use rustix::process::{
+    Pid, Signal, chdir, fchdir, getppid, set_parent_process_death_signal, setsid, umask,
+};
+use rustix::thread::{
+    Timespec, nanosleep, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
+
+use super::namespaces::write_file;
+use super::prepared::{Identity, Prepared};
+use super::raw::{self, Close};
+use super::record::Record;
+use super::stat::Stat;
+use super::step::{Failed, Step};
+use super::warden;
+
+/// What the child that was cloned does. If it returns, the process is to end with this code.
+pub(super) fn run(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> i32 {
+    match begin(prepared, report) {
+        Err(failed) => fail(failed, report),
+        Ok(never) => match never {},
+    }
+}
+
+fn begin(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> Result<Infallible, Failed> {
+    for group in prepared.join {
+        write(group, b"0").map_err(|errno| Step::Join.failed(errno))?;
+    }
+    match prepared.warden {
+        None => become_job(prepared, Some(prepared.launcher), report),
+        Some(kind) => warden::become_warden(prepared, kind, report),
+    }
+}
+
+/// Says what failed. The code with which the process is to end.
+pub(super) fn fail(failed: Failed, report: BorrowedFd<'_>) -> i32 {
+    let record = Record::Failed {
+        step: failed.step,
+        errno: failed.errno.raw_os_error(),
+    };
+    // If nobody reads it, nobody wants to know.
+    let _ = record.send(report);
+    FAILED
+}
+
+/// As shells do it. Nobody looks at it.
+const FAILED: i32 = 127;
+
+/// Puts off all that is the launcher's, and executes the program. `parent`: who must be alive; where the kernel can
+/// say it.
+pub(super) fn become_job(
+    prepared: &Prepared<'_>,
+    parent: Option<Pid>,
+    report: BorrowedFd<'_>,
+) -> Result<Infallible, Failed> {
+    introduce(report);
+    // The launcher made itself a bad choice; it may not be allowed to, and then this is not either.
+    let _ = write_file(c"/proc/self/oom_score_adj", b"0");
+    raw::default_signals();
+    setsid().map_err(|errno| Step::Session.failed(errno))?;
+    if prepared.namespaces.moves_mounts() {
+        // The working directory moves into the new mounts with its process, a descriptor would not.
+        fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
+    }
+    prepared.namespaces.enter()?;
+    prepared
+        .limits
+        .apply()
+        .map_err(|errno| Step::Limits.failed(errno))?;
+    for (fd, target) in prepared.stdio.iter().zip(0..) {
+        raw::dup_onto(fd.as_fd(), target).map_err(|errno| Step::Stdio.failed(errno))?;
+    }
+    umask(Mode::WGRP | Mode::WOTH);
+    if let Some(user) = &prepared.user {
+        become_user(user)?;
+    }
+    give_up_rights(prepared)?;
+    if prepared.namespaces.moves_mounts() {
+        // Whether this user may be there.
+        chdir(c".").map_err(|errno| Step::Directory.failed(errno))?;
+    } else {
+        fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
+    }
+    raw::close_range(FIRST_OTHER, u32::MAX, Close::OnExec);
+    end_with_parent(parent)?;
+    raw::block_signals(false);
+    execute(prepared)
+}
+
+/// The first descriptor that is none of the three.
+const FIRST_OTHER: u32 = 3;
+
+/// Says which process this is, as long as it sees the launcher's `/proc`.
+fn introduce(report: BorrowedFd<'_>) {
+    if let Some(stat) = Stat::read(c"/proc/self/stat") {
+        let record = Record::Main {
+            pid: stat.pid,
+            start_time: stat.start_time,
+        };
+        let _ = record.send(report);
+    }
+}
+
+/// Changes this thread alone, which is the only one: the functions of the C library would look for the others.
+fn become_user(user: &Identity) -> Result<(), Failed> {
+    set_thread_groups(&user.groups).map_err(|errno| Step::Groups.failed(errno))?;
+    set_thread_res_gid(user.gid, user.gid, user.gid).map_err(|errno| Step::User.failed(errno))?;
+    set_thread_res_uid(user.uid, user.uid, user.uid).map_err(|errno| Step::User.failed(errno))
+}
+
+fn give_up_rights(prepared: &Prepared<'_>) -> Result<(), Failed> {
+    set_no_new_privs(true).map_err(|errno| Step::NoNewPrivileges.failed(errno))?;
+    if let Some(rules) = &prepared.landlock {
+        raw::landlock_restrict(rules.as_fd()).map_err(|errno| Step::Landlock.failed(errno))?;
+    }
+    Ok(())
+}
+
+/// Has the kernel kill this process with its parent. Only an extra: a program can undo it.
+fn end_with_parent(parent: Option<Pid>) -> Result<(), Failed> {
+    let orphaned = |errno| Step::Orphaned.failed(errno);
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(orphaned)?;
+    if parent.is_some() && getppid() != parent {
+        return Err(orphaned(Errno::SRCH));
+    }
+    Ok(())
+}
+
+/// Executes the program. A file that was just written may still be open for writing in a process that is being forked
+/// elsewhere, so that is waited for.
+fn execute(prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
+    let mut pause = FIRST_PAUSE;
+    let mut waited = 0;
+    loop {
+        let errno = raw::execve(prepared.program(), &prepared.argv, &prepared.env);
+        if errno != Errno::TXTBSY || waited >= LONGEST_WAIT {
+            return Err(Step::Execute.failed(errno));
+        }
+        let _ = nanosleep(&Timespec {
+            tv_sec: 0,
+            tv_nsec: pause,
+        });
+        waited += pause;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// All in nanoseconds. The usual holder of a file is gone in less than a millisecond.
+const FIRST_PAUSE: i64 = 200_000;
+const LONGEST_PAUSE: i64 = 20_000_000;
+/// Whoever holds a file open for longer is writing it.
+const LONGEST_WAIT: i64 = 2_000_000_000;

@@ -1,0 +1,206 @@
+//! The process of ours above a job.
+//!
+//! It runs in a copy of the launcher and so only makes system calls, for as long as it lives.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, read};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    Pid, Signal, chdir, getpid, kill_process, kill_process_group, set_child_subreaper,
+    set_parent_process_death_signal, setsid,
+};
+use rustix::thread::set_name;
+
+use super::WardenKind;
+use super::child_side::{become_job, fail};
+use super::prepared::{Prepared, above_standard};
+use super::raw::{self, Clone3, Close};
+use super::record::{Ended, RECORD_BYTES, Record};
+use super::stat::number;
+use super::step::{Failed, Step};
+
+/// Forks the main process and stays above it until nothing of the tree is left.
+pub(super) fn become_warden(
+    prepared: &Prepared<'_>,
+    kind: WardenKind,
+    report: BorrowedFd<'_>,
+) -> Result<Infallible, Failed> {
+    let failed = |errno| Step::Warden.failed(errno);
+    // In this order: nothing that is sent from now on does anything, whatever the launcher had ignored.
+    raw::block_signals(true);
+    raw::default_signals();
+    setsid().map_err(failed)?;
+    let _ = set_name(c"jobyard-warden");
+    prepared.namespaces.begin()?;
+    let parent = match kind {
+        WardenKind::PidNamespace => {
+            // For a launcher that dies before the pipe is watched.
+            set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
+            None
+        }
+        WardenKind::Subreaper => {
+            let this = getpid();
+            set_child_subreaper(Some(this)).map_err(failed)?;
+            Some(this)
+        }
+    };
+    let deaths = raw::child_deaths().map_err(failed)?;
+    let (progress, main_report) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+    let main_report = above_standard(main_report).map_err(failed)?;
+    let (main, _) = raw::fork(Clone3::default(), || {
+        match become_job(prepared, parent, main_report.as_fd()) {
+            Err(failed) => fail(failed, main_report.as_fd()),
+            Ok(never) => match never {},
+        }
+    })
+    .map_err(failed)?;
+    drop(main_report);
+    // Only these stay, and so no pipe of the job or of another one is held open.
+    close_all_but([progress.as_fd(), report, deaths.as_fd()]);
+    let _ = chdir(c"/");
+    let executed = forward(progress.as_fd(), report);
+    let watch = Watch {
+        kind,
+        main,
+        main_reaped: Cell::new(false),
+        executed,
+        report,
+    };
+    watch.run(deaths.as_fd())
+}
+
+fn close_all_but(kept: [BorrowedFd<'_>; 3]) {
+    let mut kept = kept.map(|fd| fd.as_raw_fd().unsigned_abs());
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept {
+        if let Some(last) = fd.checked_sub(1) {
+            raw::close_range(first, last, Close::Now);
+        }
+        first = fd + 1;
+    }
+    raw::close_range(first, u32::MAX, Close::Now);
+}
+
+/// Passes on what the main process says until its program is executed or it is gone. Says whether it was executed.
+fn forward(progress: BorrowedFd<'_>, report: BorrowedFd<'_>) -> bool {
+    let mut buffer = [0; RECORD_BYTES];
+    loop {
+        match read(progress, &mut buffer) {
+            Err(Errno::INTR) => {}
+            Ok(RECORD_BYTES) => {
+                let record = Record::from_bytes(&buffer);
+                if let Some(record) = record {
+                    let _ = record.send(report);
+                }
+                if matches!(record, Some(Record::Failed { .. })) {
+                    return false;
+                }
+            }
+            Ok(_) | Err(_) => {
+                let _ = Record::Executed.send(report);
+                return true;
+            }
+        }
+    }
+}
+
+/// A warden whose job runs.
+struct Watch<'a> {
+    kind: WardenKind,
+    main: Pid,
+    main_reaped: Cell<bool>,
+    executed: bool,
+    report: BorrowedFd<'a>,
+}
+
+impl Watch<'_> {
+    fn run(&self, deaths: BorrowedFd<'_>) -> ! {
+        loop {
+            self.reap_all();
+            let mut fds = [
+                PollFd::from_borrowed_fd(deaths, PollFlags::IN),
+                // Nothing is asked for, but the end of its reader is always told.
+                PollFd::from_borrowed_fd(self.report, PollFlags::empty()),
+            ];
+            let _ = poll(&mut fds, None);
+            let [_, launcher] = &fds;
+            if launcher.revents().contains(PollFlags::ERR) {
+                self.end_tree();
+            }
+            let mut siginfo = [0_u8; SIGINFO_BYTES];
+            let _ = read(deaths, &mut siginfo);
+        }
+    }
+
+    fn reap_all(&self) {
+        loop {
+            match raw::wait(None, false) {
+                Ok(Some(dead)) if dead.pid == self.main => {
+                    self.main_reaped.set(true);
+                    if self.executed {
+                        let _ = Record::Exited(Ended::new(&dead)).send(self.report);
+                    }
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Ok(None) => return,
+                // No children: nothing is left.
+                Err(_) => raw::exit(0),
+            }
+        }
+    }
+
+    /// The launcher is dead, and its jobs go with it.
+    fn end_tree(&self) -> ! {
+        if self.kind == WardenKind::PidNamespace {
+            // The kernel kills all others.
+            raw::exit(0);
+        }
+        loop {
+            if !kill_children() && !self.main_reaped.get() {
+                // A kernel without lists of children.
+                let _ = kill_process_group(self.main, Signal::KILL);
+            }
+            // The children of what dies now come here, and are next.
+            match raw::wait(None, true) {
+                Ok(Some(dead)) if dead.pid == self.main => self.main_reaped.set(true),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => raw::exit(0),
+            }
+        }
+    }
+}
+
+/// The size of a record of a signalfd.
+const SIGINFO_BYTES: usize = 128;
+
+/// Kills the children of this process, as many as fit into the buffer. They are not reaped meanwhile, so their numbers
+/// are theirs. Says whether they could be listed.
+fn kill_children() -> bool {
+    let path = c"/proc/thread-self/children";
+    let Ok(list) = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else {
+        return false;
+    };
+    let mut buffer = [0; 4096];
+    let Ok(length) = read(&list, &mut buffer) else {
+        return false;
+    };
+    let list = buffer.get(..length).unwrap_or_default();
+    // Every number has a space after it, so one that was cut has none.
+    for word in list.split_inclusive(|byte| *byte == b' ') {
+        let pid = word
+            .strip_suffix(b" ")
+            .and_then(number)
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+    true
+}
