@@ -3,90 +3,176 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use jobyard_core::{AttemptId, KilledProcess, LimitKind, Usage};
+use jobyard_core::{KilledProcess, LimitKind, Usage};
 use rustix::process::{Pid, Resource};
 
-use super::CageName;
-use super::entry::{Entry, WardenKind};
-use crate::protocol::{Launch, Mechanism};
+use super::cgroup1::Groups;
+use super::leaf::Leaf;
+use super::processes::{self, Process, pid_number};
+use super::usage::DiskBytes;
+use super::{CageName, freezer, group};
+use crate::sys::{Entry, WardenKind};
 
 /// What keeps hold of all processes of one attempt.
 #[derive(Debug)]
 pub(crate) struct Cage {
-    name: CageName,
-    warden: Option<Pid>,
+    pub(super) name: CageName,
+    pub(super) leaf: Option<Leaf>,
+    pub(super) groups: Groups,
+    pub(super) warden: Option<WardenKind>,
+    /// What [`Cage::entered`] was told.
+    pub(super) forked: Option<Process>,
+    pub(super) rlimits: Vec<(Resource, u64, u64)>,
+    pub(super) unenforced: Vec<LimitKind>,
 }
 
 impl Cage {
-    pub(super) fn new(attempt: AttemptId, _launch: &Launch) -> Self {
-        Self {
-            name: CageName::new(Mechanism::Subreaper, attempt),
-            warden: None,
-        }
-    }
-
     /// How a process enters it.
     pub(crate) fn entry(&self) -> Entry<'_> {
         Entry {
-            cgroup2: None,
-            join: Vec::new(),
-            warden: Some(WardenKind::Subreaper),
+            cgroup2: self.leaf.as_ref().map(Leaf::dir),
+            join: self.groups.doors(),
+            warden: self.warden,
         }
     }
 
-    /// Says which process was forked into it: the warden where the entry has one, else the main process.
+    /// Says which process was forked into it: the warden where the entry has one, else the main process. Its name is
+    /// from then on that of a cage with a warden.
     pub(crate) fn entered(&mut self, forked: Pid) {
-        self.warden = Some(forked);
+        self.forked = Process::of(pid_number(forked));
+        if let (Some(_), Some(forked)) = (self.warden, &self.forked) {
+            self.name.warden = Some(forked.identity());
+        }
     }
 
     /// Limits that hold each process for itself: what to limit, soft, hard.
     pub(crate) fn rlimits(&self) -> Vec<(Resource, u64, u64)> {
-        Vec::new()
+        self.rlimits.clone()
     }
 
     /// Limits that were asked for and that nothing here enforces.
     pub(crate) fn unenforced(&self) -> &[LimitKind] {
-        &[]
+        &self.unenforced
     }
 
-    /// What a later life needs to find it again. To be written down before the fork.
+    /// What a later life needs to find it again. To be written down before the fork, and once more after `entered`.
     pub(crate) fn name(&self) -> CageName {
         self.name.clone()
     }
 
     /// The processes that live in it, without a warden of ours.
     pub(crate) fn members(&self) -> Vec<KilledProcess> {
-        Vec::new()
+        self.processes().into_iter().map(Into::into).collect()
     }
 
-    /// Kills all that is in it; `forked` is what [`Cage::entered`] was told, unless it was reaped since.
-    pub(crate) fn kill(&mut self, _forked: Option<Pid>) -> io::Result<()> {
+    /// Kills all that is in it; `forked` is what [`Cage::entered`] was told, `None` once that is reaped. Does not wait
+    /// for the end, and may be called again.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused. What it does not refuse has been killed.
+    pub(crate) fn kill(&mut self, forked: Option<Pid>) -> io::Result<()> {
+        if let Some(leaf) = &self.leaf {
+            return leaf.kill();
+        }
+        let warden = self.warden.and(forked).map(pid_number);
+        if let Some(path) = &self.name.freezer {
+            // The warden lives on to see the end of the others, and to tell of it.
+            return freezer::kill(path, warden).map(drop);
+        }
+        if self.warden == Some(WardenKind::PidNamespace) {
+            if let Some(warden) = self.forked.as_ref().filter(|_| forked.is_some()) {
+                warden.kill();
+            }
+            return Ok(());
+        }
+        processes::kill_all(|| self.tree(forked.is_some()));
         Ok(())
     }
 
-    /// Whether nothing runs in it; `None`: only the end of the warden tells.
+    /// Whether nothing runs in it, but a warden of ours; `None`: only the end of the warden tells.
+    ///
+    /// # Errors
+    ///
+    /// The control group cannot be read: nothing is known.
     pub(crate) fn is_empty(&self) -> io::Result<Option<bool>> {
-        Ok(None)
+        if let Some(leaf) = &self.leaf {
+            return leaf.is_empty().map(Some);
+        }
+        let Some(path) = &self.name.freezer else {
+            return Ok(None);
+        };
+        match group::members(path) {
+            Ok(members) => Ok(Some(!members.iter().any(|it| !self.is_warden(it)))),
+            Err(problem) if group::is_gone(&problem) => Ok(Some(true)),
+            Err(problem) => Err(problem),
+        }
     }
 
-    /// Urgent (`EPOLLPRI`) when [`Cage::is_empty`] may have changed; `None`: the warden's end tells.
+    /// Urgent (`EPOLLPRI`) when [`Cage::is_empty`] may have changed, which has to be asked once before it is watched;
+    /// `None`: the warden's end tells.
     pub(crate) fn emptied_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.leaf.as_ref().map(Leaf::events)
     }
 
     /// Readable when the memory limit was hit and the kernel does not kill all of the attempt by itself: the server
     /// does.
     pub(crate) fn oom_fd(&self) -> Option<BorrowedFd<'_>> {
-        None
+        self.groups.oom()
     }
 
-    /// The limit that the kernel enforced.
+    /// The limit that the kernel enforced. To be asked before the cage is given back.
     pub(crate) fn limit_hit(&self) -> Option<LimitKind> {
-        None
+        let leaf = self.leaf.as_ref().and_then(Leaf::limit_hit);
+        // Memory first, whichever counts it: the other may be what came of it.
+        match (leaf, self.groups.limit_hit()) {
+            (Some(LimitKind::Memory), _) | (_, Some(LimitKind::Memory)) => Some(LimitKind::Memory),
+            (leaf, groups) => leaf.or(groups),
+        }
     }
 
-    /// What was used since it was taken; `None`: only what was waited for is known.
+    /// What was used since it was taken; `None`: only what was waited for is known. Memory and disks are known where
+    /// their controllers are used: with a limit on them.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        None
+        let leaf = self.leaf.as_ref();
+        let cpu = leaf
+            .and_then(Leaf::cpu_time_since)
+            .or_else(|| self.groups.cpu_time())?;
+        let mut usage = cpu.usage();
+        usage.peak_memory_bytes = leaf
+            .and_then(Leaf::peak_memory)
+            .or_else(|| self.groups.peak_memory());
+        let disk: Option<DiskBytes> = leaf
+            .and_then(Leaf::disk_bytes)
+            .or_else(|| self.groups.disk_bytes());
+        usage.read_bytes = disk.map(|it| it.read);
+        usage.written_bytes = disk.map(|it| it.written);
+        Some(usage)
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        let mut found = if let Some(leaf) = &self.leaf {
+            leaf.members()
+        } else if let Some(path) = &self.name.freezer {
+            group::members(path).unwrap_or_default()
+        } else {
+            self.tree(true)
+        };
+        found.retain(|process| !self.is_warden(process));
+        found
+    }
+
+    /// What descends from the warden. Without one (a job of its own user can kill it), what carries the marks.
+    fn tree(&self, with_warden: bool) -> Vec<Process> {
+        let warden = self.forked.as_ref().filter(|_| with_warden);
+        match warden.and_then(|it| Process::started_at(it.identity())) {
+            Some(warden) if !warden.dead => processes::descendants(&processes::all(), warden.pid),
+            _ => processes::marked(self.name.attempt),
+        }
+    }
+
+    fn is_warden(&self, process: &Process) -> bool {
+        let warden = self.forked.as_ref().filter(|_| self.warden.is_some());
+        warden.is_some_and(|warden| warden.identity() == process.identity())
     }
 }

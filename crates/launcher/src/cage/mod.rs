@@ -14,9 +14,25 @@
 
 mod cage;
 mod cages;
-mod entry;
+mod capabilities;
+mod cgroup1;
+mod cgroup2;
+mod device;
+mod facts;
+mod freezer;
+mod group;
+mod leaf;
+mod leaf_pool;
+mod left_over;
+mod mounts;
 mod name;
+mod plan;
+mod probe;
+mod processes;
+mod removals;
 mod self_check;
+mod trial;
+mod usage;
 
 pub(crate) use self::cage::Cage;
 pub use self::cages::{CageOptions, Cages};

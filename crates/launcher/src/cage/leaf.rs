@@ -1,0 +1,191 @@
+//! A control group of version 2 for one attempt at a time.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use jobyard_core::LimitKind;
+use rustix::event::PollFlags;
+use rustix::fs::{Mode, OFlags};
+
+use super::group;
+use super::plan::{Group, Plan};
+use super::processes::{self, Deadline, Process};
+use super::usage::{CpuTime, DiskBytes, value_of};
+
+/// A leaf: a group of version 2 that holds one attempt.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    path: PathBuf,
+    /// The directory, for being born in it.
+    dir: OwnedFd,
+    /// `cgroup.events`, which tells of emptiness. Held open: each read arms it for the next change.
+    events: File,
+    /// What was used before it was taken.
+    earlier: CpuTime,
+}
+
+impl Leaf {
+    /// Makes it.
+    pub(super) fn make(path: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir(&path)?;
+        Self::open(path.clone()).inspect_err(|_| {
+            // It is of no use, and whoever wants to know why has the error.
+            let _ = group::remove(&path);
+        })
+    }
+
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&path, flags, Mode::empty())?;
+        let events = File::open(path.join("cgroup.events"))?;
+        Ok(Self {
+            path,
+            dir,
+            events,
+            earlier: CpuTime::default(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn into_path(self) -> PathBuf {
+        self.path
+    }
+
+    pub(super) fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    pub(super) fn events(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+
+    /// Sets what the plan has for leaves.
+    pub(super) fn apply(&self, plan: &Plan) -> io::Result<()> {
+        plan.writes
+            .iter()
+            .filter(|write| write.group == Group::Leaf)
+            .try_for_each(|write| group::write(&self.path, write.file, &write.value))
+    }
+
+    /// Whether nothing runs in it nor beneath it: the kernel's own proof.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        let mut buffer = [0; 256];
+        let length = match self.events.read_at(&mut buffer, 0) {
+            // Somebody else has removed it: that only works with what is empty.
+            Err(problem) if group::is_gone(&problem) => return Ok(true),
+            length => length?,
+        };
+        let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
+        let populated = value_of(&text, "populated");
+        populated
+            .map(|populated| populated == 0)
+            .ok_or_else(|| io::Error::other("cgroup.events does not say whether it is populated"))
+    }
+
+    /// Kills all that is in it and beneath it.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        match group::write(&self.path, "cgroup.kill", "1") {
+            Err(problem) if group::is_gone(&problem) => Ok(()),
+            // A job with the right to do so has made it a group of threads, which takes no such order.
+            Err(_) => {
+                processes::kill_all(|| self.all_members());
+                Ok(())
+            }
+            killed => killed,
+        }
+    }
+
+    /// The living processes in it and beneath it.
+    pub(super) fn members(&self) -> Vec<Process> {
+        group::members(&self.path).unwrap_or_default()
+    }
+
+    /// Its processes, found by their threads where it is a group of threads.
+    fn all_members(&self) -> Vec<Process> {
+        let threads = || group::read(&self.path, "cgroup.threads").unwrap_or_default();
+        match group::members(&self.path) {
+            Ok(members) if !members.is_empty() => members,
+            _ => threads()
+                .lines()
+                .filter_map(|line| Process::of(line.parse().ok()?))
+                .filter(|process| !process.dead)
+                .collect(),
+        }
+    }
+
+    /// Waits until nothing runs in it.
+    pub(super) fn wait_empty(&self, deadline: Deadline) -> io::Result<bool> {
+        loop {
+            if self.is_empty()? {
+                return Ok(true);
+            }
+            if !deadline.wait(&self.events, PollFlags::PRI) {
+                return self.is_empty();
+            }
+        }
+    }
+
+    /// From here on, what is used counts.
+    pub(super) fn start_counting(&mut self) {
+        self.earlier = self.cpu_time().unwrap_or_default();
+    }
+
+    /// What was used since.
+    pub(super) fn cpu_time_since(&self) -> Option<CpuTime> {
+        Some(self.cpu_time()?.since(self.earlier))
+    }
+
+    fn cpu_time(&self) -> Option<CpuTime> {
+        CpuTime::parse(&group::read(&self.path, "cpu.stat").ok()?)
+    }
+
+    /// Where it has that controller.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        let peak = group::read(&self.path, "memory.peak").ok()?;
+        peak.trim().parse().ok()
+    }
+
+    /// Where it has that controller.
+    pub(super) fn disk_bytes(&self) -> Option<DiskBytes> {
+        let stat = group::read(&self.path, "io.stat").ok()?;
+        Some(DiskBytes::parse(&stat))
+    }
+
+    /// The limit that the kernel enforced in it.
+    pub(super) fn limit_hit(&self) -> Option<LimitKind> {
+        let count = |file: &str, key: &str| {
+            group::read(&self.path, file)
+                .ok()
+                .and_then(|text| value_of(&text, key))
+                .unwrap_or(0)
+        };
+        // A kill alone may be for the machine's lack of memory, and not for the limit.
+        if count("memory.events", "oom_kill") > 0 && count("memory.events", "oom") > 0 {
+            return Some(LimitKind::Memory);
+        }
+        (count("pids.events", "max") > 0).then_some(LimitKind::Processes)
+    }
+
+    /// Makes it as if it were new: no groups beneath it, not frozen, no group of threads. `false`: it cannot be, or
+    /// something runs in it.
+    pub(super) fn renew(&self) -> bool {
+        if !self.is_empty().unwrap_or(false) {
+            return false;
+        }
+        let beneath = group::with_nested(&self.path);
+        let removed = beneath
+            .iter()
+            .skip(1)
+            .rev()
+            .all(|nested| std::fs::remove_dir(nested).is_ok());
+        removed
+            && group::read(&self.path, "cgroup.type").is_ok_and(|kind| kind.trim() == "domain")
+            && group::write(&self.path, "cgroup.freeze", "0").is_ok()
+    }
+}

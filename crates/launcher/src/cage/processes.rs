@@ -1,0 +1,314 @@
+//! Processes as `/proc` shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::{Duration, Instant};
+
+use jobyard_core::{AttemptId, KilledProcess};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal};
+
+/// A process at one moment. Its number and its start name it for ever, since boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    /// In ticks since boot.
+    pub(super) start_time: u64,
+    pub(super) name: String,
+    /// Nothing of it runs any more; it only waits to be reaped.
+    pub(super) dead: bool,
+}
+
+impl Process {
+    /// The process of this number, if there is one.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// The process of this number, if it still is the one that started then.
+    pub(super) fn started_at((pid, start_time): (u32, u64)) -> Option<Self> {
+        Self::of(pid).filter(|process| process.start_time == start_time)
+    }
+
+    /// From `/proc/PID/stat`, see proc(5). The name is between the first and the last parenthesis, and may contain both.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let open = stat.iter().position(|byte| *byte == b'(')?;
+        let close = stat.iter().rposition(|byte| *byte == b')')?;
+        let pid = std::str::from_utf8(stat.get(..open)?).ok()?;
+        let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |field: usize| -> Option<u64> { fields.get(field - 3)?.parse().ok() };
+        let ended = matches!(*fields.first()?, "Z" | "X" | "x");
+        Some(Self {
+            pid: pid.trim().parse().ok()?,
+            parent: number(4)?.try_into().ok()?,
+            start_time: number(22)?,
+            name: String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned(),
+            // The first thread may have ended before the others.
+            dead: ended && number(20)? <= 1,
+        })
+    }
+
+    /// What names it for ever.
+    pub(super) fn identity(&self) -> (u32, u64) {
+        (self.pid, self.start_time)
+    }
+
+    /// Kills it, and nothing that only has its number.
+    pub(super) fn kill(&self) {
+        if let Some(pidfd) = self.open() {
+            // It may have ended meanwhile, or be another user's: then it is seen to live on.
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    }
+
+    fn open(&self) -> Option<rustix::fd::OwnedFd> {
+        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // After the descriptor holds it: whoever has the number now is who the descriptor names.
+        Self::started_at(self.identity()).map(|_| pidfd)
+    }
+
+    /// Waits until nothing of it runs.
+    pub(super) fn wait_gone(&self, deadline: Deadline) -> bool {
+        match self.open() {
+            Some(pidfd) => deadline.wait(&pidfd, PollFlags::IN),
+            None => true,
+        }
+    }
+}
+
+impl From<Process> for KilledProcess {
+    fn from(process: Process) -> Self {
+        Self::new(process.pid, process.name)
+    }
+}
+
+/// Until when something is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    pub(super) fn after(patience: Duration) -> Self {
+        let now = Instant::now();
+        Self(now.checked_add(patience).unwrap_or(now + LONGEST))
+    }
+
+    pub(super) fn is_over(self) -> bool {
+        Instant::now() >= self.0
+    }
+
+    /// Waits for one of `events`. `false`: the time is over.
+    pub(super) fn wait(self, fd: impl std::os::fd::AsFd, events: PollFlags) -> bool {
+        loop {
+            let left = self.0.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).ok();
+            match poll(&mut [PollFd::new(&fd, events)], left.as_ref()) {
+                Ok(ready) => return ready > 0,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Longer than anyone waits.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// All processes that this one sees.
+pub(super) fn all() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(Process::of)
+        .collect()
+}
+
+/// The living ones among these that descend from `ancestor`, without itself.
+pub(super) fn descendants(of: &[Process], ancestor: u32) -> Vec<Process> {
+    let mut children: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
+    for process in of {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::from([ancestor]);
+    let mut waiting = vec![ancestor];
+    while let Some(parent) = waiting.pop() {
+        for process in children.get(&parent).into_iter().flatten() {
+            // They were not all read at one moment, so they may even seem to go round in a circle.
+            if seen.insert(process.pid) {
+                waiting.push(process.pid);
+                found.push((*process).clone());
+            }
+        }
+    }
+    found.retain(|process| !process.dead);
+    found
+}
+
+/// The living processes whose environment says that they belong to an attempt, as far as this one may read it. A
+/// process can take the marks off, so this is the last means. Never this process, nor one that it descends from: they
+/// may belong to an attempt of another worker.
+pub(super) fn marked(attempt: AttemptId) -> Vec<Process> {
+    let job = format!("JOBYARD_JOB_ID={}", attempt.job);
+    let number = format!("JOBYARD_ATTEMPT={}", attempt.number);
+    let all = all();
+    let mut own = BTreeSet::from([pid_number(getpid())]);
+    let mut above = getppid().map(pid_number);
+    while let Some(pid) = above.filter(|pid| own.insert(*pid)) {
+        above = all.iter().find(|it| it.pid == pid).map(|it| it.parent);
+    }
+    all.into_iter()
+        .filter(|process| !process.dead && !own.contains(&process.pid))
+        .filter(|process| {
+            fs::read(format!("/proc/{}/environ", process.pid))
+                .is_ok_and(|environ| has_marks(&environ, job.as_bytes(), number.as_bytes()))
+        })
+        .collect()
+}
+
+fn has_marks(environ: &[u8], job: &[u8], number: &[u8]) -> bool {
+    let has = |mark: &[u8]| environ.split(|byte| *byte == 0).any(|it| it == mark);
+    has(job) && has(number)
+}
+
+/// Kills all that `list` finds, again and again until it finds none that was not killed before: a process that has been
+/// killed cannot fork any more. Returns whom it killed.
+pub(super) fn kill_all(list: impl Fn() -> Vec<Process>) -> Vec<Process> {
+    let mut known = BTreeSet::new();
+    let mut killed = Vec::new();
+    for _ in 0..MOST_ROUNDS {
+        let mut fresh = list();
+        fresh.retain(|process| known.insert(process.identity()));
+        if fresh.is_empty() {
+            break;
+        }
+        fresh.iter().for_each(Process::kill);
+        killed.append(&mut fresh);
+    }
+    killed
+}
+
+/// Kills all that `list` finds, and waits until it finds none or the time is over. Says whether none is left.
+pub(super) fn end_all(
+    list: impl Fn() -> Vec<Process>,
+    deadline: Deadline,
+    killed: &mut Vec<Process>,
+) -> bool {
+    loop {
+        let now = kill_all(&list);
+        let gone = now.iter().all(|process| process.wait_gone(deadline));
+        for process in now {
+            if !killed.iter().any(|it| it.identity() == process.identity()) {
+                killed.push(process);
+            }
+        }
+        if list().is_empty() {
+            return true;
+        }
+        if !gone || deadline.is_over() {
+            return false;
+        }
+    }
+}
+
+/// The number of a process, as unsigned as it is.
+pub(super) fn pid_number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// A tree that still grows after so many rounds is left to the next kill, so that one attempt does not keep the
+/// launcher from all others.
+const MOST_ROUNDS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u32, parent: u32) -> Process {
+        Process {
+            pid,
+            parent,
+            start_time: 1,
+            name: format!("p{pid}"),
+            dead: false,
+        }
+    }
+
+    const STAT: &str = "42 (a (b) c) S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0\n";
+
+    #[test]
+    fn names_with_parentheses_and_blanks_are_read() {
+        let process = Process::parse(STAT.as_bytes()).expect("a process");
+        assert_eq!(process.name, "a (b) c");
+        assert_eq!((process.pid, process.parent), (42, 7));
+        assert_eq!(process.start_time, 12345);
+        assert!(!process.dead);
+    }
+
+    #[test]
+    fn a_process_is_dead_only_when_all_of_its_threads_are() {
+        let zombie = STAT.replace(") S ", ") Z ");
+        assert!(Process::parse(zombie.as_bytes()).is_some_and(|it| it.dead));
+        let first_thread_gone = zombie.replace(" 20 0 1 0 ", " 20 0 3 0 ");
+        assert!(Process::parse(first_thread_gone.as_bytes()).is_some_and(|it| !it.dead));
+    }
+
+    #[test]
+    fn nonsense_is_no_process() {
+        for text in ["", "42", "42 (x", "x (y) S 1", "42 (y) S 7"] {
+            assert_eq!(Process::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn descendants_are_found_beneath_the_dead_as_well() {
+        let mut all = vec![
+            process(2, 1),
+            process(3, 2),
+            process(4, 3),
+            process(5, 1),
+            process(6, 5),
+        ];
+        all[1].dead = true;
+        let found: Vec<u32> = descendants(&all, 2).into_iter().map(|it| it.pid).collect();
+        assert_eq!(found, [4]);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let all = [process(2, 3), process(3, 2)];
+        let found: Vec<u32> = descendants(&all, 2).into_iter().map(|it| it.pid).collect();
+        assert_eq!(found, [3]);
+    }
+
+    #[test]
+    fn both_marks_are_needed_and_whole() {
+        let environ = b"A=1\0JOBYARD_JOB_ID=x\0JOBYARD_ATTEMPT=12\0";
+        assert!(has_marks(
+            environ,
+            b"JOBYARD_JOB_ID=x",
+            b"JOBYARD_ATTEMPT=12"
+        ));
+        assert!(!has_marks(
+            environ,
+            b"JOBYARD_JOB_ID=x",
+            b"JOBYARD_ATTEMPT=1"
+        ));
+        assert!(!has_marks(
+            environ,
+            b"JOBYARD_JOB_ID=y",
+            b"JOBYARD_ATTEMPT=12"
+        ));
+    }
+
+    #[test]
+    fn another_start_is_another_process() {
+        let own = Process::of(std::process::id()).expect("this one");
+        assert_eq!(Process::started_at(own.identity()), Some(own.clone()));
+        assert_eq!(Process::started_at((own.pid, own.start_time + 1)), None);
+    }
+}
