@@ -78,10 +78,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod launcher;
 mod process;
 mod supervise;
 pub mod supervisor;
 
-pub use process::{DEFAULT_PATH, MAX_ARGUMENT_BYTES, OUTPUT_DRAIN, ProcessConfig, ProcessExecutor};
+pub use process::{
+    DEFAULT_PATH, FindUserError, IsolationError, JobUser, MAX_ARGUMENT_BYTES, OUTPUT_DRAIN,
+    ProcessConfig, ProcessExecutor, Unenforceable,
+};
 pub use supervise::{Events, LeftBehind, SupervisorHandle, adopt, supervise};
 pub use supervisor::{Ending, Supervisor, SupervisorEvent};

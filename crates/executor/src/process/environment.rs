@@ -14,6 +14,8 @@ pub(super) struct Baseline<'a> {
     pub(super) home: &'a Path,
     /// The private directory for temporary files.
     pub(super) tmp: &'a Path,
+    /// Who it runs as, where that is not the user of the host.
+    pub(super) user: Option<&'a str>,
 }
 
 impl Baseline<'_> {
@@ -32,6 +34,11 @@ impl Baseline<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if let Some(user) = self.user {
+            for name in ["USER", "LOGNAME"] {
+                all.insert(name.to_owned(), user.to_owned());
+            }
+        }
         for (name, value) in worker {
             check_env(name, value)?;
             all.insert(name.clone(), value.clone());

@@ -1,40 +1,82 @@
 //! The executor itself.
 
-#[cfg(unix)]
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jobyard_core::{
-    AttemptContext, Capabilities, ConfigError, Containment, Execution, ExecutionTrace, Executor,
-    ExecutorFacts, Gone, Output, PROCESS_EXECUTOR, StartError, StartFailure,
+    AttemptContext, AttemptId, Capabilities, ConfigError, Containment, Execution, ExecutionTrace,
+    Executor, ExecutorFacts, Gone, InfraReason, LimitKind, Limits, Output, PROCESS_EXECUTOR,
+    StartError, StartFailure,
 };
 
-use super::ProcessConfig;
+use super::{IsolationError, JobUser, ProcessConfig, Unenforceable};
+use crate::launcher::{CageFacts, Isolation, Launcher};
 
 /// Where jobs look for programs, unless the worker or the job says otherwise.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the output may stay open after the main process and its group are gone: what is in the pipes arrives at
-/// once, so that whoever keeps them open for longer has escaped from the group.
+/// How long the output of a job without launcher may stay open after the main process and its group are gone: what is in
+/// the pipes arrives at once, so that whoever keeps them open for longer has escaped from the group.
 pub const OUTPUT_DRAIN: Duration = Duration::from_secs(2);
 
-/// Runs each attempt as a process group of the host's own user. Its configuration is [`ProcessConfig`].
+/// Runs programs. Its configuration is [`ProcessConfig`].
+///
+/// [`new`](Self::new) gives the in-process way, [`launched`](Self::launched) the full one; what the second alone can do is
+/// refused by the first. The `with_` methods say how all of its jobs run.
 #[derive(Clone, Debug)]
 pub struct ProcessExecutor {
+    way: Way,
     path: String,
-    home: PathBuf,
-    drain: Duration,
+    /// `None`: that of the user as whom a job runs.
+    home: Option<PathBuf>,
+    drain: Option<Duration>,
+    unenforceable: Unenforceable,
+    user: Option<JobUser>,
+    allowed_users: Vec<JobUser>,
+    /// `None`: see [`ProcessExecutor::with_allowed_dirs`].
+    allowed_dirs: Option<Vec<PathBuf>>,
+    isolation: Isolation,
+    #[cfg(target_os = "linux")]
+    pool: super::unix::Pool,
+}
+
+/// How jobs are started.
+#[derive(Clone, Debug)]
+enum Way {
+    InProcess,
+    Launched(Launcher),
 }
 
 impl ProcessExecutor {
-    /// With [`DEFAULT_PATH`], the home directory of the host's user, and [`OUTPUT_DRAIN`].
+    /// Starts jobs from within this program: the weaker level. With [`DEFAULT_PATH`], the home directory of the host's
+    /// user, and [`OUTPUT_DRAIN`].
     pub fn new() -> Self {
+        Self::by(Way::InProcess)
+    }
+
+    /// Starts jobs by a launcher. With [`DEFAULT_PATH`], the home directory of the job's user, and 500 ms for output
+    /// that is held open after the main process has ended.
+    ///
+    /// The end of each attempt is kept by the launcher, a few hundred bytes, until [`Executor::forget`] is called.
+    pub fn launched(launcher: Launcher) -> Self {
+        Self::by(Way::Launched(launcher))
+    }
+
+    fn by(way: Way) -> Self {
         Self {
+            way,
             path: DEFAULT_PATH.to_owned(),
-            home: std::env::home_dir().unwrap_or_else(|| PathBuf::from("/")),
-            drain: OUTPUT_DRAIN,
+            home: None,
+            drain: None,
+            unenforceable: Unenforceable::default(),
+            user: None,
+            allowed_users: Vec::new(),
+            allowed_dirs: None,
+            isolation: Isolation::default(),
+            #[cfg(target_os = "linux")]
+            pool: super::unix::Pool::default(),
         }
     }
 
@@ -45,18 +87,168 @@ impl ProcessExecutor {
         self
     }
 
-    /// With another `HOME` for jobs.
+    /// With another `HOME` for jobs, whoever's they are.
     #[must_use]
     pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
-        self.home = home.into();
+        self.home = Some(home.into());
         self
     }
 
-    /// With another time for which the output may stay open, see [`OUTPUT_DRAIN`].
+    /// With another time for which the output may stay open after the main process has ended.
     #[must_use]
     pub fn with_drain(mut self, drain: Duration) -> Self {
-        self.drain = drain;
+        self.drain = Some(drain);
         self
+    }
+
+    /// Says what becomes of jobs with limits that cannot be enforced. By default they run.
+    #[must_use]
+    pub fn with_unenforceable(mut self, unenforceable: Unenforceable) -> Self {
+        self.unenforceable = unenforceable;
+        self
+    }
+
+    /// Has jobs run only in these directories and beneath them, where they name an absolute one. By default they may name
+    /// any if they run as the host's own user, and none if as another: the way to a directory is walked with the rights
+    /// of the launcher.
+    #[must_use]
+    pub fn with_allowed_dirs<I: IntoIterator<Item: Into<PathBuf>>>(mut self, dirs: I) -> Self {
+        self.allowed_dirs = Some(dirs.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Has all jobs run as this user, unless they ask for another that is allowed. Their directories then belong to that
+    /// user; those above have to let it through.
+    pub fn with_user(mut self, user: JobUser) -> Result<Self, IsolationError> {
+        self.require(
+            |facts| facts.other_user.is_some(),
+            IsolationError::OtherUser,
+        )?;
+        self.user = Some(user);
+        Ok(self)
+    }
+
+    /// Lets jobs choose among these users. Without, a job that names any is refused.
+    pub fn with_allowed_users<I: IntoIterator<Item = JobUser>>(
+        mut self,
+        users: I,
+    ) -> Result<Self, IsolationError> {
+        self.require(
+            |facts| facts.other_user.is_some(),
+            IsolationError::OtherUser,
+        )?;
+        self.allowed_users = users.into_iter().collect();
+        Ok(self)
+    }
+
+    /// Keeps all jobs apart from the machine by this as well.
+    pub fn with_isolation(mut self, isolation: Isolation) -> Result<Self, IsolationError> {
+        if isolation.namespaces.any() {
+            self.require(|facts| facts.namespaces, IsolationError::Namespaces)?;
+        }
+        if isolation.landlock.is_some() {
+            self.require(|facts| facts.landlock, IsolationError::Landlock)?;
+        }
+        self.isolation = isolation;
+        Ok(self)
+    }
+
+    /// The launcher that starts its jobs, if there is one.
+    pub const fn launcher(&self) -> Option<&Launcher> {
+        match &self.way {
+            Way::Launched(launcher) => Some(launcher),
+            Way::InProcess => None,
+        }
+    }
+
+    fn require(
+        &self,
+        can: impl FnOnce(&CageFacts) -> bool,
+        or: IsolationError,
+    ) -> Result<(), IsolationError> {
+        let launcher = self.launcher().ok_or(IsolationError::NoLauncher)?;
+        if can(launcher.facts()) {
+            Ok(())
+        } else {
+            Err(or)
+        }
+    }
+
+    /// How well a job of the executor's usual user is held.
+    fn containment(&self) -> Containment {
+        let Some(launcher) = self.launcher() else {
+            return Containment::BestEffort;
+        };
+        let facts = launcher.facts();
+        let by_cage = match (&self.user, facts.other_user) {
+            (Some(_), Some(other)) => other,
+            _ => facts.own_user,
+        };
+        if self.isolation.namespaces.pid {
+            by_cage.max(Containment::Namespace)
+        } else {
+            by_cage
+        }
+    }
+
+    /// The limits that hold an attempt as they are meant: those of all processes together for all of them, those of each
+    /// process for each.
+    fn enforceable(&self) -> BTreeSet<LimitKind> {
+        let Some(launcher) = self.launcher() else {
+            return BTreeSet::new();
+        };
+        let facts = launcher.facts();
+        let per_process = [LimitKind::OpenFiles, LimitKind::FileSize];
+        let of_each = per_process
+            .into_iter()
+            .filter(|kind| facts.process_limits.contains(kind));
+        facts.tree_limits.iter().copied().chain(of_each).collect()
+    }
+
+    /// Which of these limits nothing enforces as it is meant; an error if that is no way to run.
+    fn unenforced(&self, limits: &Limits) -> Result<Vec<LimitKind>, StartError> {
+        if limits.kinds().next().is_none() {
+            return Ok(Vec::new());
+        }
+        let enforceable = self.enforceable();
+        let missing: Vec<LimitKind> = limits
+            .kinds()
+            .filter(|kind| !enforceable.contains(kind))
+            .collect();
+        if missing.is_empty() || self.unenforceable == Unenforceable::Warn {
+            return Ok(missing);
+        }
+        let names: Vec<&str> = missing.iter().map(|kind| kind.as_str()).collect();
+        Err(StartError::Worker {
+            reason: InfraReason::LimitNotEnforceable,
+            problem: format!(
+                "this worker cannot enforce the limit on {}, and is told not to run jobs without",
+                names.join(", ")
+            ),
+        })
+    }
+
+    /// The user that a configuration asks for, or that of all jobs.
+    fn user_of(&self, config: &ProcessConfig) -> Result<Option<&JobUser>, ConfigError> {
+        let Some(wanted) = &config.user else {
+            return Ok(self.user.as_ref());
+        };
+        let is_it = |user: &&JobUser| user.name == *wanted || user.ids.uid.to_string() == *wanted;
+        let allowed = self.allowed_users.iter().chain(&self.user).find(is_it);
+        allowed.map(Some).ok_or_else(|| {
+            let problem = if self.allowed_users.is_empty() {
+                "jobs may not choose their user here; leave it out".to_owned()
+            } else {
+                format!("{wanted:?} is not among the users that jobs may choose here")
+            };
+            ConfigError::new("user", problem)
+        })
+    }
+
+    fn read(&self, config: &str) -> Result<ProcessConfig, ConfigError> {
+        let config = ProcessConfig::parse(config)?;
+        self.user_of(&config)?;
+        Ok(config)
     }
 }
 
@@ -69,15 +261,20 @@ impl Default for ProcessExecutor {
 #[async_trait]
 impl Executor for ProcessExecutor {
     fn facts(&self) -> ExecutorFacts {
-        let capabilities = Capabilities::NONE
+        let mut capabilities = Capabilities::NONE
             .with_process_tree()
             .with_signal()
             .with_two_streams();
-        ExecutorFacts::new(PROCESS_EXECUTOR, Containment::BestEffort, capabilities)
+        if self.launcher().is_some() {
+            capabilities = capabilities.with_adopt();
+        }
+        let mut facts = ExecutorFacts::new(PROCESS_EXECUTOR, self.containment(), capabilities);
+        facts.limits = self.enforceable();
+        facts
     }
 
     fn check(&self, config: &str) -> Result<(), ConfigError> {
-        ProcessConfig::parse(config).map(drop)
+        self.read(config).map(drop)
     }
 
     /// Starts the program. Dropping the future lets a start that is under way come to its end, and ends what it
@@ -87,79 +284,125 @@ impl Executor for ProcessExecutor {
         context: AttemptContext,
         output: Output,
     ) -> Result<Box<dyn Execution>, StartError> {
-        let config = ProcessConfig::parse(&context.spec.executor.config).map_err(|error| {
-            StartError::Job {
-                cause: StartFailure::BadConfig,
-                problem: error.to_string(),
-            }
-        })?;
-        self.begin(config, context, output).await
+        let bad = |error: ConfigError| StartError::Job {
+            cause: StartFailure::BadConfig,
+            problem: error.to_string(),
+        };
+        let config = self.read(&context.spec.executor.config).map_err(bad)?;
+        let user = self.user_of(&config).map_err(bad)?.cloned();
+        let unenforced = self.unenforced(&context.spec.effective_limits())?;
+        let job = Job {
+            executor: self.clone(),
+            config,
+            user,
+            unenforced,
+            context,
+            output,
+        };
+        job.start().await
     }
 
-    /// Never finds anything: the output of what an earlier life started is lost with that life. It kills what is left
-    /// of the process group, if the trace proves that the group is still the same, and removes the files.
+    /// With a launcher: finds what still runs, and what has ended and was not forgotten. Output that the launcher does
+    /// not write to its [place](jobyard_core::OutputSink::place) itself is delivered again from the first byte that is
+    /// still there.
+    ///
+    /// Without: never finds anything, since the output of what an earlier life started is lost with that life. It kills
+    /// what is left of the process group, if the trace proves that the group is still the same, and removes the files.
     async fn adopt(
         &self,
         context: AttemptContext,
         trace: Option<ExecutionTrace>,
-        _output: Output,
+        output: Output,
     ) -> Result<Box<dyn Execution>, Gone> {
-        Err(self.end_left_over(context, trace).await)
+        #[cfg(target_os = "linux")]
+        if let Some(launcher) = self.launcher() {
+            let unenforced = self.unenforced(&context.spec.effective_limits());
+            let found = super::launched::adopt(
+                launcher,
+                &self.pool,
+                &context,
+                output,
+                unenforced.unwrap_or_default(),
+            );
+            return match found.await {
+                Ok(execution) => Ok(execution),
+                Err(super::launched::NotFound::Gone(gone)) => Err(gone),
+                Err(super::launched::NotFound::Unknown) => Err(end_left_over(context, trace).await),
+            };
+        }
+        drop(output);
+        Err(end_left_over(context, trace).await)
+    }
+
+    async fn forget(&self, attempt: AttemptId) {
+        #[cfg(target_os = "linux")]
+        if let Some(launcher) = self.launcher() {
+            launcher.keeper().forget(attempt).await;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = attempt;
+    }
+}
+
+/// An attempt that is about to start.
+pub(super) struct Job {
+    pub(super) executor: ProcessExecutor,
+    pub(super) config: ProcessConfig,
+    /// `None`: the host's own.
+    pub(super) user: Option<JobUser>,
+    /// Limits that it has and that nothing enforces.
+    pub(super) unenforced: Vec<LimitKind>,
+    pub(super) context: AttemptContext,
+    pub(super) output: Output,
+}
+
+#[cfg(unix)]
+impl Job {
+    async fn start(self) -> Result<Box<dyn Execution>, StartError> {
+        #[cfg(target_os = "linux")]
+        if let Some(launcher) = self.executor.launcher() {
+            let launcher = launcher.clone();
+            return super::launched::start(launcher, self).await;
+        }
+        super::unix::start(self).await
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.executor.path
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        let users = || self.user.as_ref().map(|user| user.home.clone());
+        let own = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let given = self.executor.home.clone();
+        given.or_else(users).unwrap_or_else(own)
+    }
+
+    pub(super) fn drain(&self, usual: Duration) -> Duration {
+        self.executor.drain.unwrap_or(usual)
+    }
+
+    /// The directories in and beneath which an absolute one may lie; `None`: anywhere.
+    pub(super) fn allowed_dirs(&self) -> Option<&[PathBuf]> {
+        match &self.executor.allowed_dirs {
+            Some(dirs) => Some(dirs),
+            None if self.user.is_none() => None,
+            None => Some(&[]),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) const fn isolation(&self) -> &Isolation {
+        &self.executor.isolation
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(super) const fn pool(&self) -> &super::unix::Pool {
+        &self.executor.pool
     }
 }
 
 #[cfg(unix)]
-impl ProcessExecutor {
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    pub(super) fn home(&self) -> &Path {
-        &self.home
-    }
-
-    pub(super) fn drain(&self) -> Duration {
-        self.drain
-    }
-
-    async fn begin(
-        &self,
-        config: ProcessConfig,
-        context: AttemptContext,
-        output: Output,
-    ) -> Result<Box<dyn Execution>, StartError> {
-        super::unix::start(self.clone(), config, context, output).await
-    }
-
-    async fn end_left_over(&self, context: AttemptContext, trace: Option<ExecutionTrace>) -> Gone {
-        super::unix::end_left_over(context.scratch, trace).await
-    }
-}
-
-#[cfg(not(unix))]
-#[expect(
-    clippy::unused_async,
-    clippy::unused_self,
-    reason = "the same shape as where it works"
-)]
-impl ProcessExecutor {
-    async fn begin(
-        &self,
-        _config: ProcessConfig,
-        _context: AttemptContext,
-        _output: Output,
-    ) -> Result<Box<dyn Execution>, StartError> {
-        Err(StartError::Worker {
-            reason: jobyard_core::InfraReason::WorkerFault,
-            problem: "the process executor does not work on this operating system yet".to_owned(),
-        })
-    }
-
-    async fn end_left_over(
-        &self,
-        _context: AttemptContext,
-        _trace: Option<ExecutionTrace>,
-    ) -> Gone {
-        Gone::new(0)
-    }
+async fn end_left_over(context: AttemptContext, trace: Option<ExecutionTrace>) -> Gone {
+    super::unix::end_left_over(&context.scratch, trace).await
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jobyard_core::{Execution, ExecutionTrace, Exit, Lost, Residue, SignalError, StopSignal};
+use jobyard_core::{
+    Execution, ExecutionTrace, Exit, LimitKind, Lost, Residue, SignalError, StopSignal,
+};
 use rustix::process::Signal;
 use tokio::runtime::Handle;
 
@@ -31,6 +33,7 @@ struct Body {
     pump: Option<Pump>,
     drain: Duration,
     scratch: Scratch,
+    unenforced: Vec<LimitKind>,
 }
 
 impl ProcessExecution {
@@ -50,6 +53,7 @@ impl ProcessExecution {
                 pump: None,
                 drain,
                 scratch,
+                unenforced: Vec::new(),
             }),
             runtime: Handle::current(),
         }
@@ -57,6 +61,12 @@ impl ProcessExecution {
 
     pub(super) fn with_pump(mut self, pump: Pump) -> Self {
         self.body_mut().pump = Some(pump);
+        self
+    }
+
+    /// With limits that it has and that nothing enforces.
+    pub(super) fn with_unenforced(mut self, unenforced: Vec<LimitKind>) -> Self {
+        self.body_mut().unenforced = unenforced;
         self
     }
 
@@ -98,6 +108,7 @@ impl Body {
         // What a kill found and what is still dying now are the same processes: a killed group gets no new ones.
         residue.killed = self.killed.into_inner().max(swept.killed);
         residue.unconfirmed = swept.unconfirmed;
+        residue.unenforced = self.unenforced;
         if let Some(pump) = self.pump {
             residue.output_held_open = pump.finish(self.drain).await;
         }

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::leader::DeathWatch;
+use super::death_watch::DeathWatch;
 
 /// What ending a group came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

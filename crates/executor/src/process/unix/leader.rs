@@ -8,6 +8,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use tokio::sync::OnceCell;
 
+use super::death_watch::DeathWatch;
+
 /// A process that we started and have not reaped: as long as this value lives, its number, and that of the group that
 /// it leads, are not given to others. That is why its death is noticed without reaping it.
 #[derive(Debug)]
@@ -89,72 +91,3 @@ fn look_at_exit(pid: Pid) -> Exit {
 
 /// What stands for an exit that somebody else took away: no success, and no signal that exists.
 const UNKNOWN: Exit = Exit::Signaled(0);
-
-pub(super) use death_watch::DeathWatch;
-
-#[cfg(target_os = "linux")]
-mod death_watch {
-    use std::io;
-    use std::os::fd::OwnedFd;
-
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    use tokio::io::Interest;
-    use tokio::io::unix::AsyncFd;
-
-    /// Learns of the death of a process, our child or not, without reaping it.
-    #[derive(Debug)]
-    pub(in super::super) struct DeathWatch(AsyncFd<OwnedFd>);
-
-    impl DeathWatch {
-        /// Needs Linux 5.3 and a runtime.
-        pub(in super::super) fn new(pid: Pid) -> io::Result<Self> {
-            let fd = pidfd_open(pid, PidfdFlags::empty())?;
-            #[expect(
-                deprecated,
-                reason = "its successor is unsafe, since a type could change its descriptor; ours never does"
-            )]
-            let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
-            Ok(Self(fd))
-        }
-
-        /// Returns when it is dead. Cancel-safe.
-        pub(in super::super) async fn dead(&self) {
-            // An error means that the runtime shuts down; whoever waits is dropped with it.
-            if self.0.readable().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod death_watch {
-    use std::io;
-
-    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-    use tokio::task::spawn_blocking;
-
-    /// Learns of the death of a child without reaping it, at the price of a waiting thread.
-    #[derive(Debug)]
-    pub(in super::super) struct DeathWatch(Pid);
-
-    impl DeathWatch {
-        #[expect(clippy::unnecessary_wraps, reason = "the same shape as elsewhere")]
-        pub(in super::super) fn new(pid: Pid) -> io::Result<Self> {
-            Ok(Self(pid))
-        }
-
-        /// Returns when it is dead. Cancel-safe; the thread waits on.
-        pub(in super::super) async fn dead(&self) {
-            let pid = self.0;
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            let _ = spawn_blocking(move || {
-                while matches!(
-                    waitid(WaitId::Pid(pid), options),
-                    Err(rustix::io::Errno::INTR)
-                ) {}
-            })
-            .await;
-        }
-    }
-}

@@ -1,32 +1,38 @@
 //! Processes of Unix: everything that needs its pipes, groups and signals.
 
+mod death_watch;
 mod execution;
 mod group;
 mod leader;
+mod pool;
+mod prepare;
 mod program;
 mod pump;
+mod removal;
 mod scratch;
 mod spawn;
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use jobyard_core::{
-    AttemptContext, Execution, ExecutionTrace, Gone, InfraReason, Output, StartError,
-};
+use jobyard_core::{Execution, ExecutionTrace, Gone, InfraReason, StartError};
 use tokio::task::spawn_blocking;
 
-use super::{ProcessConfig, ProcessExecutor};
-use scratch::Scratch;
+use super::executor::Job;
+
+#[cfg(target_os = "linux")]
+pub(crate) use death_watch::DeathWatch;
+#[cfg(target_os = "linux")]
+pub(super) use pool::Pool;
+#[cfg(target_os = "linux")]
+pub(super) use prepare::{Prepared, explain_program, prepare};
+#[cfg(target_os = "linux")]
+pub(super) use scratch::OUTPUT;
+pub(super) use scratch::Scratch;
 
 /// Starts an attempt on a thread where it may block: directories are made, and `posix_spawn` waits for the exec. If
 /// this future is dropped, the thread goes on, and what it hands to nobody ends itself when it is dropped.
-pub(super) async fn start(
-    executor: ProcessExecutor,
-    config: ProcessConfig,
-    context: AttemptContext,
-    output: Output,
-) -> Result<Box<dyn Execution>, StartError> {
-    match spawn_blocking(move || spawn::spawn(&executor, &config, &context, &output)).await {
+pub(super) async fn start(job: Job) -> Result<Box<dyn Execution>, StartError> {
+    match spawn_blocking(move || spawn::spawn(&job)).await {
         Ok(Ok(execution)) => Ok(Box::new(execution)),
         Ok(Err(error)) => Err(error),
         Err(error) => Err(StartError::Worker {
@@ -37,11 +43,11 @@ pub(super) async fn start(
 }
 
 /// Ends what an earlier life of this program left of an attempt.
-pub(super) async fn end_left_over(scratch: PathBuf, trace: Option<ExecutionTrace>) -> Gone {
+pub(super) async fn end_left_over(base: &Path, trace: Option<ExecutionTrace>) -> Gone {
     let ended = match trace {
         Some(trace) => group::end_left_over(&trace).await,
         None => group::Swept::default(),
     };
-    Scratch::left_over(scratch).remove().await;
+    Scratch::left_over(base, None).remove().await;
     Gone::new(ended.killed)
 }

@@ -1,165 +1,242 @@
 //! The files of one attempt.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use rustix::process::{getgid, getuid};
 use tokio::task::spawn_blocking;
 
-/// A private directory that is removed with all it contains, at the latest when this value is dropped.
+use super::pool::{Owner, PRIVATE, Pool};
+use super::removal::remove_tree;
+
+/// The private directories and files of an attempt: siblings whose names begin with the same path. All of them are
+/// removed with all they contain, at the latest when this value is dropped.
 #[derive(Debug)]
-pub(super) struct Scratch {
-    root: Option<PathBuf>,
+pub(in super::super) struct Scratch {
+    /// `None`: there is nothing to remove any more.
+    base: Option<PathBuf>,
+    /// As whom the job runs, if not as we do.
+    owner: Option<Owner>,
+    /// Where directories come from and go to; `None`: they are made and removed.
+    pool: Option<Pool>,
+    /// Whether nothing can hold on to the directories any more, so that they may be used again.
+    is_proven: bool,
 }
 
 impl Scratch {
     /// Makes the directories. What stood there before is removed: it belongs to this attempt alone.
-    pub(super) fn create(root: &Path) -> io::Result<Self> {
-        let root = std::path::absolute(root)?;
-        make_root(&root)?;
-        let scratch = Self { root: Some(root) };
-        for dir in [scratch.work(), scratch.tmp()] {
-            DirBuilder::new().mode(PRIVATE).create(dir)?;
+    pub(in super::super) fn create(
+        base: &Path,
+        owner: Option<Owner>,
+        pool: Option<Pool>,
+    ) -> io::Result<Self> {
+        let scratch = Self {
+            base: Some(std::path::absolute(base)?),
+            owner,
+            pool,
+            is_proven: false,
+        };
+        for name in [WORK, TMP] {
+            scratch.make(&scratch.file(name))?;
         }
         Ok(scratch)
     }
 
     /// What an earlier life of this program made.
-    pub(super) fn left_over(root: PathBuf) -> Self {
-        Self { root: Some(root) }
+    pub(in super::super) fn left_over(base: &Path, pool: Option<Pool>) -> Self {
+        Self {
+            base: Some(std::path::absolute(base).unwrap_or_else(|_| base.to_owned())),
+            owner: None,
+            pool,
+            is_proven: false,
+        }
     }
 
     /// The directory in which the job runs by default.
-    pub(super) fn work(&self) -> PathBuf {
-        self.root().join(WORK)
+    pub(in super::super) fn work(&self) -> PathBuf {
+        self.file(WORK)
     }
 
     /// The directory for temporary files of the job.
-    pub(super) fn tmp(&self) -> PathBuf {
-        self.root().join(TMP)
+    pub(in super::super) fn tmp(&self) -> PathBuf {
+        self.file(TMP)
     }
 
-    /// A place for a file of the executor.
-    pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.root().join(name)
+    /// A place for something else of the attempt; one of the names below.
+    pub(in super::super) fn file(&self, name: &str) -> PathBuf {
+        let mut path = self.base.clone().unwrap_or_default().into_os_string();
+        path.push(".");
+        path.push(name);
+        PathBuf::from(path)
+    }
+
+    /// Writes a file that only the job's user may read.
+    pub(in super::super) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.file(name);
+        let create = || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+        };
+        let mut file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_tree(&path)?;
+                create()?
+            }
+            other => other?,
+        };
+        file.write_all(text.as_bytes())?;
+        self.give(&path)?;
+        Ok(path)
+    }
+
+    /// Makes directories beneath the one in which the job runs.
+    pub(in super::super) fn make_beneath(&self, dir: &Path) -> io::Result<PathBuf> {
+        let mut path = self.work();
+        for part in dir.components() {
+            path.push(part);
+            match DirBuilder::new().mode(0o755).create(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => self.give(&path)?,
+            }
+        }
+        Ok(path)
+    }
+
+    /// Says that everything is gone that could hold on to the directories.
+    pub(in super::super) fn proven_alone(&mut self) {
+        self.is_proven = true;
+    }
+
+    /// Leaves everything where it is.
+    pub(in super::super) fn leave(mut self) {
+        self.base = None;
     }
 
     /// Removes everything, without holding up other tasks.
-    pub(super) async fn remove(self) {
+    pub(in super::super) async fn remove(self) {
         // A runtime that shuts down drops the closure, and the drop removes as well.
         let _ = spawn_blocking(move || drop(self)).await;
     }
 
-    fn root(&self) -> &Path {
-        self.root.as_deref().unwrap_or(Path::new(""))
+    /// Makes a private directory of the job's user. Nearly always its parent exists and it does not, so that is tried
+    /// first: every call counts when thousands of short jobs run.
+    fn make(&self, path: &Path) -> io::Result<()> {
+        let owner = self
+            .owner
+            .unwrap_or_else(|| (getuid().as_raw(), getgid().as_raw()));
+        if let Some(pool) = &self.pool
+            && pool.take(owner, path)
+        {
+            return Ok(());
+        }
+        let make = || DirBuilder::new().mode(PRIVATE).create(path);
+        match make() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_tree(path)?;
+                make()?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
+                make()?;
+            }
+            done => done?,
+        }
+        self.give(path)
+    }
+
+    fn give(&self, path: &Path) -> io::Result<()> {
+        self.owner
+            .map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
+    }
+
+    fn remove_all(&self, parent: &Path) {
+        for name in [WORK, TMP] {
+            let path = self.file(name);
+            let kept = self.is_proven
+                && self
+                    .pool
+                    .as_ref()
+                    .is_some_and(|pool| pool.offer(&path, parent));
+            if !kept {
+                remove_or_warn(&path);
+            }
+        }
+        for name in [SCRIPT, STDIN, OUTPUT] {
+            remove_or_warn(&self.file(name));
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(root) = self.root.take()
-            && let Err(error) = remove_tree(&root)
-        {
-            tracing::warn!(path = %root.display(), %error, "files of an attempt could not be removed");
+        let parent = self.base.as_ref().and_then(|base| base.parent());
+        if let Some(parent) = parent {
+            self.remove_all(parent);
         }
     }
 }
 
-/// Makes the private directory itself. Nearly always its parent exists and it does not, so that is tried first: every
-/// call counts when thousands of short jobs run.
-fn make_root(root: &Path) -> io::Result<()> {
-    let make = || DirBuilder::new().mode(PRIVATE).create(root);
-    match make() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => remove_tree(root)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            root.parent().map_or(Ok(()), fs::create_dir_all)?;
-        }
-        done => return done,
-    }
-    make()
-}
-
-/// Removes a tree without following links. Directories that were made unreadable are opened up first.
-fn remove_tree(root: &Path) -> io::Result<()> {
-    let removed = match fs::remove_dir_all(root) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(root, MAX_DEPTH);
-            fs::remove_dir_all(root)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(root),
-        other => other,
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+fn remove_or_warn(path: &Path) {
+    if let Err(error) = remove_tree(path) {
+        tracing::warn!(path = %path.display(), %error, "files of an attempt could not be removed");
     }
 }
 
-/// Makes every directory of a tree writable for its owner. Links are not followed, as far as paths can promise that:
-/// a process that escaped could swap a directory for a link meanwhile, but it runs as the same user, and could change
-/// the same modes itself.
-fn open_up(dir: &Path, depth: u32) {
-    let _ = fs::set_permissions(dir, Permissions::from_mode(PRIVATE));
-    let Ok(entries) = fs::read_dir(dir) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_dir && depth > 0 {
-            open_up(&entry.path(), depth - 1);
-        }
-    }
-}
-
-/// The mode of directories that nobody else may look into.
-const PRIVATE: u32 = 0o700;
-/// How deep directories are opened up: each level takes stack and a descriptor.
-const MAX_DEPTH: u32 = 256;
 const WORK: &str = "work";
 const TMP: &str = "tmp";
+/// The name of the script that a job runs.
+pub(in super::super) const SCRIPT: &str = "script";
+/// The name of what a job reads.
+pub(in super::super) const STDIN: &str = "stdin";
+/// The name of the directory of output that is on its way through this program.
+pub(in super::super) const OUTPUT: &str = "output";
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
     #[test]
-    fn remove_directories_without_permissions_but_not_behind_links() {
-        let outside = tempfile::tempdir().expect("a directory");
-        fs::write(outside.path().join("kept"), b"x").expect("a file");
-        let base = tempfile::tempdir().expect("a directory");
-        let root = base.path().join("deep/scratch");
-        let scratch = Scratch::create(&root).expect("made");
-        let closed = scratch.work().join("a/b");
-        fs::create_dir_all(&closed).expect("made");
-        fs::write(closed.join("file"), b"x").expect("a file");
-        symlink(outside.path(), scratch.work().join("link")).expect("a link");
-        for dir in [closed, scratch.work().join("a")] {
-            fs::set_permissions(dir, Permissions::from_mode(0o000)).expect("our own");
-        }
-        drop(scratch);
-        assert!(!root.exists());
-        assert!(outside.path().join("kept").exists());
-    }
-
-    #[test]
     fn what_stood_there_before_is_removed() {
         let base = tempfile::tempdir().expect("a directory");
-        let root = base.path().join("s");
-        fs::create_dir(&root).expect("made");
-        fs::write(root.join("old"), b"x").expect("a file");
-        let scratch = Scratch::create(&root).expect("made");
-        assert!(!root.join("old").exists());
-        assert!(scratch.work().exists());
+        let work = base.path().join("s.work");
+        fs::create_dir(&work).expect("made");
+        fs::write(work.join("old"), b"x").expect("a file");
+        let scratch = Scratch::create(&base.path().join("s"), None, None).expect("made");
+        assert_eq!(scratch.work(), work);
+        assert!(!work.join("old").exists());
     }
 
     #[test]
-    fn directories_are_private() {
+    fn directories_are_private_and_gone_in_the_end() {
         let base = tempfile::tempdir().expect("a directory");
-        let scratch = Scratch::create(&base.path().join("s")).expect("made");
+        let scratch = Scratch::create(&base.path().join("deep/s"), None, None).expect("made");
         let mode = fs::metadata(scratch.tmp()).expect("there").permissions();
         assert_eq!(mode.mode() & 0o777, 0o700);
+        scratch.write(SCRIPT, "true").expect("written");
+        drop(scratch);
+        let left = fs::read_dir(base.path().join("deep")).expect("there");
+        assert_eq!(left.count(), 0);
+    }
+
+    #[test]
+    fn proven_directories_are_used_again() {
+        let base = tempfile::tempdir().expect("a directory");
+        let pool = Pool::default();
+        let create = |name: &str| {
+            let path = base.path().join(name);
+            Scratch::create(&path, None, Some(pool.clone())).expect("made")
+        };
+        let mut first = create("a");
+        first.proven_alone();
+        drop(first);
+        let second = create("b");
+        assert!(second.work().is_dir() && second.tmp().is_dir());
     }
 }

@@ -1,0 +1,114 @@
+//! What a dead launcher left.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use jobyard_core::{AttemptId, KilledProcess, MAX_LISTED_PROCESSES, OutputProgress, Residue};
+use jobyard_launcher::journal::{self, Remembered, RememberedState};
+use jobyard_launcher::protocol::End;
+
+use super::cell::Stage;
+use super::output;
+
+/// An attempt of a dead launcher. Nothing of it runs any more.
+#[derive(Debug)]
+pub(super) struct Buried {
+    pub(super) attempt: AttemptId,
+    /// `Ended` or `Lost`.
+    pub(super) stage: Stage,
+    pub(super) output: OutputProgress,
+}
+
+/// Reads the journal of a dead launcher and ends what it left running. Blocks: at most for [`PATIENCE`] for each attempt
+/// with a process that hangs in the kernel, else hardly at all.
+pub(super) fn bury(dir: &Path) -> io::Result<Vec<Buried>> {
+    let forgotten = read_forgotten(dir);
+    let remembered = journal::read(dir)?;
+    Ok(remembered
+        .into_iter()
+        .filter(|remembered| !forgotten.contains(&remembered.attempt.to_string()))
+        .map(settle)
+        .collect())
+}
+
+/// Writes down that an attempt of a dead launcher need not be remembered. Blocks.
+pub(super) fn forget(dir: &Path, attempt: AttemptId) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(dir.join(FORGOTTEN))?;
+    writeln!(file, "{attempt}")
+}
+
+fn read_forgotten(dir: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(dir.join(FORGOTTEN)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn settle(remembered: Remembered) -> Buried {
+    let attempt = remembered.attempt;
+    let progress = || output::progress(&remembered.output);
+    let (stage, output) = match remembered.state.clone() {
+        RememberedState::Ended { pid, end } => {
+            let output = end.output;
+            let end = Box::new(end);
+            (Stage::Ended { pid, end }, output)
+        }
+        RememberedState::Exited {
+            pid,
+            start_time,
+            exit,
+            at,
+        } => {
+            let residue = end_left_over(&remembered, Some((pid, start_time)));
+            let mut end = End::new(exit, at, progress());
+            end.residue = residue;
+            let output = end.output;
+            let end = Box::new(end);
+            (Stage::Ended { pid, end }, output)
+        }
+        RememberedState::Running { pid, start_time } => {
+            let residue = end_left_over(&remembered, Some((pid, start_time)));
+            (lost(Some(pid), residue), progress())
+        }
+        // Starting, and what a later version may know.
+        _ => {
+            let residue = end_left_over(&remembered, None);
+            (lost(None, residue), progress())
+        }
+    };
+    Buried {
+        attempt,
+        stage,
+        output,
+    }
+}
+
+fn lost(pid: Option<u32>, residue: Residue) -> Stage {
+    Stage::Lost {
+        pid,
+        problem: "its launcher died".to_owned(),
+        residue: Box::new(residue),
+    }
+}
+
+fn end_left_over(remembered: &Remembered, main: Option<(u32, u64)>) -> Residue {
+    let left = remembered
+        .cage
+        .end_left_over(remembered.attempt, main, PATIENCE);
+    let mut residue = Residue::default();
+    residue.killed = u32::try_from(left.killed.len()).unwrap_or(u32::MAX);
+    let mut processes: Vec<KilledProcess> = left.killed;
+    processes.truncate(MAX_LISTED_PROCESSES);
+    residue.processes = processes;
+    residue.unconfirmed = !left.empty;
+    residue
+}
+
+/// How long the processes of an attempt may take to die.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The name of the file in a dead launcher's directory that says what need not be remembered: one attempt a line.
+const FORGOTTEN: &str = "forgotten";

@@ -1,0 +1,268 @@
+//! The task that owns the connection to a launcher.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobyard_launcher::protocol::{KnownState, Reply, Request, Welcome};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+
+use super::burial::bury;
+use super::cell::Stage;
+use super::link::{Board, Link, ORDERS};
+use super::wire::{Turn, Wire, WireError};
+use crate::process::DeathWatch;
+
+/// Carries requests to a launcher and what it says into the cells. Ends when nobody can send requests any more, or
+/// when the launcher is dead and its journal was read.
+pub(super) struct Connection {
+    board: Arc<Board>,
+    wire: Wire,
+    orders: mpsc::Receiver<Request>,
+    /// `None`: it was dead already when it was looked at.
+    death: Option<DeathWatch>,
+}
+
+/// Why a conversation is over.
+enum Over {
+    /// Nobody has anything to say any more.
+    Unused,
+    /// The connection is broken.
+    Broken(WireError),
+}
+
+impl Connection {
+    /// Takes over a wire whose welcome has come, in a task of the current runtime.
+    pub(super) fn spawn(dir: std::path::PathBuf, wire: Wire, welcome: &Welcome) -> Link {
+        let board = Arc::new(Board::new(dir, welcome.pid));
+        board.fill(welcome);
+        let (sender, orders) = mpsc::channel(ORDERS);
+        let connection = Self {
+            death: watch_death(welcome.pid),
+            board: Arc::clone(&board),
+            wire,
+            orders,
+        };
+        tokio::spawn(connection.run());
+        Link::new(board, sender)
+    }
+
+    async fn run(mut self) {
+        loop {
+            match self.converse().await {
+                Over::Unused => return self.part().await,
+                Over::Broken(error) => {
+                    let (launcher, dir) = (self.board.pid, self.board.dir.display());
+                    tracing::debug!(launcher, %dir, %error, "the connection to a launcher broke");
+                }
+            }
+            match self.regain().await {
+                Some((wire, welcome)) => {
+                    self.wire = wire;
+                    self.resume(&welcome);
+                }
+                None => return self.bury().await,
+            }
+        }
+    }
+
+    async fn converse(&mut self) -> Over {
+        match self.exchange().await {
+            Ok(()) => Over::Unused,
+            Err(error) => Over::Broken(error),
+        }
+    }
+
+    /// Carries messages in both directions until there is nobody to carry any for.
+    async fn exchange(&mut self) -> Result<(), WireError> {
+        loop {
+            while let Some(reply) = self.wire.next()? {
+                self.on_reply(reply);
+            }
+            let orders = &mut self.orders;
+            let has_room = self.wire.unsent() < MAX_UNSENT;
+            let order = async {
+                if has_room {
+                    orders.recv().await
+                } else {
+                    std::future::pending().await
+                }
+            };
+            match self.wire.turn(order).await? {
+                Turn::Moved => {}
+                Turn::Other(None) => return Ok(()),
+                Turn::Other(Some(request)) if self.is_void(&request) => {}
+                Turn::Other(Some(request)) => self.wire.push(&request)?,
+            }
+        }
+    }
+
+    /// A start that was given up while the connection was broken.
+    fn is_void(&self, request: &Request) -> bool {
+        let Request::Start(launch) = request else {
+            return false;
+        };
+        self.board
+            .find(launch.attempt)
+            .is_none_or(|cell| cell.stage() != Stage::Asked)
+    }
+
+    fn on_reply(&self, reply: Reply) {
+        let (attempt, stage) = match reply {
+            Reply::Output { attempt, progress } => {
+                if let Some(cell) = self.board.find(attempt) {
+                    cell.on_output(progress);
+                }
+                return;
+            }
+            Reply::Started {
+                attempt,
+                pid,
+                start_time,
+            } => (attempt, Stage::Running { pid, start_time }),
+            Reply::NotStarted { attempt, failure } => (attempt, Stage::Refused(failure)),
+            Reply::Exited { attempt, exit, at } => {
+                let cell = self.board.find(attempt);
+                let pid = cell.and_then(|cell| cell.stage().pid()).unwrap_or(0);
+                (attempt, Stage::Exited { pid, exit, at })
+            }
+            Reply::Ended { attempt, end } => {
+                let cell = self.board.find(attempt);
+                let pid = cell.and_then(|cell| cell.stage().pid()).unwrap_or(0);
+                let end = Box::new(end);
+                (attempt, Stage::Ended { pid, end })
+            }
+            // A second welcome, or what a later version may say.
+            _ => return,
+        };
+        if let Some(cell) = self.board.find(attempt) {
+            cell.advance(stage);
+        }
+    }
+
+    /// Connects again; `None`: the launcher is dead.
+    async fn regain(&mut self) -> Option<(Wire, Welcome)> {
+        let death = self.death.as_ref()?;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let connected = tokio::select! {
+                biased;
+                () = death.dead() => return None,
+                connected = Wire::open(&self.board.dir) => connected,
+            };
+            match connected {
+                Ok(connected) => return Some(connected),
+                Err(error) => {
+                    tracing::debug!(launcher = self.board.pid, %error, "a launcher is not reached");
+                }
+            }
+            tokio::select! {
+                biased;
+                () = death.dead() => return None,
+                () = sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
+            }
+        }
+    }
+
+    /// After the connection was made again: what was said meanwhile is said once more, on both sides.
+    fn resume(&mut self, welcome: &Welcome) {
+        let mut again = Vec::new();
+        for known in &welcome.attempts {
+            let attempt = known.attempt;
+            match (self.board.find(attempt), &known.state) {
+                (Some(cell), _) if cell.is_kill_wanted() => again.push(Request::Kill { attempt }),
+                (None, KnownState::Ended { .. }) => again.push(Request::Forget { attempt }),
+                _ => {}
+            }
+        }
+        let held = |attempt| {
+            welcome
+                .attempts
+                .iter()
+                .any(|known| known.attempt == attempt)
+        };
+        let forgotten = |request: &Request| match request {
+            Request::Forget { attempt } => Some(*attempt),
+            _ => None,
+        };
+        let mut news = welcome.clone();
+        news.attempts.retain(|known| {
+            !again
+                .iter()
+                .filter_map(forgotten)
+                .any(|f| f == known.attempt)
+        });
+        let missing: Vec<_> = self
+            .board
+            .cells()
+            .iter()
+            .filter(|(attempt, cell)| !held(**attempt) && !cell.stage().is_final())
+            .map(|(attempt, _)| *attempt)
+            .collect();
+        self.board.fill(&news);
+        for attempt in missing {
+            if let Some(cell) = self.board.find(attempt) {
+                cell.advance(Stage::Lost {
+                    pid: cell.stage().pid(),
+                    problem: "its launcher does not know it".to_owned(),
+                    residue: Box::default(),
+                });
+            }
+        }
+        for request in again {
+            // If it breaks again, all of this is done again.
+            let _ = self.wire.push(&request);
+        }
+    }
+
+    /// Sends what is left to be sent, and closes.
+    async fn part(mut self) {
+        let flush = async {
+            while self.wire.unsent() > 0 {
+                self.wire.turn(std::future::pending::<()>()).await?;
+                while self.wire.next()?.is_some() {}
+            }
+            Ok::<_, WireError>(())
+        };
+        let _ = timeout(PARTING, flush).await;
+    }
+
+    /// The launcher is dead: ends what it left, and learns what its journal says.
+    async fn bury(self) {
+        let dir = self.board.dir.clone();
+        tracing::warn!(
+            launcher = self.board.pid,
+            "a launcher died; what it held is ended"
+        );
+        let buried = spawn_blocking(move || bury(&dir)).await;
+        match buried {
+            Ok(Ok(buried)) => self.board.bury(buried),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the journal of a launcher cannot be read");
+                self.board.bury(Vec::new());
+            }
+            // The runtime ends.
+            Err(_) => return,
+        }
+        if self.board.cells().is_empty() {
+            let dir = self.board.dir.clone();
+            let _ = spawn_blocking(move || super::directory::remove(&dir)).await;
+        }
+    }
+}
+
+fn watch_death(pid: u32) -> Option<DeathWatch> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)?;
+    DeathWatch::new(pid).ok()
+}
+
+/// How many bytes may wait to be sent before further requests wait: more than one of the longest.
+const MAX_UNSENT: usize = 1024 * 1024;
+/// How long to wait before a second try to connect, and the most between later ones.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long the last words may take.
+const PARTING: Duration = Duration::from_secs(2);

@@ -1,0 +1,65 @@
+//! The directories of launchers.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use jobyard_launcher::protocol::LOCK;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// The lock of a dead launcher: while it is held, no other process takes its directory for its own.
+#[derive(Debug)]
+pub(super) struct DeadLock(#[expect(dead_code, reason = "held")] Option<File>);
+
+/// Whether the launcher of a directory lives: `Some` with its lock if not.
+pub(super) fn take_if_dead(dir: &Path) -> io::Result<Option<DeadLock>> {
+    let file = match File::open(dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(DeadLock(None))),
+        other => other?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(DeadLock(Some(file)))),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All launchers' directories, the newest first. Makes the one above them if it is not there.
+pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(above)?;
+    let mut dirs = Vec::new();
+    for entry in fs::read_dir(above)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            dirs.push(entry.path());
+        }
+    }
+    dirs.sort_unstable();
+    dirs.reverse();
+    Ok(dirs)
+}
+
+/// Makes a directory for a new launcher.
+pub(super) fn make(above: &Path) -> io::Result<PathBuf> {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    // Sorted by age. Two programs that share the machine, as launchers' names do, differ in their process.
+    let name = format!("{:014x}-{:x}", now.as_micros(), std::process::id());
+    let dir = above.join(name);
+    DirBuilder::new().mode(0o700).create(&dir)?;
+    Ok(dir)
+}
+
+/// Removes the directory of a dead launcher. Nothing but files of its own is in it.
+pub(super) fn remove(dir: &Path) {
+    if let Err(error) = fs::remove_dir_all(dir)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(dir = %dir.display(), %error, "the directory of a dead launcher cannot be removed");
+    }
+}

@@ -1,0 +1,181 @@
+//! One launcher, as the rest of this program sees it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jobyard_core::{AttemptId, Output};
+use jobyard_launcher::protocol::{Launch, Request, Welcome};
+use tokio::sync::mpsc;
+
+use super::burial::Buried;
+use super::cell::{Cell, Stage};
+
+/// The way to one launcher. When the last handle is gone, its connection is closed.
+#[derive(Debug)]
+pub(crate) struct Link {
+    board: Arc<Board>,
+    /// `None`: it was dead from the beginning.
+    orders: Option<mpsc::Sender<Request>>,
+}
+
+/// What is known of a launcher and what it holds, shared with the task of its connection.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) dir: PathBuf,
+    pub(super) pid: u32,
+    is_alive: AtomicBool,
+    cells: Mutex<BTreeMap<AttemptId, Arc<Cell>>>,
+}
+
+impl Link {
+    /// A living launcher, whose connection takes these orders.
+    pub(super) const fn new(board: Arc<Board>, orders: mpsc::Sender<Request>) -> Self {
+        Self {
+            board,
+            orders: Some(orders),
+        }
+    }
+
+    /// A dead launcher.
+    pub(super) fn buried(dir: PathBuf, buried: Vec<Buried>) -> Self {
+        let board = Board::new(dir, 0);
+        board.is_alive.store(false, Ordering::Relaxed);
+        board.bury(buried);
+        Self {
+            board: Arc::new(board),
+            orders: None,
+        }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.board.dir
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.board.pid
+    }
+
+    /// Whether it lives, as far as is known.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.board.is_alive.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of it is to be remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.board.cells().is_empty()
+    }
+
+    pub(super) fn cell(&self, attempt: AttemptId) -> Option<Arc<Cell>> {
+        self.board.cells().get(&attempt).cloned()
+    }
+
+    /// Drops an attempt that is over from what is remembered here.
+    pub(super) fn remove(&self, attempt: AttemptId) {
+        self.board.cells().remove(&attempt);
+    }
+
+    /// Asks for a start. Its answer, and all that follows, comes into the cell.
+    pub(crate) async fn start(&self, launch: Launch, output: Option<Output>) -> Arc<Cell> {
+        let attempt = launch.attempt;
+        let cell = Arc::new(Cell::new());
+        cell.tell(output);
+        self.board.cells().insert(attempt, Arc::clone(&cell));
+        if !self.send(Request::Start(Box::new(launch))).await {
+            self.board.lose_unanswered();
+        }
+        cell
+    }
+
+    /// Hands a request to the connection; `false`: the launcher is gone. If the future is dropped, it may not have been
+    /// handed over.
+    pub(crate) async fn send(&self, request: Request) -> bool {
+        match &self.orders {
+            Some(orders) => orders.send(request).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// As [`send`](Self::send), where nothing can be waited for: `false` also if there is no room.
+    pub(crate) fn try_send(&self, request: Request) -> bool {
+        self.orders
+            .as_ref()
+            .is_some_and(|orders| orders.try_send(request).is_ok())
+    }
+}
+
+impl Board {
+    pub(super) fn new(dir: PathBuf, pid: u32) -> Self {
+        Self {
+            dir,
+            pid,
+            is_alive: AtomicBool::new(true),
+            cells: Mutex::default(),
+        }
+    }
+
+    /// Never held across an await.
+    pub(super) fn cells(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Arc<Cell>>> {
+        // Nothing in here can be left half done.
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn find(&self, attempt: AttemptId) -> Option<Arc<Cell>> {
+        self.cells().get(&attempt).cloned()
+    }
+
+    /// Takes in the first welcome: all that it holds.
+    pub(super) fn fill(&self, welcome: &Welcome) {
+        let mut cells = self.cells();
+        for known in &welcome.attempts {
+            let cell = cells
+                .entry(known.attempt)
+                .or_insert_with(|| Arc::new(Cell::new()));
+            cell.on_output(known.output);
+            cell.advance(known.state.clone().into());
+        }
+    }
+
+    /// What was asked for and is not known to the launcher after all. Nothing of it runs.
+    pub(super) fn lose_unanswered(&self) {
+        self.lose(|stage| *stage == Stage::Asked);
+    }
+
+    /// It is dead: takes in what its journal said. What that does not know was never started.
+    pub(super) fn bury(&self, buried: Vec<Buried>) {
+        self.is_alive.store(false, Ordering::Release);
+        {
+            let mut cells = self.cells();
+            for Buried {
+                attempt,
+                stage,
+                output,
+            } in buried
+            {
+                let cell = cells
+                    .entry(attempt)
+                    .or_insert_with(|| Arc::new(Cell::new()));
+                cell.on_output(output);
+                cell.advance(stage);
+            }
+        }
+        self.lose(|stage| !stage.is_final());
+    }
+
+    pub(super) fn lose(&self, is_lost: impl Fn(&Stage) -> bool) {
+        for cell in self.cells().values() {
+            let stage = cell.stage();
+            if is_lost(&stage) {
+                cell.advance(Stage::Lost {
+                    pid: stage.pid(),
+                    problem: "its launcher is gone".to_owned(),
+                    residue: Box::default(),
+                });
+            }
+        }
+    }
+}
+
+/// How many requests may wait for the connection, which takes them at once.
+pub(super) const ORDERS: usize = 256;

@@ -1,0 +1,159 @@
+//! A connection to a launcher, and its beginning.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use jobyard_launcher::protocol::{
+    CodecError, Decoder, PROTOCOL_VERSION, Reply, Request, SOCKET, Welcome, encode,
+};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+/// A stream of messages in both directions.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: UnixStream,
+    decoder: Decoder,
+    out: BytesMut,
+}
+
+/// What can be done with a wire now.
+pub(super) enum Turn<T> {
+    /// Something came, or went.
+    Moved,
+    /// The other future is done.
+    Other(T),
+}
+
+impl Wire {
+    /// Connects to the launcher of a directory and greets it.
+    pub(super) async fn open(dir: &Path) -> Result<(Self, Welcome), WireError> {
+        timeout(HANDSHAKE, Self::greet(dir))
+            .await
+            .unwrap_or(Err(WireError::Silent))
+    }
+
+    async fn greet(dir: &Path) -> Result<(Self, Welcome), WireError> {
+        let stream = connect(dir).await?;
+        let peer = stream.peer_cred()?.uid();
+        if peer != rustix::process::geteuid().as_raw() {
+            return Err(WireError::Stranger { uid: peer });
+        }
+        Self::over(stream).await
+    }
+
+    /// Says hello over a stream and waits for the welcome.
+    pub(super) async fn over(stream: UnixStream) -> Result<(Self, Welcome), WireError> {
+        let mut wire = Self {
+            stream,
+            decoder: Decoder::default(),
+            out: BytesMut::new(),
+        };
+        let version = PROTOCOL_VERSION;
+        wire.push(&Request::Hello { version })?;
+        loop {
+            if let Some(reply) = wire.next()? {
+                return match reply {
+                    Reply::Welcome(welcome) => Ok((wire, *welcome)),
+                    _ => Err(WireError::NoWelcome),
+                };
+            }
+            wire.turn(std::future::pending::<()>()).await?;
+        }
+    }
+
+    /// How much waits to be sent, in bytes.
+    pub(super) fn unsent(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Adds a message to what is to be sent, and sends as much as goes at once.
+    pub(super) fn push(&mut self, request: &Request) -> Result<(), WireError> {
+        encode(request, &mut self.out)?;
+        self.send()
+    }
+
+    /// The next message that has come as a whole.
+    pub(super) fn next(&mut self) -> Result<Option<Reply>, WireError> {
+        Ok(self.decoder.decode()?)
+    }
+
+    /// Moves bytes in both directions, until some have moved or the other future is done. Cancel-safe.
+    pub(super) async fn turn<T>(
+        &mut self,
+        other: impl Future<Output = T>,
+    ) -> Result<Turn<T>, WireError> {
+        let has_out = !self.out.is_empty();
+        tokio::select! {
+            ready = self.stream.readable() => {
+                ready?;
+                self.receive()?;
+                Ok(Turn::Moved)
+            }
+            ready = self.stream.writable(), if has_out => {
+                ready?;
+                self.send()?;
+                Ok(Turn::Moved)
+            }
+            done = other => Ok(Turn::Other(done)),
+        }
+    }
+
+    fn send(&mut self) -> Result<(), WireError> {
+        while !self.out.is_empty() {
+            match self.stream.try_write(&self.out) {
+                Ok(count) => self.out.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), WireError> {
+        let mut buffer = [0; READ_BYTES];
+        match self.stream.try_read(&mut buffer) {
+            Ok(0) => Err(WireError::Closed),
+            Ok(count) => {
+                self.decoder.push(&buffer[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Why a launcher cannot be talked to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WireError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("it does not answer")]
+    Silent,
+    #[error("it is a process of the user {uid}")]
+    Stranger { uid: u32 },
+    #[error("it does not answer with a welcome")]
+    NoWelcome,
+    #[error("it closed the connection")]
+    Closed,
+    #[error("{0}")]
+    Codec(#[from] CodecError),
+}
+
+/// Connects by way of a descriptor: the path of a socket may have 107 bytes, that of a directory may be longer.
+async fn connect(dir: &Path) -> io::Result<UnixStream> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let held = openat(CWD, dir, flags, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}/{SOCKET}", held.as_raw_fd());
+    UnixStream::connect(path).await
+}
+
+/// How long a launcher may take to answer: it is one thread that never waits for anything but a disk.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How much is read at once: many messages.
+const READ_BYTES: usize = 16 * 1024;

@@ -1,0 +1,35 @@
+//! How launchers are opened.
+
+use std::path::PathBuf;
+
+use jobyard_launcher::protocol::Mechanism;
+
+use super::LauncherCommand;
+
+/// Where launchers live, and how a new one is started.
+#[derive(Clone, Debug)]
+pub struct LauncherOptions {
+    pub(super) dir: PathBuf,
+    pub(super) command: LauncherCommand,
+    pub(super) mechanism: Option<Mechanism>,
+}
+
+impl LauncherOptions {
+    /// Launchers in this directory, which is made if it is not there, and belongs to one program at a time; a new one
+    /// is started by this command.
+    pub fn new(dir: impl Into<PathBuf>, command: LauncherCommand) -> Self {
+        Self {
+            dir: dir.into(),
+            command,
+            mechanism: None,
+        }
+    }
+
+    /// Has a new launcher hold jobs by nothing stronger than this: for tests, and for machines on which something
+    /// stronger does not do what it says.
+    #[must_use]
+    pub fn with_mechanism(mut self, mechanism: Mechanism) -> Self {
+        self.mechanism = Some(mechanism);
+        self
+    }
+}

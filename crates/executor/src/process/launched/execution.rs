@@ -1,0 +1,233 @@
+//! An attempt that a launcher has begun.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jobyard_core::{
+    AttemptId, Execution, ExecutionTrace, Exit, InfraReason, LimitKind, Lost, Residue, SignalError,
+    StopSignal, Timestamp,
+};
+use jobyard_launcher::protocol::{Request, Signal};
+use tokio::runtime::Handle;
+
+use super::super::unix::Scratch;
+use super::copier::Copier;
+use crate::launcher::{Cell, Launcher, Link, Stage};
+
+/// An attempt in the hands of a launcher. Dropped before its clean-up, it is killed, and a task of the runtime in which
+/// it was started does the rest.
+pub(super) struct LaunchedExecution {
+    /// `None` once the clean-up has it.
+    body: Option<Body>,
+    runtime: Handle,
+}
+
+/// What there is of an attempt.
+struct Body {
+    launcher: Launcher,
+    link: Arc<Link>,
+    cell: Arc<Cell>,
+    attempt: AttemptId,
+    trace: std::sync::OnceLock<ExecutionTrace>,
+    scratch: Scratch,
+    /// `None`: the launcher writes the output where it is kept.
+    copier: Option<Copier>,
+    unenforced: Vec<LimitKind>,
+}
+
+impl LaunchedExecution {
+    /// Needs a runtime.
+    pub(super) fn new(
+        launcher: &Launcher,
+        link: Arc<Link>,
+        cell: Arc<Cell>,
+        attempt: AttemptId,
+        scratch: Scratch,
+    ) -> Self {
+        let body = Body {
+            launcher: launcher.clone(),
+            link,
+            cell,
+            attempt,
+            trace: std::sync::OnceLock::new(),
+            scratch,
+            copier: None,
+            unenforced: Vec::new(),
+        };
+        Self {
+            body: Some(body),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Hands its output on from a directory of ours.
+    pub(super) fn with_copier(mut self, copier: Option<Copier>) -> Self {
+        self.body_mut().copier = copier;
+        self
+    }
+
+    /// With limits that it has and that nothing enforces.
+    pub(super) fn with_unenforced(mut self, unenforced: Vec<LimitKind>) -> Self {
+        self.body_mut().unenforced = unenforced;
+        self
+    }
+
+    /// Removes the files of an attempt that was not started.
+    pub(super) async fn discard(mut self) {
+        if let Some(body) = self.body.take() {
+            body.launcher.keeper().forget(body.attempt).await;
+            body.scratch.remove().await;
+        }
+    }
+
+    fn body(&self) -> &Body {
+        self.body.as_ref().expect(BODY)
+    }
+
+    fn body_mut(&mut self) -> &mut Body {
+        self.body.as_mut().expect(BODY)
+    }
+}
+
+const BODY: &str = "only the clean-up, which consumes the execution, takes the body";
+
+impl Body {
+    /// Ends it, waits for the rest, and removes what is left.
+    async fn clean_up(mut self) -> Residue {
+        if !self.cell.stage().has_exited() {
+            self.kill().await;
+        }
+        let (mut residue, output) = match self.cell.reached(Stage::is_final).await {
+            Stage::Ended { end, .. } => (end.residue, end.output),
+            Stage::Lost { residue, .. } => (*residue, *self.cell.progress().borrow()),
+            _ => (Residue::default(), *self.cell.progress().borrow()),
+        };
+        if let Some(copier) = self.copier.take() {
+            copier.finish(output.end).await;
+        }
+        self.cell.tell(None);
+        for kind in self.unenforced {
+            if !residue.unenforced.contains(&kind) {
+                residue.unenforced.push(kind);
+            }
+        }
+        if !residue.unconfirmed {
+            self.scratch.proven_alone();
+        }
+        self.scratch.remove().await;
+        residue
+    }
+
+    async fn kill(&self) {
+        self.cell.want_kill();
+        let attempt = self.attempt;
+        // If the launcher is dead, so is what it held, as soon as that is known.
+        self.link.send(Request::Kill { attempt }).await;
+    }
+}
+
+#[async_trait]
+impl Execution for LaunchedExecution {
+    fn pid(&self) -> Option<u32> {
+        self.body().cell.stage().pid()
+    }
+
+    fn trace(&self) -> Option<ExecutionTrace> {
+        let body = self.body();
+        if let Stage::Running { pid, start_time } = body.cell.stage() {
+            body.trace
+                .get_or_init(|| ExecutionTrace::new(pid, start_time));
+        }
+        body.trace.get().cloned()
+    }
+
+    async fn signal(&self, signal: StopSignal) -> Result<(), SignalError> {
+        let body = self.body();
+        let attempt = body.attempt;
+        let signal = match signal {
+            StopSignal::Interrupt => Signal::Interrupt,
+            _ => Signal::Terminate,
+        };
+        if !body.cell.stage().has_exited() {
+            body.link.send(Request::Signal { attempt, signal }).await;
+        }
+        Ok(())
+    }
+
+    async fn kill(&self) -> Result<(), SignalError> {
+        let body = self.body();
+        if !body.cell.stage().has_exited() {
+            body.kill().await;
+        }
+        Ok(())
+    }
+
+    async fn wait(&self) -> Result<Exit, Lost> {
+        match self.body().cell.reached(Stage::has_exited).await {
+            Stage::Exited { exit, .. } => Ok(exit),
+            Stage::Ended { end, .. } => Ok(end.exit),
+            Stage::Lost { problem, .. } => Err(Lost::new(InfraReason::WorkerFault, problem)),
+            other => Err(Lost::new(
+                InfraReason::WorkerFault,
+                format!("it never ran: {other:?}"),
+            )),
+        }
+    }
+
+    async fn cleanup(mut self: Box<Self>) -> Residue {
+        let Some(body) = self.body.take() else {
+            return Residue::default();
+        };
+        // In a task of its own, so that a caller that goes away does not leave the work half done.
+        let cleaned = self.runtime.spawn(body.clean_up()).await;
+        cleaned.unwrap_or_else(|_| {
+            let mut unknown = Residue::default();
+            unknown.unconfirmed = true;
+            unknown
+        })
+    }
+
+    fn ended_at(&self) -> Option<Timestamp> {
+        match self.body().cell.stage() {
+            Stage::Exited { at, .. } => Some(at),
+            Stage::Ended { end, .. } => Some(end.at),
+            _ => None,
+        }
+    }
+
+    async fn detach(mut self: Box<Self>) {
+        if let Some(body) = self.body.take() {
+            body.cell.tell(None);
+            // The copier stops with the body; who adopts it copies what is still there.
+            body.scratch.leave();
+        }
+    }
+}
+
+impl Drop for LaunchedExecution {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take() else {
+            return;
+        };
+        // At once, and not only when the task gets its turn.
+        let attempt = body.attempt;
+        body.cell.want_kill();
+        let _ = body.link.try_send(Request::Kill { attempt });
+        let launcher = body.launcher.clone();
+        self.runtime.spawn(async move {
+            body.clean_up().await;
+            // Nobody was told of its end, and nobody will ask.
+            launcher.keeper().forget(attempt).await;
+        });
+    }
+}
+
+impl fmt::Debug for LaunchedExecution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attempt = self.body.as_ref().map(|body| body.attempt);
+        f.debug_struct("LaunchedExecution")
+            .field("attempt", &attempt)
+            .finish_non_exhaustive()
+    }
+}

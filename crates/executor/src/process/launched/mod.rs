@@ -1,0 +1,76 @@
+//! Jobs that a launcher starts.
+
+mod copier;
+mod execution;
+mod start;
+
+use std::fmt;
+
+use jobyard_core::{AttemptContext, Execution, Gone, LimitKind, Output};
+
+use self::copier::Copier;
+use self::execution::LaunchedExecution;
+pub(super) use self::start::start;
+use super::unix::{OUTPUT, Pool, Scratch};
+use crate::launcher::{Launcher, Stage};
+
+/// Why an attempt is not found.
+pub(super) enum NotFound {
+    /// Nothing of it is left.
+    Gone(Gone),
+    /// The launcher knows nothing of it.
+    Unknown,
+}
+
+impl fmt::Debug for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Gone(_) => "Gone",
+            Self::Unknown => "Unknown",
+        })
+    }
+}
+
+/// Finds an attempt of an earlier life.
+pub(super) async fn adopt(
+    launcher: &Launcher,
+    pool: &Pool,
+    context: &AttemptContext,
+    output: Output,
+    unenforced: Vec<LimitKind>,
+) -> Result<Box<dyn Execution>, NotFound> {
+    let (link, cell) = launcher
+        .keeper()
+        .find(context.attempt)
+        .ok_or(NotFound::Unknown)?;
+    let scratch = Scratch::left_over(&context.scratch, Some(pool.clone()));
+    match cell.reached(|stage| *stage != Stage::Asked).await {
+        Stage::Lost { residue, .. } => {
+            if output.place().is_some() {
+                // What was written until then is counted.
+                cell.tell(Some(output));
+            }
+            scratch.remove().await;
+            Err(NotFound::Gone(Gone::new(residue.killed)))
+        }
+        Stage::Refused(_) => {
+            scratch.remove().await;
+            launcher.keeper().forget(context.attempt).await;
+            Err(NotFound::Gone(Gone::new(0)))
+        }
+        _ => {
+            let copier = if output.place().is_some() {
+                cell.tell(Some(output));
+                None
+            } else {
+                let dir = scratch.file(OUTPUT);
+                Some(Copier::start(dir, cell.progress(), output))
+            };
+            let attempt = context.attempt;
+            let execution = LaunchedExecution::new(launcher, link, cell, attempt, scratch)
+                .with_copier(copier)
+                .with_unenforced(unenforced);
+            Ok(Box::new(execution))
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Starting.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jobyard_core::{Execution, InfraReason, OutputPlace, StartError, StartFailure};
+use jobyard_launcher::protocol::{self, Launch, LaunchFailure};
+use rustix::io::Errno;
+use tokio::task::spawn_blocking;
+
+use super::super::executor::Job;
+use super::super::unix::{OUTPUT, Prepared, explain_program, prepare};
+use super::copier::Copier;
+use super::execution::LaunchedExecution;
+use crate::launcher::{Launcher, Stage};
+
+/// Starts an attempt in a task of its own: if this future is dropped, the task goes on, and what it hands to nobody
+/// ends itself when it is dropped.
+pub(crate) async fn start(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, StartError> {
+    let started = tokio::spawn(begin(launcher, job)).await;
+    started.unwrap_or_else(|error| {
+        Err(StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: format!("the start was interrupted: {error}"),
+        })
+    })
+}
+
+async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, StartError> {
+    let prepared = spawn_blocking(move || (prepare(&job, Some(job.pool().clone())), job)).await;
+    let (prepared, job) = prepared.map_err(|error| StartError::Worker {
+        reason: InfraReason::WorkerFault,
+        problem: format!("the start was interrupted: {error}"),
+    })?;
+    let prepared = prepared?;
+    let link = launcher
+        .keeper()
+        .current()
+        .await
+        .map_err(|error| StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: error.to_string(),
+        })?;
+    let attempt = job.context.attempt;
+    let place = job.output.place();
+    let told = place.is_some().then(|| job.output.clone());
+    let launch = describe(&job, &prepared, place);
+    let program = launch.program.clone();
+    let own_output = launch.output.clone();
+
+    let cell = link.start(launch, told.clone()).await;
+    let mut execution = LaunchedExecution::new(
+        &launcher,
+        link,
+        Arc::clone(&cell),
+        attempt,
+        prepared.scratch,
+    )
+    .with_unenforced(job.unenforced);
+    if told.is_none() {
+        let copier = Copier::start(own_output, cell.progress(), job.output);
+        execution = execution.with_copier(Some(copier));
+    }
+    match cell.reached(|stage| *stage != Stage::Asked).await {
+        Stage::Refused(failure) => {
+            execution.discard().await;
+            Err(explain(&program, &failure))
+        }
+        Stage::Lost {
+            pid: None, problem, ..
+        } => {
+            execution.discard().await;
+            Err(StartError::Worker {
+                reason: InfraReason::WorkerFault,
+                problem: format!("the launcher was lost during the start: {problem}"),
+            })
+        }
+        _ => Ok(Box::new(execution)),
+    }
+}
+
+fn describe(job: &Job, prepared: &Prepared, place: Option<OutputPlace>) -> Launch {
+    let spec = &job.context.spec;
+    let own = || OutputPlace::new(prepared.scratch.file(OUTPUT), spec.log_limit);
+    let OutputPlace { dir, limit, .. } = place.unwrap_or_else(own);
+    let mut launch = Launch::new(
+        job.context.attempt,
+        prepared.program.clone(),
+        prepared.argv.clone(),
+        prepared.place.dir.clone(),
+        std::path::absolute(&dir).unwrap_or(dir),
+    );
+    launch.env = prepared.env.clone();
+    launch.stdin = prepared.stdin.clone();
+    launch.merge = spec.merge;
+    launch.output_limit = limit;
+    launch.drain_ms = u64::try_from(job.drain(DRAIN).as_millis()).unwrap_or(u64::MAX);
+    launch.limits = spec.effective_limits();
+    launch.user = job.user.as_ref().map(|user| user.ids.clone());
+    launch.isolation = job.isolation().clone();
+    launch
+}
+
+fn explain(program: &PathBuf, failure: &LaunchFailure) -> StartError {
+    let problem = failure.problem.clone();
+    match failure.stage {
+        protocol::Stage::Directory => StartError::Job {
+            cause: StartFailure::BadDirectory,
+            problem,
+        },
+        protocol::Stage::Program => explain_program(program, failure.errno),
+        protocol::Stage::Resources => StartError::Worker {
+            reason: InfraReason::NoResources,
+            problem,
+        },
+        _ => StartError::Worker {
+            reason: match Errno::from_raw_os_error(failure.errno) {
+                Errno::AGAIN | Errno::NOMEM | Errno::NOSPC | Errno::MFILE | Errno::NFILE => {
+                    InfraReason::NoResources
+                }
+                _ => InfraReason::WorkerFault,
+            },
+            problem,
+        },
+    }
+}
+
+/// How long the output may stay open after the main process has ended: `exec > >(tee log)` is no daemon.
+const DRAIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,253 @@
+//! Everything about a job that is decided before it is started, whoever starts it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use jobyard_core::{InfraReason, StartError, StartFailure};
+use jobyard_launcher::protocol::WorkDir;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
+use super::super::JobUser;
+use super::super::environment::Baseline;
+use super::super::executor::Job;
+use super::pool::Pool;
+use super::program::find_program;
+use super::scratch::{SCRIPT, STDIN, Scratch};
+
+/// A job that can be started.
+#[derive(Debug)]
+pub(in super::super) struct Prepared {
+    pub(in super::super) scratch: Scratch,
+    /// Absolute.
+    pub(in super::super) program: PathBuf,
+    pub(in super::super) argv: Vec<String>,
+    pub(in super::super) env: BTreeMap<String, String>,
+    pub(in super::super) place: Place,
+    /// The file that it reads; `None`: nothing.
+    pub(in super::super) stdin: Option<PathBuf>,
+}
+
+/// Where a job runs.
+#[derive(Debug)]
+pub(in super::super) struct Place {
+    /// As a path, for those who can do no better.
+    pub(in super::super) path: PathBuf,
+    /// For a launcher, which makes sure of it.
+    pub(in super::super) dir: WorkDir,
+}
+
+/// Makes the directories and files, and finds the program. Blocks. An error leaves nothing behind.
+pub(in super::super) fn prepare(job: &Job, pool: Option<Pool>) -> Result<Prepared, StartError> {
+    let base = &job.context.scratch;
+    let owner = job.user.as_ref().map(|user| (user.ids.uid, user.ids.gid));
+    let scratch = Scratch::create(base, owner, pool).map_err(|error| {
+        let what = format!("the directories {}.* could not be made", base.display());
+        worker_failure(&what, &error)
+    })?;
+    let tmp = scratch.tmp();
+    if let (Some(user), Some(parent)) = (&job.user, tmp.parent()) {
+        check_way(parent, user)?;
+    }
+    let baseline = Baseline {
+        path: job.path(),
+        home: &job.home(),
+        tmp: &tmp,
+        user: job.user.as_ref().map(|user| user.name.as_str()),
+    };
+    let env = baseline
+        .build(&job.context.env, &job.config)
+        .map_err(|error| StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: format!("the worker's environment cannot be used: {error}"),
+        })?;
+    let place = working_directory(job, &scratch)?;
+    let argv = arguments(job, &scratch)?;
+    let path = env.get("PATH").map_or("", String::as_str);
+    let program = find_program(&argv[0], path, &place.path)?;
+    let stdin =
+        match &job.config.stdin {
+            None => None,
+            Some(text) => Some(scratch.write(STDIN, text).map_err(|error| {
+                worker_failure("the standard input could not be written", &error)
+            })?),
+        };
+    Ok(Prepared {
+        scratch,
+        program,
+        argv,
+        env,
+        place,
+        stdin,
+    })
+}
+
+fn working_directory(job: &Job, scratch: &Scratch) -> Result<Place, StartError> {
+    let work = scratch.work();
+    let Some(dir) = &job.config.dir else {
+        return Ok(Place::at(work));
+    };
+    let bad = |problem: &str| StartError::Job {
+        cause: StartFailure::BadDirectory,
+        problem: format!("{dir}: {problem}"),
+    };
+    let dir = Path::new(dir);
+    if dir.is_relative() {
+        // The checked configuration has no `..`, and nobody else writes into a fresh directory.
+        let path = scratch
+            .make_beneath(dir)
+            .map_err(|error| bad(&error.to_string()))?;
+        let dir = WorkDir::beneath(work, dir.to_owned());
+        return Ok(Place { path, dir });
+    }
+    let place = match job.allowed_dirs() {
+        None => anywhere(dir, bad)?,
+        Some(allowed) => among(dir, allowed, bad)?,
+    };
+    // The way there is looked at again by who goes it.
+    if !place.path.is_dir() {
+        return Err(bad("not a directory"));
+    }
+    if job.user.is_none() {
+        accessat(CWD, &place.path, Access::EXEC_OK, AtFlags::EACCESS)
+            .map_err(|error| bad(&io::Error::from(error).to_string()))?;
+    }
+    Ok(place)
+}
+
+impl Place {
+    fn at(path: PathBuf) -> Self {
+        let dir = WorkDir::at(path.clone());
+        Self { path, dir }
+    }
+}
+
+/// Any directory but those of the process table, through whose links a job would get into other processes.
+fn anywhere(dir: &Path, bad: impl Fn(&str) -> StartError) -> Result<Place, StartError> {
+    // Resolved here, where links into /proc/self lead to what they name and not to a descriptor of ours.
+    let real = fs::canonicalize(dir).map_err(|error| bad(&error.to_string()))?;
+    if real.starts_with("/proc") || dir.starts_with("/proc") {
+        return Err(bad("a directory of the process table is not allowed"));
+    }
+    Ok(Place::at(real))
+}
+
+/// A directory in or beneath one of these, which neither `..` nor a link leads out of.
+fn among(
+    dir: &Path,
+    allowed: &[PathBuf],
+    bad: impl Fn(&str) -> StartError,
+) -> Result<Place, StartError> {
+    let climbs = dir.components().any(|part| part == Component::ParentDir);
+    let fits = |root: &&PathBuf| dir.starts_with(root);
+    let deepest = |root: &&PathBuf| root.components().count();
+    let root = allowed.iter().filter(fits).max_by_key(deepest);
+    let Some(root) = root.filter(|_| !climbs) else {
+        return Err(bad("it lies in no directory that is allowed here"));
+    };
+    let rest = dir.strip_prefix(root).unwrap_or(Path::new(""));
+    let real = |path: &Path| fs::canonicalize(path).map_err(|error| bad(&error.to_string()));
+    let (real_root, real_dir) = (real(root)?, real(dir)?);
+    if !real_dir.starts_with(&real_root) {
+        return Err(bad("a link leads out of the directory that is allowed"));
+    }
+    let dir = if rest.as_os_str().is_empty() {
+        WorkDir::at(real_root)
+    } else {
+        WorkDir::beneath(real_root, rest.to_owned())
+    };
+    Ok(Place {
+        path: real_dir,
+        dir,
+    })
+}
+
+/// The program and its arguments; never empty.
+fn arguments(job: &Job, scratch: &Scratch) -> Result<Vec<String>, StartError> {
+    let Some(script) = &job.config.script else {
+        return Ok(job.config.command.clone());
+    };
+    // As a file, since an argument may not be as long as a script, and everybody can read arguments.
+    let file = scratch
+        .write(SCRIPT, script)
+        .map_err(|error| worker_failure("the script could not be written", &error))?;
+    let file = file.to_string_lossy().into_owned();
+    Ok(["/bin/sh", "-eu", &file].map(str::to_owned).to_vec())
+}
+
+/// A job of another user gets to its directories only if all above them let it through.
+fn check_way(parent: &Path, user: &JobUser) -> Result<(), StartError> {
+    let ids = &user.ids;
+    for dir in parent.ancestors() {
+        let Ok(metadata) = fs::metadata(dir) else {
+            continue;
+        };
+        let in_group = metadata.gid() == ids.gid || ids.groups.contains(&metadata.gid());
+        let needed = match (metadata.uid() == ids.uid, in_group) {
+            (true, _) => 0o100,
+            (false, true) => 0o010,
+            (false, false) => 0o001,
+        };
+        if ids.uid != 0 && metadata.mode() & needed == 0 {
+            return Err(StartError::Worker {
+                reason: InfraReason::WorkerFault,
+                problem: format!(
+                    "the directory {} does not let the user {} through to the directories of its jobs; \
+                     give it the mode 0711",
+                    dir.display(),
+                    user.name
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a number that the system gave for the execution of an existing program means.
+pub(in super::super) fn explain_program(program: &Path, errno: i32) -> StartError {
+    let program = program.display();
+    let errno_name = io::Error::from_raw_os_error(errno);
+    match Errno::from_raw_os_error(errno) {
+        Errno::TOOBIG => StartError::Job {
+            cause: StartFailure::ArgumentsTooLong,
+            problem: format!(
+                "{program}: arguments and environment are longer than the system takes"
+            ),
+        },
+        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => {
+            worker_failure("no process could be started", &errno_name)
+        }
+        Errno::TXTBSY => StartError::Worker {
+            reason: InfraReason::NoResources,
+            problem: format!("{program}: somebody keeps it open for writing"),
+        },
+        // It was there a moment ago: what is missing is the interpreter or the loader that it names.
+        Errno::NOENT => not_executable(format!("{program}: its interpreter does not exist")),
+        Errno::IO => worker_failure("the program could not be read", &errno_name),
+        _ => not_executable(format!("{program}: {errno_name}")),
+    }
+}
+
+fn not_executable(problem: String) -> StartError {
+    StartError::Job {
+        cause: StartFailure::NotExecutable,
+        problem,
+    }
+}
+
+/// A failure that is no fault of the job.
+pub(in super::super) fn worker_failure(what: &str, error: &io::Error) -> StartError {
+    let reason = match Errno::from_io_error(error) {
+        Some(
+            Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::DQUOT,
+        ) => InfraReason::NoResources,
+        _ => InfraReason::WorkerFault,
+    };
+    StartError::Worker {
+        reason,
+        problem: format!("{what}: {error}"),
+    }
+}
