@@ -234,9 +234,22 @@ pub(crate) fn sentence(id: JobId, outcome: &Outcome, command: Option<&str>) -> O
         } => format!(
             "job {id} was given up: there was no worker that could ever run it, see `jobyard show {id}`"
         ),
+        Outcome::Infra {
+            reason: InfraReason::LimitNotEnforceable,
+        } => format!(
+            "job {id} was not run: its worker cannot enforce a limit that it asks for, and was told not to do without"
+        ),
         Outcome::Infra { .. } => format!(
             "job {id} was lost by the infrastructure ({}): `jobyard show {id}` tells its attempts",
             rule.reason
+        ),
+        Outcome::OutOfMemory { exit } => format!(
+            "out of memory: job {id} used up its memory limit, and ended by {exit}: give it more with --limit memory=SIZE, \
+             or with --memory if it reserves some"
+        ),
+        Outcome::ProcessLimit { exit } => format!(
+            "too many processes: job {id} was refused one beyond its limit, and ended by {exit}: allow more with \
+             --limit processes=N"
         ),
         Outcome::Failed { exit } if rule.cli_exit > 128 => format!("job {id} ended by {exit}"),
         _ => return None,
@@ -268,6 +281,14 @@ mod tests {
         assert_eq!(of(start(StartFailure::NotExecutable)), 126);
         let infra = Outcome::Infra {
             reason: InfraReason::WorkerLost,
+        };
+        assert_eq!(of(infra), EXIT_JOBYARD);
+        let exit = Exit::Signaled(9);
+        assert_eq!(of(Outcome::OutOfMemory { exit }), 137);
+        let exit = Exit::Exited(3);
+        assert_eq!(of(Outcome::ProcessLimit { exit }), 3);
+        let infra = Outcome::Infra {
+            reason: InfraReason::LimitNotEnforceable,
         };
         assert_eq!(of(infra), EXIT_JOBYARD);
         assert_eq!(EXIT_JOBYARD, 125);
@@ -341,6 +362,16 @@ mod tests {
         let reason = InfraReason::NoWorker;
         let given_up = sentence(id(), &Outcome::Infra { reason }, None).expect("a sentence");
         assert!(given_up.contains("no worker that could ever"), "{given_up}");
+        let exit = Exit::Signaled(9);
+        let memory = sentence(id(), &Outcome::OutOfMemory { exit }, None).expect("a sentence");
+        assert!(memory.starts_with("out of memory: job"), "{memory}");
+        assert!(!memory.contains('\n'), "{memory}");
+        let exit = Exit::Exited(1);
+        let many = sentence(id(), &Outcome::ProcessLimit { exit }, None).expect("a sentence");
+        assert!(many.starts_with("too many processes: job"), "{many}");
+        let reason = InfraReason::LimitNotEnforceable;
+        let refused = sentence(id(), &Outcome::Infra { reason }, None).expect("a sentence");
+        assert!(refused.contains("cannot enforce a limit"), "{refused}");
         let failed = Outcome::of_exit(Exit::Exited(3));
         assert_eq!(sentence(id(), &failed, None), None);
     }

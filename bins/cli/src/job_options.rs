@@ -10,8 +10,8 @@ use jobyard_core::{JobId, MAX_CONFIG_BYTES, MAX_PRIORITY, Requirement, check_res
 
 use crate::failure::Failure;
 use crate::job_file::{
-    CoresText, Draft, DurationText, Entry, ExecutorText, FileJob, GroupText, PreferenceText,
-    RequirementText, SizeText,
+    CoresText, Draft, DurationText, Entry, ExecutorText, FileJob, GroupText, LimitText, LimitsText,
+    PreferenceText, RequirementText, SizeText, read_limit,
 };
 use crate::requirement::{read_preference, read_requirement};
 
@@ -70,6 +70,11 @@ pub(crate) struct JobOptions {
     /// How much of a named resource it takes, as in gpu=1; repeatable
     #[arg(long = "resource", value_name = "NAME=N", value_parser = count)]
     pub(crate) resources: Vec<(String, u64)>,
+
+    /// The most that it may use: memory, read_rate, write_rate (a second) or file_size, as in memory=512MiB; cpu, as in
+    /// cpu=1.5; processes or open_files, as in processes=100; repeatable
+    #[arg(long = "limit", value_name = "KIND=VALUE", value_parser = read_limit)]
+    pub(crate) limits: Vec<LimitText>,
 
     /// A variable of its environment; repeatable
     #[arg(long, value_name = "K=V", value_parser = key_value)]
@@ -145,6 +150,7 @@ impl JobOptions {
             cpu: self.cpu,
             memory: self.memory,
             resources: unique("--resource", self.resources)?,
+            limits: limits(&self.limits)?,
             queue_timeout: self.queue_timeout,
             timeout: self.timeout,
             grace: self.grace,
@@ -169,6 +175,16 @@ impl fmt::Debug for JobOptions {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// All of them together, if there are any.
+fn limits(given: &[LimitText]) -> Result<Option<LimitsText>, Failure> {
+    let mut limits = LimitsText::default();
+    for one in given {
+        let set = limits.set(one);
+        set.map_err(|wrong| Failure::usage(wrong).with_hint("give it once"))?;
+    }
+    Ok((!given.is_empty()).then_some(limits))
 }
 
 /// Reads `K=V`.
@@ -290,6 +306,9 @@ mod tests {
                 count("gpu=1").expect("a count"),
                 count("license=0").expect("a count"),
             ],
+            limits: ["memory=512MiB", "cpu=0.5", "open_files=64"]
+                .map(|text| read_limit(text).expect("a limit"))
+                .to_vec(),
             command: vec!["make".to_owned()],
             ..JobOptions::default()
         };
@@ -354,6 +373,9 @@ mod tests {
             refusal(|options| options.label = vec![("a$".to_owned(), String::new())]),
             refusal(|options| options.cpu = "999999999999999".parse().ok()),
             refusal(|options| options.resources = vec![("gpu".to_owned(), u64::MAX)]),
+            refusal(|options| options.limits = vec![read_limit("memory=1").expect("one")]),
+            refusal(|options| options.limits = vec![read_limit("processes=0").expect("one"); 1]),
+            refusal(|options| options.limits = vec![read_limit("cpu=1").expect("one"); 2]),
             refusal(|options| options.dir = Some("../x".to_owned())),
             refusal(|options| options.command = vec![String::new()]),
         ];

@@ -1,10 +1,10 @@
 //! Tables for people.
 
-use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use comfy_table::{Row, Table};
 
 /// Rows under a heading, without borders, so that `grep` and `awk` can read them as well.
-pub(crate) fn table<const N: usize>(heading: [&str; N], rows: Vec<[String; N]>) -> String {
+pub(crate) fn table<R: Into<Row>>(heading: impl Into<Row>, rows: Vec<R>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(heading);

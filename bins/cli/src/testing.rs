@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jobyard_core::{
-    Admin, AttemptId, AttemptNumber, AuditPage, AuditQuery, Caller, Contact, ControlError,
-    CreatedToken, ExecutorSpec, Explanation, Fleet, Group, Help, Job, JobId, JobPage, JobQuery,
-    JobSpec, JobState, Jobs, Lack, LogChunk, LogItem, LogQuery, LogStream, MasterStatus, NewJob,
-    NewToken, OutputStream, Preference, QueueChange, QueueInfo, QueueSettings, Resources,
-    SecretText, StopOptions, Submitted, Timestamp, TokenInfo, WaitReason, WaitVerdict, Worker,
-    WorkerCommand, WorkerId,
+    Admin, AttemptId, AttemptNumber, AuditPage, AuditQuery, Caller, Complaint, ComplaintKind,
+    Contact, ControlError, CreatedToken, ExecutorSpec, Explanation, Fleet, Group, Help, Job, JobId,
+    JobPage, JobQuery, JobSpec, JobState, Jobs, KilledProcess, Lack, LimitKind, LogChunk, LogItem,
+    LogQuery, LogStream, MasterStatus, NewJob, NewToken, OutputStream, Preference, QueueChange,
+    QueueInfo, QueueSettings, Residue, Resources, SecretText, StopOptions, Submitted, Timestamp,
+    TokenInfo, Usage, WaitReason, WaitVerdict, Worker, WorkerCommand, WorkerId,
 };
 
 pub(crate) fn job_id() -> JobId {
@@ -55,6 +55,37 @@ pub(crate) fn worker() -> Worker {
     let exclusive = "pool=ml".parse().expect("a tag");
     worker.exclusive.insert(exclusive).expect("room");
     worker
+}
+
+/// A worker that takes no jobs at the moment.
+pub(crate) fn complaining_worker(name: &str) -> Worker {
+    let mut worker = worker_of_slots(name);
+    worker.complaints = vec![
+        Complaint::new(ComplaintKind::Disk, "1.2 GiB left of the 5 GiB wanted"),
+        Complaint::new(ComplaintKind::Tainted, "process 77 could not be killed"),
+    ];
+    worker
+}
+
+/// What there may be to say of an attempt that has ended.
+pub(crate) fn residue() -> Residue {
+    let mut usage = Usage::default();
+    usage.user_micros = 1_250_000;
+    usage.system_micros = 250_000;
+    usage.peak_memory_bytes = Some(300 << 20);
+    usage.read_bytes = Some(0);
+    let mut residue = Residue::default();
+    residue.killed = 3;
+    residue.processes = vec![
+        KilledProcess::new(4_712, "sleep".to_owned()),
+        KilledProcess::new(4_713, "\u{1b}[2J\n".to_owned()),
+    ];
+    residue.limit_hit = Some(LimitKind::Memory);
+    residue.unenforced = vec![LimitKind::ReadRate, LimitKind::WriteRate];
+    residue.usage = Some(usage);
+    residue.output_held_open = true;
+    residue.unconfirmed = true;
+    residue
 }
 
 /// A queue that nobody has set.
@@ -145,6 +176,10 @@ pub(crate) fn demanding_job() -> Job {
     spec.resources.cpu_millis = 1_500;
     spec.resources.memory_bytes = 2 << 30;
     spec.queue_timeout = Some(Duration::from_hours(1));
+    spec.limits.memory = Some(512 << 20);
+    spec.limits.cpu = Some(1_500);
+    spec.limits.processes = Some(100);
+    spec.limits.write_rate = Some(10 << 20);
     let spec = spec.validate().expect("a valid spec");
     Job::new(job_id(), spec, 1, Timestamp::default(), "ada".to_owned())
 }

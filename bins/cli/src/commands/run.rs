@@ -17,7 +17,7 @@ use crate::job_options::JobOptions;
 use crate::printer::{PrintOptions, Printer};
 use crate::retry::insist;
 use crate::submission::submit_all;
-use crate::views::LogLine;
+use crate::views::{LogLine, unenforced};
 
 /// How long a job may say nothing before its follower asks whether it can run at all.
 const ASK_AFTER: Duration = Duration::from_secs(2);
@@ -68,6 +68,7 @@ pub(super) async fn run_job(
     interrupts: &mut Interrupts,
 ) -> Result<u8, Failure> {
     let id = job.id;
+    let is_limited = job.spec.effective_limits().kinds().next().is_some();
     tokio::select! {
         result = submit_all(context, vec![job], async |_, _| Ok(())) => result?,
         () = interrupts.next() => {
@@ -95,7 +96,28 @@ pub(super) async fn run_job(
     {
         context.console.note(&text).await;
     }
+    if is_limited && !context.json {
+        warn_of_unenforced(context, id).await;
+    }
     Ok(exit_of(&outcome))
+}
+
+/// Says if a limit was asked for in vain. The job is over: a master that cannot say so now does no harm.
+async fn warn_of_unenforced(context: &mut Context, id: JobId) {
+    let Ok(job) = context.control.job(&context.caller, id).await else {
+        return;
+    };
+    let last = job.attempts.last();
+    let limits = last.and_then(|last| last.residue.as_ref()).map(unenforced);
+    if let Some(limits) = limits.filter(|limits| !limits.is_empty()) {
+        let limits = limits.join(", ");
+        context
+            .console
+            .note(&format!(
+                "job {id} ran without these limits, which its worker cannot enforce: {limits}"
+            ))
+            .await;
+    }
 }
 
 /// How a job ended.
@@ -287,8 +309,9 @@ impl Watch {
 mod tests {
     use super::*;
     use crate::context::tests::scripted;
-    use crate::testing::{Reply, attempt, chunk, hopeless, job_id, piece};
-    use jobyard_core::{Exit, LogItem, LogStatus, OutputStream, StartFailure};
+    use crate::job_file::read_limit;
+    use crate::testing::{Reply, attempt, chunk, hopeless, job, job_id, piece, residue, worker_id};
+    use jobyard_core::{Attempt, Exit, LogItem, LogStatus, OutputStream, StartFailure, Timestamp};
     use tokio::sync::mpsc;
 
     fn args(command: &str) -> RunArgs {
@@ -344,6 +367,50 @@ mod tests {
             "{}",
             err.text()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_ends_by_a_limit_is_said_so_in_one_line() {
+        let exit = Exit::Signaled(9);
+        for (outcome, said) in [
+            (Outcome::OutOfMemory { exit }, "out of memory: "),
+            (Outcome::ProcessLimit { exit }, "too many processes: "),
+        ] {
+            let (mut context, control, _, err) = scripted();
+            control.logs([Reply::Stream(end(outcome))]);
+            let exit = run(&mut context, args("make"), &mut no_interrupts()).await;
+            assert_eq!(exit, Ok(137));
+            let said = format!("jobyard: {said}");
+            assert!(err.text().starts_with(&said), "{}", err.text());
+            assert_eq!(err.text().lines().count(), 1, "{}", err.text());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn limits_that_nothing_enforced_are_warned_of_where_there_are_any() {
+        for (limit, said) in [
+            (
+                Some("read_rate=1MiB"),
+                "cannot enforce: read_rate, write_rate",
+            ),
+            (None, ""),
+        ] {
+            let (mut context, control, _, err) = scripted();
+            let mut job = job(job_id(), "make", JobState::Finished);
+            let (id, at) = (attempt(1), Timestamp::default());
+            let mut only = Attempt::new(id, worker_id(), "forge".to_owned(), at);
+            only.residue = Some(residue());
+            job.attempts.push(only);
+            control.hold([job]);
+            control.logs([Reply::Stream(end(Outcome::Succeeded))]);
+            let mut args = args("make");
+            let limits = limit.map(|limit| read_limit(limit).expect("a limit"));
+            args.job.limits.extend(limits);
+            let exit = run(&mut context, args, &mut no_interrupts()).await;
+            assert_eq!(exit, Ok(0));
+            assert!(err.text().contains(said), "{}", err.text());
+            assert_eq!(err.text().is_empty(), said.is_empty(), "{}", err.text());
+        }
     }
 
     #[tokio::test(start_paused = true)]

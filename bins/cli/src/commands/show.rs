@@ -1,5 +1,7 @@
 //! `jobyard show`
 
+use std::fmt::Write;
+
 use clap::Args;
 use jobyard_core::{Attempt, Job, JobId, Requirement, ResourceKind, show_amount};
 
@@ -9,7 +11,7 @@ use crate::failure::Failure;
 use crate::retry::repeat;
 use crate::size::show_size;
 use crate::table::{or_dash, pairs, table};
-use crate::views::{JobView, command, duration, log_state, time};
+use crate::views::{JobView, command, duration, limits_text, log_state, residue_lines, time};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
@@ -51,6 +53,7 @@ fn text(job: &Job) -> String {
             .map(|group| format!("{}, at most {} at once", group.key, group.limit)),
     );
     add("takes", taken(job));
+    add("limits", limits_text(&job.spec.limits));
     add("queue timeout", job.spec.queue_timeout.map(duration));
     add("timeout", job.spec.timeout.map(duration));
     add(
@@ -93,6 +96,13 @@ fn text(job: &Job) -> String {
         let rows = job.attempts.iter().map(row).collect();
         text.push_str("\n\n");
         text.push_str(&table(heading, rows));
+    }
+    for attempt in &job.attempts {
+        let lines = attempt.residue.as_ref().map(residue_lines);
+        if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+            let number = attempt.id.number;
+            let _ = write!(text, "\n\nattempt {number}\n{}", pairs(&lines));
+        }
     }
     text
 }
@@ -138,13 +148,32 @@ fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{demanding_job, job, job_id};
-    use jobyard_core::JobState;
+    use crate::testing::{attempt, demanding_job, job, job_id, residue, worker_id};
+    use jobyard_core::{Exit, JobState, Outcome, Residue, Timestamp};
 
     #[test]
     fn what_a_job_asks_for_is_shown_where_it_asks() {
         let plain = job(job_id(), "make", JobState::Queued);
         let shown = [text(&plain), text(&demanding_job())];
         insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn what_attempts_used_and_left_behind_is_shown_beneath_them() {
+        let mut job = job(job_id(), "make", JobState::Finished);
+        let exit = Exit::Signaled(9);
+        let outcome = Outcome::OutOfMemory { exit };
+        job.outcome = Some(outcome);
+        for residue in [Some(residue()), None, Some(Residue::default())] {
+            let id = attempt(u32::try_from(job.attempts.len()).expect("few") + 1);
+            let at = Timestamp::default();
+            let mut one = Attempt::new(id, worker_id(), "forge".to_owned(), at);
+            (one.outcome, one.residue) = (Some(outcome), residue);
+            job.attempts.push(one);
+        }
+        let mut bare = Residue::default();
+        bare.killed = 1;
+        job.attempts[1].residue = Some(bare);
+        insta::assert_snapshot!(text(&job));
     }
 }

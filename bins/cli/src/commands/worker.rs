@@ -4,6 +4,7 @@ use clap::Subcommand;
 use jobyard_core::{Worker, WorkerCommand as Order};
 
 use crate::context::Context;
+use crate::escape::escape_line;
 use crate::failure::Failure;
 use crate::retry::repeat;
 use crate::size::show_size;
@@ -86,8 +87,11 @@ fn text(worker: &Worker) -> String {
         ("worker", worker.id.to_string()),
         ("name", worker.name.clone()),
         ("state", worker.state().as_str().to_owned()),
-        ("slots", format!("{used} of {total} taken")),
     ];
+    // What the worker says of itself is not ours: it may hold anything.
+    let complaints = worker.complaints.iter();
+    lines.extend(complaints.map(|complaint| ("complains", escape_line(&complaint.to_string()))));
+    lines.push(("slots", format!("{used} of {total} taken")));
     lines.extend(
         shares
             .iter()
@@ -108,10 +112,24 @@ fn text(worker: &Worker) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::worker;
+    use crate::testing::{complaining_worker, worker};
 
     #[test]
     fn a_worker_is_shown_in_full() {
         insta::assert_snapshot!(text(&worker()));
+    }
+
+    #[test]
+    fn what_a_worker_complains_about_stands_beneath_its_state() {
+        let shown = text(&complaining_worker("forge"));
+        let lines: Vec<_> = shown.lines().skip(2).take(3).collect();
+        assert_eq!(
+            lines,
+            [
+                "state         active",
+                "complains     disk: 1.2 GiB left of the 5 GiB wanted",
+                "complains     tainted: process 77 could not be killed",
+            ]
+        );
     }
 }

@@ -28,47 +28,55 @@ pub(crate) async fn workers(context: &mut Context, args: WorkersArgs) -> Result<
     Ok(0)
 }
 
-/// The workers as a table, with a column for resources if any of them has one.
+/// The workers as a table. Resources and complaints have a column if any of them has one.
 fn text(workers: &[Worker]) -> String {
-    let slots = |worker: &Worker| format!("{}/{}", worker.used.slots, worker.capacity.slots);
-    let state = |worker: &Worker| worker.state().as_str().to_owned();
-    let contact = |worker: &Worker| or_dash(worker.last_contact.map(time));
-    let resources = |worker: &Worker| {
-        let shares: Vec<_> = shares(worker).iter().map(Share::short).collect();
-        or_dash(Some(shares.join(",")).filter(|text| !text.is_empty()))
-    };
-    if workers.iter().all(|worker| shares(worker).is_empty()) {
-        let row = |worker: &Worker| {
-            [
-                worker.name.clone(),
-                state(worker),
-                slots(worker),
-                contact(worker),
-                tags(worker),
-            ]
-        };
-        let heading = ["NAME", "STATE", "SLOTS", "LAST CONTACT", "TAGS"];
-        return table(heading, workers.iter().map(row).collect());
-    }
-    let row = |worker: &Worker| {
-        [
-            worker.name.clone(),
-            state(worker),
-            slots(worker),
-            resources(worker),
-            contact(worker),
-            tags(worker),
-        ]
-    };
-    let heading = [
-        "NAME",
-        "STATE",
-        "SLOTS",
-        "RESOURCES",
-        "LAST CONTACT",
-        "TAGS",
+    type Column = (&'static str, fn(&Worker) -> String);
+    let has = |wanted: fn(&Worker) -> bool| workers.iter().any(wanted);
+    let columns: [(bool, Column); 7] = [
+        (true, ("NAME", |worker| worker.name.clone())),
+        (true, ("STATE", |worker| worker.state().as_str().to_owned())),
+        (
+            has(|worker| !worker.complaints.is_empty()),
+            ("COMPLAINTS", complaints),
+        ),
+        (true, ("SLOTS", slots)),
+        (
+            has(|worker| !shares(worker).is_empty()),
+            ("RESOURCES", resources),
+        ),
+        (
+            true,
+            ("LAST CONTACT", |worker| {
+                or_dash(worker.last_contact.map(time))
+            }),
+        ),
+        (true, ("TAGS", tags)),
     ];
+    let columns = columns.iter().filter(|(shown, _)| *shown);
+    let columns: Vec<_> = columns.map(|(_, column)| *column).collect();
+    let heading: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    let row = |worker| -> Vec<String> { columns.iter().map(|(_, cell)| cell(worker)).collect() };
     table(heading, workers.iter().map(row).collect())
+}
+
+fn slots(worker: &Worker) -> String {
+    format!("{}/{}", worker.used.slots, worker.capacity.slots)
+}
+
+fn resources(worker: &Worker) -> String {
+    let shares: Vec<_> = shares(worker).iter().map(Share::short).collect();
+    or_dash(Some(shares.join(",")).filter(|text| !text.is_empty()))
+}
+
+/// What it complains about, in a word each; `jobyard worker show` has the rest.
+fn complaints(worker: &Worker) -> String {
+    let mut kinds: Vec<_> = worker
+        .complaints
+        .iter()
+        .map(|it| it.kind.as_str())
+        .collect();
+    kinds.dedup();
+    or_dash(Some(kinds.join(",")).filter(|text| !text.is_empty()))
 }
 
 /// The tags, each exclusive one as `+tag`.
@@ -149,7 +157,7 @@ impl Share<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{worker, worker_of_slots};
+    use crate::testing::{complaining_worker, worker, worker_of_slots};
 
     #[test]
     fn resources_have_a_column_if_any_worker_has_them() {
@@ -158,6 +166,23 @@ mod tests {
             text(&[worker(), worker_of_slots("plain")]),
         ];
         insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn complaints_have_a_column_if_any_worker_has_them() {
+        let shown = text(&[complaining_worker("full"), worker_of_slots("plain")]);
+        let words: Vec<Vec<_>> = shown
+            .lines()
+            .map(|line| line.split_whitespace().take(4).collect())
+            .collect();
+        assert_eq!(
+            words,
+            [
+                ["NAME", "STATE", "COMPLAINTS", "SLOTS"],
+                ["full", "active", "disk,tainted", "0/4"],
+                ["plain", "active", "-", "0/4"],
+            ]
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::executor::ExecutorText;
 use super::invalid::InvalidDraft;
+use super::limits::LimitsText;
 use super::texts::{CoresText, DurationText, RequirementText, SizeText};
 
 /// The keys of a job file. Unknown ones are refused, so that a misspelt one is not ignored.
@@ -52,6 +53,8 @@ pub(crate) struct Draft {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) resources: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limits: Option<LimitsText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) queue_timeout: Option<DurationText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) timeout: Option<DurationText>,
@@ -84,6 +87,11 @@ impl Draft {
         spec.priority = self.priority.unwrap_or(defaults.priority);
         spec.group = self.group.as_ref().map(GroupText::group);
         spec.resources = self.taken(defaults.resources);
+        spec.limits = self
+            .limits
+            .as_ref()
+            .map(LimitsText::limits)
+            .unwrap_or_default();
         spec.queue_timeout = self.queue_timeout.as_ref().map(|timeout| timeout.value);
         spec.timeout = self.timeout.as_ref().map(|timeout| timeout.value);
         spec.grace = self

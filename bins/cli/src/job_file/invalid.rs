@@ -23,6 +23,9 @@ impl InvalidDraft {
         let said = self.to_string();
         let end = said.find([':', ' ']).unwrap_or(said.len());
         let (key, rest) = said.split_at(end);
+        if let Some(limit) = key.strip_prefix("limits.") {
+            return format!("--limit {limit}{rest}");
+        }
         let option = match key {
             "tags" => "tag".to_owned(),
             "labels" => "label".to_owned(),

@@ -188,6 +188,7 @@ mod tests {
             cpu = 1.5
             memory = "2GiB"
             resources = { gpu = 1, license = 3 }
+            limits = { memory = "512MiB", cpu = 1.5, processes = 100, read_rate = "10MiB", write_rate = 4096, open_files = 64, file_size = "1GiB" }
             queue_timeout = "1h"
             timeout = "1h30m"
             grace = "5s"
@@ -411,6 +412,27 @@ mod tests {
                 "[{\"command\": [\"a\"]}, {\"command\": [\"a\"],\n\"resources\": {\"gpu\": -1}}]",
             ),
             (
+                "a.toml",
+                "name = \"n\"\ncommand = [\"a\"]\nlimits = { memory = 1 }\n",
+            ),
+            (
+                "a.toml",
+                "[[jobs]]\ncommand = [\"a\"]\n[jobs.limits]\nprocesses = \"many\"\n",
+            ),
+            ("a.toml", "command = [\"a\"]\nlimits = \"512MiB\"\n"),
+            (
+                "a.yaml",
+                "- command: [a]\n- command: [b]\n  limits: {memroy: 1GiB}\n",
+            ),
+            (
+                "a.yaml",
+                "- command: [a]\n- command: [b]\n  name: b\n  limits: {read_rate: 1}\n",
+            ),
+            (
+                "a.json",
+                "{\"jobs\": [{\"command\": [\"a\"],\n\"limits\": {\"cpu\": \"much\"}}]}",
+            ),
+            (
                 "a.jsonl",
                 "{\"command\": [\"a\"]}\n{\"command\": [\"b\"], \"priority\": \"high\"}\n",
             ),
@@ -535,7 +557,8 @@ mod tests {
     fn a_draft_with_its_id_reads_back_as_the_same_job() {
         let text = "command: [a]\ntimeout: 10m\nlog_limit: 1MiB\ntags: [os=linux]\nexecutor: process\n\
             prefer: [{tag: 'cores>=8', weight: 2}]\npriority: -1\ngroup: {key: k, limit: 3}\ncpu: 0.25\n\
-            memory: 1GiB\nresources: {gpu: 2}\nqueue_timeout: 1h\n";
+            memory: 1GiB\nresources: {gpu: 2}\nqueue_timeout: 1h\n\
+            limits: {memory: 2GiB, cpu: 0.5, processes: 7, file_size: 1MiB}\n";
         let jobs = file("a.yaml", text).expect("a job");
         let line = serde_json::to_string(&jobs[0].draft).expect("JSON");
         let again = file("b.jsonl", &line).expect("the same job");

@@ -6,8 +6,10 @@ use jobyard_core::{Attempt, Group, Job, JobId, PROCESS_EXECUTOR, Preference};
 use jobyard_executor::ProcessConfig;
 use serde::Serialize;
 
+use super::limits::LimitsView;
 use super::log_line::log_state;
 use super::outcome::OutcomeView;
+use super::residue::{ResidueView, UsageView};
 use super::resources::Cores;
 use super::time::time;
 
@@ -30,6 +32,7 @@ pub(crate) struct JobView {
     /// In bytes.
     memory: Option<u64>,
     resources: BTreeMap<String, u64>,
+    limits: LimitsView,
     executor: String,
     command: Option<Vec<String>>,
     queue_timeout_ms: Option<u64>,
@@ -67,6 +70,7 @@ impl From<&Job> for JobView {
             cpu: some(taken.cpu_millis).map(Cores),
             memory: some(taken.memory_bytes),
             resources: taken.counts.clone(),
+            limits: job.spec.limits.into(),
             executor: job.spec.executor.name.clone(),
             command: command(job),
             queue_timeout_ms: job.spec.queue_timeout.map(jobyard_core::millis::as_millis),
@@ -136,10 +140,15 @@ struct AttemptView {
     log_bytes: u64,
     log: &'static str,
     log_dropped: u64,
+    /// Where it was measured.
+    usage: Option<UsageView>,
+    /// Once it is known.
+    residue: Option<ResidueView>,
 }
 
 impl From<&Attempt> for AttemptView {
     fn from(attempt: &Attempt) -> Self {
+        let residue = attempt.residue.as_ref();
         Self {
             number: attempt.id.number.get(),
             worker_id: attempt.worker.to_string(),
@@ -152,6 +161,10 @@ impl From<&Attempt> for AttemptView {
             log_bytes: attempt.log_bytes,
             log: log_state(attempt.log),
             log_dropped: attempt.log_dropped,
+            usage: residue
+                .and_then(|residue| residue.usage.as_ref())
+                .map(UsageView::from),
+            residue: residue.map(ResidueView::from),
         }
     }
 }
@@ -159,7 +172,7 @@ impl From<&Attempt> for AttemptView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{demanding_job, job_id, worker_id};
+    use crate::testing::{demanding_job, job_id, residue, worker_id};
     use crate::views::time::tests::at;
     use jobyard_core::{
         AttemptId, AttemptNumber, ExecutorSpec, Exit, JobSpec, JobState, LogState, Outcome,
@@ -181,6 +194,7 @@ mod tests {
         attempt.outcome = Some(Outcome::of_exit(Exit::Signaled(9)));
         attempt.log_bytes = 12;
         attempt.log = LogState::LostFrom(12);
+        attempt.residue = Some(residue());
         job.attempts.push(attempt);
         job.state = JobState::Finished;
         job.outcome = Some(Outcome::of_exit(Exit::Signaled(9)));

@@ -32,7 +32,7 @@ impl From<&Outcome> for OutcomeView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jobyard_core::StartFailure;
+    use jobyard_core::{InfraReason, StartFailure};
 
     #[test]
     fn outcomes_keep_exit_codes_and_signals_apart() {
@@ -42,6 +42,15 @@ mod tests {
             view(Outcome::Succeeded),
             view(Outcome::of_exit(Exit::Exited(7))),
             view(Outcome::of_exit(Exit::Signaled(15))),
+            view(Outcome::OutOfMemory {
+                exit: Exit::Signaled(9),
+            }),
+            view(Outcome::ProcessLimit {
+                exit: Exit::Exited(254),
+            }),
+            view(Outcome::Infra {
+                reason: InfraReason::LimitNotEnforceable,
+            }),
             view(Outcome::TimedOut {
                 exit: Some(Exit::Signaled(9)),
             }),

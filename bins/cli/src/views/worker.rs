@@ -1,6 +1,6 @@
 //! Workers.
 
-use jobyard_core::{AttemptId, JobId, Worker};
+use jobyard_core::{AttemptId, Complaint, JobId, Worker};
 use serde::Serialize;
 
 use super::resources::ResourcesView;
@@ -17,6 +17,8 @@ pub(crate) struct WorkerView<'a> {
     exclusive_tags: Vec<String>,
     slots: SlotsView,
     resources: ResourcesView<'a>,
+    /// Why it takes no jobs at the moment, by its own judgement.
+    complaints: Vec<ComplaintView<'a>>,
     last_contact: Option<String>,
     version: String,
     /// Which attempts it holds.
@@ -42,6 +44,21 @@ struct WorkerJobView {
     attempt: u32,
 }
 
+#[derive(Debug, Serialize)]
+struct ComplaintView<'a> {
+    kind: &'static str,
+    text: &'a str,
+}
+
+impl<'a> From<&'a Complaint> for ComplaintView<'a> {
+    fn from(complaint: &'a Complaint) -> Self {
+        Self {
+            kind: complaint.kind.as_str(),
+            text: &complaint.text,
+        }
+    }
+}
+
 impl<'a> From<&'a Worker> for WorkerView<'a> {
     fn from(worker: &'a Worker) -> Self {
         let job = |attempt: &AttemptId| WorkerJobView {
@@ -59,6 +76,7 @@ impl<'a> From<&'a Worker> for WorkerView<'a> {
                 used: worker.used.slots,
             },
             resources: ResourcesView::from(worker),
+            complaints: worker.complaints.iter().map(Into::into).collect(),
             last_contact: worker.last_contact.map(time),
             version: worker.facts.version.clone(),
             jobs: worker.attempts.iter().map(job).collect(),
@@ -76,10 +94,17 @@ impl<'a> From<&'a Worker> for WorkerView<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::worker;
+    use crate::testing::{complaining_worker, worker};
 
     #[test]
     fn worker_has_the_keys_that_programs_rely_on() {
         insta::assert_json_snapshot!(WorkerView::from(&worker()));
+    }
+
+    #[test]
+    fn a_worker_is_shown_with_what_it_complains_about() {
+        let worker = complaining_worker("forge");
+        let view = serde_json::to_value(WorkerView::from(&worker)).expect("JSON");
+        insta::assert_json_snapshot!(view["complaints"]);
     }
 }
