@@ -7,7 +7,18 @@
 
 #[cfg(target_os = "linux")]
 pub mod cage;
+#[cfg(target_os = "linux")]
+mod entry;
+#[cfg(target_os = "linux")]
+pub mod journal;
 pub mod protocol;
+#[cfg(target_os = "linux")]
+mod server;
 pub mod spool;
 #[cfg(target_os = "linux")]
 mod sys;
+
+#[cfg(target_os = "linux")]
+pub use self::entry::{
+    ASKED, LauncherError, LauncherOptions, UsageError, is_alive, main, run, run_if_asked,
+};

@@ -30,10 +30,13 @@ mod raw;
 mod record;
 mod report;
 mod self_protection;
+mod signals;
 mod spawn;
 mod stat;
 mod step;
 mod strays;
+#[cfg(test)]
+mod tests;
 mod warden;
 
 pub(crate) use self::child::Child;
@@ -41,5 +44,6 @@ pub(crate) use self::entry::{Entry, WardenKind};
 pub(crate) use self::probe::{landlock_version, try_namespaces};
 pub(crate) use self::report::Report;
 pub(crate) use self::self_protection::protect_self;
+pub(crate) use self::signals::Signals;
 pub(crate) use self::spawn::{Spawn, spawn};
 pub(crate) use self::strays::reap_strays;

@@ -1,0 +1,83 @@
+//! One line of a journal.
+
+use std::path::PathBuf;
+
+use jobyard_core::{AttemptId, Exit, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::cage::CageName;
+use crate::protocol::End;
+
+/// Something that happened to an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// It is about to be forked.
+    Starting {
+        attempt: AttemptId,
+        cage: CageName,
+        output: PathBuf,
+    },
+    /// This process was forked, and stands above what it forks itself.
+    Warden {
+        attempt: AttemptId,
+        pid: u32,
+        start_time: u64,
+    },
+    /// Its program was executed.
+    Running {
+        attempt: AttemptId,
+        pid: u32,
+        start_time: u64,
+    },
+    /// Its program was not executed, and nothing is left of it.
+    NotStarted { attempt: AttemptId },
+    /// Its main process has ended.
+    Exited {
+        attempt: AttemptId,
+        exit: Exit,
+        at: Timestamp,
+    },
+    /// It is over.
+    Ended { attempt: AttemptId, end: End },
+    /// Somebody else has written down all of it.
+    Forgotten { attempt: AttemptId },
+}
+
+impl Record {
+    /// Of which attempt.
+    pub(crate) const fn attempt(&self) -> AttemptId {
+        match self {
+            Self::Starting { attempt, .. }
+            | Self::Warden { attempt, .. }
+            | Self::Running { attempt, .. }
+            | Self::NotStarted { attempt }
+            | Self::Exited { attempt, .. }
+            | Self::Ended { attempt, .. }
+            | Self::Forgotten { attempt } => *attempt,
+        }
+    }
+
+    /// Whether nothing need be remembered of its attempt after it.
+    pub(crate) const fn is_last(&self) -> bool {
+        matches!(self, Self::NotStarted { .. } | Self::Forgotten { .. })
+    }
+
+    /// As a line, with its end.
+    pub(super) fn to_line(&self) -> Result<String, serde_json::Error> {
+        let json = serde_json::to_string(self)?;
+        let crc = crc32fast::hash(json.as_bytes());
+        Ok(format!("{crc:08x} {json}\n"))
+    }
+
+    /// From a line without its end; `None`: it is not whole, or not of this format.
+    pub(super) fn from_line(line: &[u8]) -> Option<Self> {
+        let (crc, rest) = line.split_first_chunk::<8>()?;
+        let json = rest.strip_prefix(b" ")?;
+        let crc = u32::from_str_radix(str::from_utf8(crc).ok()?, 16).ok()?;
+        if crc != crc32fast::hash(json) {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
+    }
+}

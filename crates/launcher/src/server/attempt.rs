@@ -1,0 +1,309 @@
+//! One attempt that is held.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+use jobyard_core::{
+    AttemptId, KilledProcess, LimitKind, MAX_LISTED_PROCESSES, OutputProgress, OutputStream,
+    Residue, Steady, Usage,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::clock;
+use super::life::{Ending, Event, Life};
+use super::pipe::{Piece, Pipe, READ_BYTES};
+use super::poller::{Interest, Part, Poller, Source};
+use crate::cage::Cage;
+use crate::protocol::{End, Signal};
+use crate::spool::SpoolWriter;
+use crate::sys::{Child, Report};
+
+/// How many different processes of one attempt are counted when they are killed.
+const MOST_COUNTED: usize = 65_536;
+
+/// How much is read of a pipe once nothing of the attempt runs any more: what the largest pipe holds.
+const REST_BYTES: usize = 1024 * 1024;
+
+/// An attempt with all that belongs to it.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) id: AttemptId,
+    pub(super) key: u64,
+    pub(super) life: Life,
+    /// When it is to be looked at again, as the yard has noted it.
+    pub(super) deadline: Option<Steady>,
+    pub(super) cage: Cage,
+    child: Child,
+    has_warden: bool,
+    is_reaped: bool,
+    pipes: Vec<Pipe>,
+    writer: SpoolWriter,
+    killed: BTreeSet<u32>,
+    listed: Vec<KilledProcess>,
+    waits_for_emptiness: bool,
+    /// A process that was killed, and whose death is waited for.
+    dying: Option<OwnedFd>,
+}
+
+/// What an attempt is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) id: AttemptId,
+    pub(super) key: u64,
+    pub(super) life: Life,
+    pub(super) cage: Cage,
+    pub(super) child: Child,
+    pub(super) pipes: Vec<Pipe>,
+    pub(super) writer: SpoolWriter,
+}
+
+/// The part of an attempt by which this output comes.
+pub(super) const fn part_of(stream: OutputStream) -> Part {
+    match stream {
+        OutputStream::Stdout => Part::Stdout,
+        OutputStream::Stderr => Part::Stderr,
+    }
+}
+
+impl Attempt {
+    pub(super) fn new(parts: Parts) -> Self {
+        let has_warden = parts.cage.entry().warden.is_some();
+        Self {
+            id: parts.id,
+            key: parts.key,
+            life: parts.life,
+            deadline: None,
+            cage: parts.cage,
+            child: parts.child,
+            has_warden,
+            is_reaped: false,
+            pipes: parts.pipes,
+            writer: parts.writer,
+            killed: BTreeSet::new(),
+            listed: Vec::new(),
+            waits_for_emptiness: false,
+            dying: None,
+        }
+    }
+
+    /// How far its output is.
+    pub(super) const fn progress(&self) -> OutputProgress {
+        self.writer.progress()
+    }
+
+    /// What the disk said when it took no more, once.
+    pub(super) const fn take_problem(&mut self) -> Option<io::Error> {
+        self.writer.take_problem()
+    }
+
+    /// The child that was forked.
+    pub(super) fn child(&self) -> Pid {
+        self.child.pid()
+    }
+
+    /// Delivers a signal.
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.child.signal_main(signal)
+    }
+
+    /// Begins to wait for what is heard of the child and of the cage.
+    pub(super) fn listen(&self, poller: &Poller) -> io::Result<()> {
+        if let Some(fd) = self.child.report_fd() {
+            poller.add(fd, self.source(Part::Report), Interest::News)?;
+        }
+        if let Some(fd) = self.cage.oom_fd() {
+            poller.add(fd, self.source(Part::OutOfMemory), Interest::Read)?;
+        }
+        Ok(())
+    }
+
+    const fn source(&self, part: Part) -> Source {
+        Source::Attempt(self.key, part)
+    }
+
+    /// Reads one piece of output. Says when all of it was read.
+    pub(super) fn read(&mut self, part: Part, poller: &Poller, buffer: &mut [u8]) -> Option<Event> {
+        let index = self
+            .pipes
+            .iter()
+            .position(|pipe| part_of(pipe.stream()) == part)?;
+        self.read_pipe(index, buffer)
+            .then(|| self.close_pipe(index, poller))?
+    }
+
+    /// Reads what is there of all output, as far as it is more than a moment's work. Says when all of it was read.
+    pub(super) fn read_on(&mut self, poller: &Poller, buffer: &mut [u8]) -> Option<Event> {
+        let mut closed = None;
+        for index in (0..self.pipes.len()).rev() {
+            for _ in 0..REST_BYTES / READ_BYTES {
+                let before = self.progress();
+                if self.read_pipe(index, buffer) {
+                    closed = self.close_pipe(index, poller);
+                    break;
+                }
+                if self.progress() == before {
+                    break;
+                }
+            }
+        }
+        closed
+    }
+
+    /// Says whether the pipe is at its end.
+    fn read_pipe(&mut self, index: usize, buffer: &mut [u8]) -> bool {
+        let pipe = &self.pipes[index];
+        match pipe.read(buffer) {
+            Piece::Bytes(bytes) => {
+                let bytes = Bytes::copy_from_slice(bytes);
+                self.writer.write(pipe.stream(), clock::wall(), bytes);
+                false
+            }
+            Piece::Nothing => false,
+            Piece::End => true,
+        }
+    }
+
+    fn close_pipe(&mut self, index: usize, poller: &Poller) -> Option<Event> {
+        let pipe = self.pipes.remove(index);
+        poller.remove(&pipe);
+        self.writer.finish(pipe.stream(), clock::wall());
+        self.pipes.is_empty().then_some(Event::OutputClosed)
+    }
+
+    /// Hears what the child has to say.
+    pub(super) fn hear(&mut self, reports: &mut Vec<Report>) {
+        self.child.read_report(reports);
+    }
+
+    /// Reaps the child, which is dead. Says whether that is so.
+    pub(super) fn reap(&mut self, reports: &mut Vec<Report>) -> bool {
+        self.is_reaped = self.is_reaped || self.child.reap(reports);
+        self.is_reaped
+    }
+
+    /// Takes note of all that is there beside the main process, and kills everything.
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let main = self.life.main().map(|main| main.pid);
+        let child = self.child.pid().as_raw_nonzero().get().unsigned_abs();
+        for process in self.cage.members() {
+            let is_main = Some(process.pid) == main || !self.has_warden && process.pid == child;
+            if is_main || self.killed.len() >= MOST_COUNTED || !self.killed.insert(process.pid) {
+                continue;
+            }
+            if self.listed.len() < MAX_LISTED_PROCESSES {
+                self.listed.push(process);
+            }
+        }
+        let forked = (!self.is_reaped).then(|| self.child.pid());
+        self.cage.kill(forked)
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_empty(&self) -> bool {
+        if !self.is_reaped {
+            return false;
+        }
+        match self.cage.is_empty() {
+            Ok(Some(is_empty)) => is_empty,
+            // The warden is gone, and so is what it kept hold of, unless somebody killed it.
+            Ok(None) | Err(_) => self.cage.members().is_empty(),
+        }
+    }
+
+    /// Takes note that memory was at its end.
+    pub(super) fn drain_oom(&self) {
+        if let Some(fd) = self.cage.oom_fd() {
+            let _ = rustix::io::read(fd, &mut [0; 8]);
+        }
+    }
+
+    /// Begins to wait for something that may be the end of the last process.
+    pub(super) fn watch(&mut self, poller: &Poller) {
+        if let Some(fd) = self.cage.emptied_fd() {
+            if !self.waits_for_emptiness {
+                let source = Source::Attempt(self.key, Part::Emptied);
+                self.waits_for_emptiness = poller.add(fd, source, Interest::Urgent).is_ok();
+            }
+            return;
+        }
+        // The end of the child is heard of anyway.
+        if !self.is_reaped || self.dying.is_some() {
+            return;
+        }
+        for process in self.cage.members() {
+            let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+            let Some(fd) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+                continue;
+            };
+            if poller
+                .add(&fd, self.source(Part::Killed), Interest::Read)
+                .is_ok()
+            {
+                self.dying = Some(fd);
+                return;
+            }
+        }
+    }
+
+    /// The process whose death was waited for is dead.
+    pub(super) fn on_death(&mut self, poller: &Poller) {
+        if let Some(fd) = self.dying.take() {
+            poller.remove(fd);
+        }
+    }
+
+    /// Takes everything out of the poller, reads what is left of the output, and gives out what is known.
+    pub(super) fn finish(&mut self, poller: &Poller, buffer: &mut [u8]) -> bool {
+        self.read_on(poller, buffer);
+        let was_held_open = !self.pipes.is_empty();
+        while !self.pipes.is_empty() {
+            self.close_pipe(0, poller);
+        }
+        self.on_death(poller);
+        if let Some(fd) = self.child.report_fd() {
+            poller.remove(fd);
+        }
+        if let Some(fd) = self.cage.oom_fd() {
+            poller.remove(fd);
+        }
+        if let Some(fd) = self.cage.emptied_fd().filter(|_| self.waits_for_emptiness) {
+            poller.remove(fd);
+        }
+        was_held_open
+    }
+
+    /// All of it, once it was finished.
+    pub(super) fn end(&mut self, ending: Ending, held_open: bool, unconfirmed: bool) -> End {
+        let mut residue = Residue::default();
+        residue.killed = u32::try_from(self.killed.len()).unwrap_or(u32::MAX);
+        residue.processes = std::mem::take(&mut self.listed);
+        residue.limit_hit = self.limit_hit();
+        residue.unenforced = self.cage.unenforced().to_vec();
+        residue.usage = merge(self.cage.usage(), ending.usage);
+        residue.output_held_open = held_open;
+        residue.unconfirmed = unconfirmed;
+        let mut end = End::new(ending.exit, ending.at, self.progress());
+        end.residue = residue;
+        end
+    }
+
+    fn limit_hit(&self) -> Option<LimitKind> {
+        self.cage.limit_hit()
+    }
+}
+
+/// What the cage measured, and where it measures nothing what was heard of the main process.
+fn merge(cage: Option<Usage>, main: Option<Usage>) -> Option<Usage> {
+    let (Some(mut usage), Some(main)) = (cage, main) else {
+        return cage.or(main);
+    };
+    usage.peak_memory_bytes = usage.peak_memory_bytes.or(main.peak_memory_bytes);
+    usage.read_bytes = usage.read_bytes.or(main.read_bytes);
+    usage.written_bytes = usage.written_bytes.or(main.written_bytes);
+    Some(usage)
+}

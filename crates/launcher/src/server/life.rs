@@ -1,0 +1,487 @@
+//! What happens to one attempt, without touching anything.
+
+use std::time::Duration;
+
+use jobyard_core::{Exit, Now, Steady, Timestamp, Usage};
+
+use crate::protocol::{LaunchFailure, Stage};
+
+/// How long a killed attempt may take to be gone. Whoever is not dead by then hangs in the kernel.
+pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long after the first kill the next follows: where killing is not one step of the kernel, something may have been
+/// forked between the look and the kill. Doubled each time, up to [`LONGEST_PAUSE`].
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest pause between two kills.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The life of one attempt, from the fork to its end: takes what happens, and says what is to be done.
+///
+/// ```text
+///            Running            Exited              OutputClosed, Time            Empty, Time
+/// Starting ──────────▶ Running ─────────▶ Draining ─────────────────▶ Killing ─────────────────▶ Over
+///    │                    └───────────────────── Kill ──────────────────▲                         ▲
+///    │                                 Failed                                 Empty, Time         │
+///    └─────────────────────────────────────────────────────▶ Failing ─────────────────────────────┘
+/// ```
+///
+/// Every state with every event is in `life/table.txt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    phase: Phase,
+    output_open: bool,
+    drain: Duration,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Forked; whether the program was executed is not known yet.
+    Starting {
+        /// Whether it is to be killed as soon as that is known.
+        killed: bool,
+    },
+    /// The main process runs.
+    Running {
+        /// Which one it is.
+        main: Main,
+    },
+    /// The main process has ended; what it left may go on while the output is open, up to a time.
+    Draining {
+        /// Which one it was.
+        main: Main,
+        /// How it ended.
+        ending: Ending,
+        /// When the patience is over.
+        until: Steady,
+    },
+    /// Everything was killed, and may not be dead yet.
+    Killing {
+        /// The main process.
+        main: Main,
+        /// How it ended, once it has.
+        ending: Option<Ending>,
+        /// Whether the output was open when what held it was killed, after the main process had ended.
+        held_open: bool,
+        /// How it goes.
+        effort: Effort,
+    },
+    /// The program was not executed; what was forked for it is going.
+    Failing {
+        /// Why it was not.
+        failure: LaunchFailure,
+        /// How it goes.
+        effort: Effort,
+    },
+    /// Everything was said and done.
+    Over,
+}
+
+/// A main process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Main {
+    /// Its number.
+    pub(super) pid: u32,
+    /// When it started, in the kernel's ticks since boot.
+    pub(super) start_time: u64,
+}
+
+/// How a main process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ending {
+    /// How.
+    pub(super) exit: Exit,
+    /// When.
+    pub(super) at: Timestamp,
+    /// What it used, with all that it had waited for; `None`: nobody could say.
+    pub(super) usage: Option<Usage>,
+}
+
+/// Killing, until nothing is left or the patience is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Effort {
+    next: Steady,
+    pause: Duration,
+    until: Steady,
+}
+
+impl Effort {
+    fn begin(now: Now) -> Self {
+        Self {
+            next: now.steady + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+            until: now.steady + KILL_PATIENCE,
+        }
+    }
+
+    fn again(self, now: Now) -> Self {
+        let pause = (self.pause * 2).min(LONGEST_PAUSE);
+        Self {
+            next: now.steady + pause,
+            pause,
+            until: self.until,
+        }
+    }
+
+    fn deadline(self) -> Steady {
+        self.next.min(self.until)
+    }
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The program was executed.
+    Running(Main),
+    /// It was not.
+    Failed(LaunchFailure),
+    /// The main process has ended and was waited for.
+    Exited(Ending),
+    /// Nobody is left who could say how the main process ends.
+    Orphaned,
+    /// The output is at its end: nobody holds it open any more.
+    OutputClosed,
+    /// It is to be killed: the agent says so, or it has no memory left.
+    Kill,
+    /// After a kill: nothing of it is left.
+    Empty,
+    /// The deadline may have been reached.
+    Time,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Write down and tell that it runs.
+    SayRunning(Main),
+    /// Write down and tell that its main process has ended.
+    SayExited(Ending),
+    /// Kill all that is there, note what it was, and say `Empty` once nothing is left.
+    Kill,
+    /// Collect the rest, write it down and tell that it has ended.
+    Conclude {
+        /// The main process.
+        main: Main,
+        /// How it ended.
+        ending: Ending,
+        /// Whether something had to be killed to get the output closed.
+        held_open: bool,
+        /// Whether something is left.
+        unconfirmed: bool,
+    },
+    /// Remove all traces, write down and tell that it was not started.
+    Discard {
+        /// Why it was not.
+        failure: LaunchFailure,
+        /// Whether something is left.
+        unconfirmed: bool,
+    },
+}
+
+/// Something was said that cannot have happened now. A fault of ours; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this cannot happen now")]
+pub(super) struct OutOfTurn;
+
+impl Life {
+    /// An attempt that was forked just now, with so much patience for output that is held open.
+    pub(super) const fn new(drain: Duration) -> Self {
+        Self {
+            phase: Phase::Starting { killed: false },
+            output_open: true,
+            drain,
+        }
+    }
+
+    /// How far it is.
+    pub(super) const fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Its main process, once its program was executed and until it is over.
+    pub(super) const fn main(&self) -> Option<Main> {
+        match &self.phase {
+            Phase::Running { main }
+            | Phase::Draining { main, .. }
+            | Phase::Killing { main, .. } => Some(*main),
+            Phase::Starting { .. } | Phase::Failing { .. } | Phase::Over => None,
+        }
+    }
+
+    /// How the main process ended, once it has.
+    pub(super) const fn ending(&self) -> Option<Ending> {
+        match &self.phase {
+            Phase::Draining { ending, .. } => Some(*ending),
+            Phase::Killing { ending, .. } => *ending,
+            _ => None,
+        }
+    }
+
+    /// Whether `Empty` is what it waits for.
+    pub(super) const fn awaits_emptiness(&self) -> bool {
+        matches!(
+            &self.phase,
+            Phase::Killing {
+                ending: Some(_),
+                ..
+            } | Phase::Failing { .. }
+        )
+    }
+
+    /// When to say `Time`.
+    pub(super) fn deadline(&self) -> Option<Steady> {
+        match &self.phase {
+            Phase::Draining { until, .. } => Some(*until),
+            Phase::Killing { effort, .. } | Phase::Failing { effort, .. } => {
+                Some(effort.deadline())
+            }
+            Phase::Starting { .. } | Phase::Running { .. } | Phase::Over => None,
+        }
+    }
+
+    /// Takes an event; appends what is to be done.
+    pub(super) fn handle(
+        &mut self,
+        now: Now,
+        event: Event,
+        out: &mut Vec<Command>,
+    ) -> Result<(), OutOfTurn> {
+        match event {
+            Event::Running(main) => self.on_running(now, main, out),
+            Event::Failed(failure) => self.on_failed(now, failure, out),
+            Event::Exited(ending) => self.on_exited(now, ending, out),
+            Event::Orphaned => self.on_orphaned(now, out),
+            Event::OutputClosed => self.on_output_closed(now, out),
+            Event::Kill => self.on_kill(now, out),
+            Event::Empty => self.on_empty(out),
+            Event::Time => self.on_time(now, out),
+        }
+    }
+
+    fn on_running(
+        &mut self,
+        now: Now,
+        main: Main,
+        out: &mut Vec<Command>,
+    ) -> Result<(), OutOfTurn> {
+        let Phase::Starting { killed } = self.phase else {
+            return Err(OutOfTurn);
+        };
+        out.push(Command::SayRunning(main));
+        self.phase = Phase::Running { main };
+        if killed {
+            self.kill(now, main, None, false, out);
+        }
+        Ok(())
+    }
+
+    fn on_failed(
+        &mut self,
+        now: Now,
+        failure: LaunchFailure,
+        out: &mut Vec<Command>,
+    ) -> Result<(), OutOfTurn> {
+        if !matches!(self.phase, Phase::Starting { .. }) {
+            return Err(OutOfTurn);
+        }
+        out.push(Command::Kill);
+        let effort = Effort::begin(now);
+        self.phase = Phase::Failing { failure, effort };
+        Ok(())
+    }
+
+    fn on_exited(
+        &mut self,
+        now: Now,
+        ending: Ending,
+        out: &mut Vec<Command>,
+    ) -> Result<(), OutOfTurn> {
+        match &mut self.phase {
+            Phase::Running { main } => {
+                let main = *main;
+                out.push(Command::SayExited(ending));
+                if self.output_open && !self.drain.is_zero() {
+                    let until = now.steady + self.drain;
+                    self.phase = Phase::Draining {
+                        main,
+                        ending,
+                        until,
+                    };
+                } else {
+                    self.kill(now, main, Some(ending), self.output_open, out);
+                }
+                Ok(())
+            }
+            Phase::Killing {
+                ending: missing @ None,
+                ..
+            } => {
+                *missing = Some(ending);
+                out.push(Command::SayExited(ending));
+                Ok(())
+            }
+            _ => Err(OutOfTurn),
+        }
+    }
+
+    /// Whoever waited for the main process was killed itself, so what it waited for is killed as well.
+    fn on_orphaned(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+        let ending = killed_at(now.wall);
+        match &mut self.phase {
+            Phase::Starting { .. } => {
+                let failure = LaunchFailure::new(
+                    Stage::Resources,
+                    0,
+                    "it was killed before its program was executed",
+                );
+                self.on_failed(now, failure, out)
+            }
+            Phase::Running { main } => {
+                let main = *main;
+                out.push(Command::SayExited(ending));
+                self.kill(now, main, Some(ending), false, out);
+                Ok(())
+            }
+            Phase::Killing { ending: None, .. } => self.on_exited(now, ending, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_output_closed(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+        if !self.output_open {
+            return Err(OutOfTurn);
+        }
+        self.output_open = false;
+        if let Phase::Draining { main, ending, .. } = self.phase {
+            self.kill(now, main, Some(ending), false, out);
+        }
+        Ok(())
+    }
+
+    fn on_kill(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+        match &mut self.phase {
+            Phase::Starting { killed } => {
+                *killed = true;
+                out.push(Command::Kill);
+            }
+            Phase::Running { main } => {
+                let main = *main;
+                self.kill(now, main, None, false, out);
+            }
+            Phase::Draining { main, ending, .. } => {
+                let (main, ending) = (*main, *ending);
+                self.kill(now, main, Some(ending), self.output_open, out);
+            }
+            Phase::Killing { .. } | Phase::Failing { .. } | Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    fn on_empty(&mut self, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+        match &self.phase {
+            Phase::Killing {
+                main,
+                ending: Some(ending),
+                held_open,
+                ..
+            } => out.push(Command::Conclude {
+                main: *main,
+                ending: *ending,
+                held_open: *held_open,
+                unconfirmed: false,
+            }),
+            Phase::Failing { failure, .. } => out.push(Command::Discard {
+                failure: failure.clone(),
+                unconfirmed: false,
+            }),
+            _ => return Err(OutOfTurn),
+        }
+        self.phase = Phase::Over;
+        Ok(())
+    }
+
+    fn on_time(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+        match &mut self.phase {
+            Phase::Draining {
+                main,
+                ending,
+                until,
+            } if now.steady >= *until => {
+                let (main, ending) = (*main, *ending);
+                self.kill(now, main, Some(ending), self.output_open, out);
+            }
+            Phase::Killing { effort, .. } | Phase::Failing { effort, .. }
+                if now.steady >= effort.until =>
+            {
+                self.give_up(now, out);
+            }
+            Phase::Killing { effort, .. } | Phase::Failing { effort, .. }
+                if now.steady >= effort.next =>
+            {
+                *effort = effort.again(now);
+                out.push(Command::Kill);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn kill(
+        &mut self,
+        now: Now,
+        main: Main,
+        ending: Option<Ending>,
+        held_open: bool,
+        out: &mut Vec<Command>,
+    ) {
+        out.push(Command::Kill);
+        self.phase = Phase::Killing {
+            main,
+            ending,
+            held_open,
+            effort: Effort::begin(now),
+        };
+    }
+
+    /// Something hangs in the kernel. If that is the main process, it ends by the signal that it was sent, whenever that
+    /// may be.
+    fn give_up(&mut self, now: Now, out: &mut Vec<Command>) {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Killing {
+                main,
+                ending,
+                held_open,
+                ..
+            } => {
+                let ending = ending.unwrap_or_else(|| {
+                    let ending = killed_at(now.wall);
+                    out.push(Command::SayExited(ending));
+                    ending
+                });
+                out.push(Command::Conclude {
+                    main,
+                    ending,
+                    held_open,
+                    unconfirmed: true,
+                });
+            }
+            Phase::Failing { failure, .. } => out.push(Command::Discard {
+                failure,
+                unconfirmed: true,
+            }),
+            other => self.phase = other,
+        }
+    }
+}
+
+const fn killed_at(at: Timestamp) -> Ending {
+    Ending {
+        exit: Exit::Signaled(9),
+        at,
+        usage: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,493 @@
+//! All attempts that are held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+
+use jobyard_core::{AttemptId, Steady};
+use rustix::process::Pid;
+
+use super::attempt::Attempt;
+use super::clock;
+use super::life::{Command, Ending, Event, Main};
+use super::log::Log;
+use super::pipe::READ_BYTES;
+use super::poller::{Part, Poller};
+use super::start::nothing;
+use crate::cage::Cages;
+use crate::journal::{Journal, Record};
+use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
+use crate::sys::{Report, reap_strays};
+
+/// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
+const MOST_ATTEMPTS: usize = 4096;
+
+/// How many descriptors an attempt needs at most: pipes, child, cage, output.
+const DESCRIPTORS_PER_ATTEMPT: u64 = 16;
+
+/// All attempts, and what is needed to hold them. Takes what happens to each, and does what its life says.
+#[derive(Debug)]
+pub(super) struct Yard {
+    pub(super) poller: Poller,
+    pub(super) cages: Cages,
+    pub(super) journal: Journal,
+    pub(super) log: Log,
+    pub(super) is_accepting: bool,
+    /// What a job reads that is given nothing to read.
+    pub(super) nothing: OwnedFd,
+    most_held: usize,
+    last_key: u64,
+    held: BTreeMap<u64, Attempt>,
+    keys: BTreeMap<AttemptId, u64>,
+    children: HashMap<Pid, u64>,
+    ended: BTreeMap<AttemptId, (u32, End)>,
+    deadlines: BTreeSet<(Steady, u64)>,
+    /// Those whose output has grown since that was told.
+    grown: BTreeSet<u64>,
+    news: Vec<Reply>,
+    buffer: Vec<u8>,
+}
+
+impl Yard {
+    /// An empty one, of a launcher that may have so many descriptors.
+    pub(super) fn new(
+        poller: Poller,
+        cages: Cages,
+        journal: Journal,
+        log: Log,
+        descriptors: u64,
+    ) -> io::Result<Self> {
+        // A quarter is kept for everything else: the socket, the pool of cages, a start in its midst.
+        let most_held = (descriptors - descriptors / 4) / DESCRIPTORS_PER_ATTEMPT;
+        Ok(Self {
+            poller,
+            cages,
+            journal,
+            log,
+            is_accepting: true,
+            nothing: nothing()?,
+            most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
+            last_key: 0,
+            held: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            children: HashMap::new(),
+            ended: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            grown: BTreeSet::new(),
+            news: Vec::new(),
+            buffer: vec![0; READ_BYTES],
+        })
+    }
+
+    /// Whether this attempt is known.
+    pub(super) fn knows(&self, attempt: AttemptId) -> bool {
+        self.keys.contains_key(&attempt) || self.ended.contains_key(&attempt)
+    }
+
+    /// Whether there is no room for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.len() >= self.most_held || self.held.len() + self.ended.len() >= MOST_ATTEMPTS
+    }
+
+    /// Whether all attempts have ended.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Whether no attempt is known.
+    pub(super) fn is_void(&self) -> bool {
+        self.held.is_empty() && self.ended.is_empty()
+    }
+
+    /// A number for the next attempt, which none had before.
+    pub(super) const fn next_key(&mut self) -> u64 {
+        self.last_key += 1;
+        self.last_key
+    }
+
+    /// Takes an attempt that was just forked.
+    pub(super) fn insert(&mut self, attempt: Attempt) {
+        let key = attempt.key;
+        let listening = attempt.listen(&self.poller);
+        self.children.insert(attempt.child(), key);
+        self.keys.insert(attempt.id, key);
+        self.held.insert(key, attempt);
+        if let Err(error) = listening {
+            let errno = error.raw_os_error().unwrap_or_default();
+            let problem = format!("the child cannot be waited for: {error}");
+            let failure = LaunchFailure::new(Stage::Resources, errno, problem);
+            self.happen(key, Event::Failed(failure));
+        }
+    }
+
+    /// Delivers a signal, if the attempt still runs.
+    pub(super) fn signal(&mut self, attempt: AttemptId, signal: Signal) {
+        let held = self.keys.get(&attempt).and_then(|key| self.held.get(key));
+        if let Some(Err(error)) = held.map(|held| held.signal(signal)) {
+            self.log.say(format_args!(
+                "{attempt}: a signal was not delivered: {error}"
+            ));
+        }
+    }
+
+    /// Kills all of an attempt, if it still runs.
+    pub(super) fn kill(&mut self, attempt: AttemptId) {
+        if let Some(key) = self.keys.get(&attempt) {
+            self.happen(*key, Event::Kill);
+        }
+    }
+
+    /// Forgets an attempt that has ended.
+    pub(super) fn forget(&mut self, attempt: AttemptId) {
+        if self.ended.remove(&attempt).is_some() {
+            let record = Record::Forgotten { attempt };
+            note(&mut self.journal, &mut self.log, &record);
+        }
+    }
+
+    /// Something happened to a part of an attempt.
+    pub(super) fn on_part(&mut self, key: u64, part: Part) {
+        // It may be that it ended a moment ago.
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        match part {
+            Part::Stdout | Part::Stderr => {
+                let event = attempt.read(part, &self.poller, &mut self.buffer);
+                self.on_output(key);
+                if let Some(event) = event {
+                    self.happen(key, event);
+                }
+            }
+            Part::Report => {
+                let mut reports = Vec::new();
+                attempt.hear(&mut reports);
+                self.on_reports(key, reports);
+            }
+            Part::OutOfMemory => {
+                attempt.drain_oom();
+                self.happen(key, Event::Kill);
+            }
+            Part::Killed => {
+                attempt.on_death(&self.poller);
+                self.look_for_emptiness(key);
+            }
+            Part::Emptied => self.look_for_emptiness(key),
+        }
+    }
+
+    /// Somebody is dead: a child, or an orphan of a job that fell to the launcher.
+    pub(super) fn on_deaths(&mut self) {
+        while let Some(pid) = reap_strays(|pid| self.children.contains_key(&pid)) {
+            let Some(key) = self.children.remove(&pid) else {
+                return;
+            };
+            let Some(attempt) = self.held.get_mut(&key) else {
+                continue;
+            };
+            let mut reports = Vec::new();
+            if !attempt.reap(&mut reports) {
+                self.log
+                    .say(format_args!("{}: its child is not to be had", attempt.id));
+            }
+            self.on_reports(key, reports);
+            // If nobody has said by now how the main process ended, nobody will.
+            self.happen(key, Event::Orphaned);
+            self.look_for_emptiness(key);
+        }
+    }
+
+    fn on_reports(&mut self, key: u64, reports: Vec<Report>) {
+        for report in reports {
+            match report {
+                Report::Running { main, start_time } => {
+                    let pid = main.as_raw_nonzero().get().unsigned_abs();
+                    self.happen(key, Event::Running(Main { pid, start_time }));
+                }
+                Report::Failed(failure) => self.happen(key, Event::Failed(failure)),
+                Report::Exited { exit, usage } => {
+                    // What it wrote may be at its end already.
+                    self.read_on(key);
+                    let at = clock::wall();
+                    let usage = Some(usage);
+                    self.happen(key, Event::Exited(Ending { exit, at, usage }));
+                }
+                Report::Empty => {}
+            }
+        }
+    }
+
+    fn read_on(&mut self, key: u64) {
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        let event = attempt.read_on(&self.poller, &mut self.buffer);
+        self.on_output(key);
+        if let Some(event) = event {
+            self.happen(key, event);
+        }
+    }
+
+    fn on_output(&mut self, key: u64) {
+        self.grown.insert(key);
+        if let Some(attempt) = self.held.get_mut(&key)
+            && let Some(problem) = attempt.take_problem()
+        {
+            let id = attempt.id;
+            self.log.say(format_args!(
+                "{id}: its output is lost from here on: {problem}"
+            ));
+        }
+    }
+
+    fn look_for_emptiness(&mut self, key: u64) {
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        if !attempt.life.awaits_emptiness() {
+            return;
+        }
+        if attempt.is_empty() {
+            self.happen(key, Event::Empty);
+        } else {
+            attempt.watch(&self.poller);
+        }
+    }
+
+    /// Looks at those whose time has come.
+    pub(super) fn on_time(&mut self) {
+        let now = clock::steady();
+        while let Some((deadline, key)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            if let Some(attempt) = self.held.get_mut(&key) {
+                attempt.deadline = None;
+                self.happen(key, Event::Time);
+                self.look_for_emptiness(key);
+            }
+        }
+    }
+
+    /// When to call [`on_time`](Self::on_time).
+    pub(super) fn deadline(&self) -> Option<Steady> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn happen(&mut self, key: u64, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let Some(attempt) = self.held.get_mut(&key) else {
+                return;
+            };
+            let mut commands = Vec::new();
+            if attempt
+                .life
+                .handle(clock::now(), event, &mut commands)
+                .is_err()
+            {
+                let id = attempt.id;
+                let phase = attempt.life.phase();
+                self.log
+                    .say(format_args!("{id}: something out of turn in {phase:?}"));
+            }
+            for command in commands {
+                events.extend(self.obey(key, command));
+            }
+        }
+        self.reschedule(key);
+    }
+
+    fn reschedule(&mut self, key: u64) {
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        let deadline = attempt.life.deadline();
+        if attempt.deadline == deadline {
+            return;
+        }
+        if let Some(old) = attempt.deadline {
+            self.deadlines.remove(&(old, key));
+        }
+        attempt.deadline = deadline;
+        self.deadlines
+            .extend(deadline.map(|deadline| (deadline, key)));
+    }
+
+    /// Does what a life says. What follows from it at once is the next event.
+    fn obey(&mut self, key: u64, command: Command) -> Option<Event> {
+        let held = self.held.get_mut(&key)?;
+        let attempt = held.id;
+        match command {
+            Command::SayRunning(Main { pid, start_time }) => {
+                note(
+                    &mut self.journal,
+                    &mut self.log,
+                    &Record::Running {
+                        attempt,
+                        pid,
+                        start_time,
+                    },
+                );
+                self.news.push(Reply::Started {
+                    attempt,
+                    pid,
+                    start_time,
+                });
+                None
+            }
+            Command::SayExited(Ending { exit, at, .. }) => {
+                let record = Record::Exited { attempt, exit, at };
+                note(&mut self.journal, &mut self.log, &record);
+                self.news.push(Reply::Exited { attempt, exit, at });
+                None
+            }
+            Command::Kill => {
+                if let Err(error) = held.kill() {
+                    self.log
+                        .say(format_args!("{attempt}: not all was killed: {error}"));
+                }
+                if !held.life.awaits_emptiness() {
+                    return None;
+                }
+                if held.is_empty() {
+                    return Some(Event::Empty);
+                }
+                held.watch(&self.poller);
+                None
+            }
+            Command::Conclude {
+                main,
+                ending,
+                held_open,
+                unconfirmed,
+            } => {
+                self.conclude(key, main, ending, held_open, unconfirmed);
+                None
+            }
+            Command::Discard {
+                failure,
+                unconfirmed,
+            } => {
+                self.discard(key, failure, unconfirmed);
+                None
+            }
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        key: u64,
+        main: Main,
+        ending: Ending,
+        held_open: bool,
+        unconfirmed: bool,
+    ) {
+        let Some(mut held) = self.remove(key) else {
+            return;
+        };
+        let still_open = held.finish(&self.poller, &mut self.buffer);
+        let end = held.end(ending, held_open || still_open, unconfirmed);
+        let attempt = held.id;
+        let record = Record::Ended {
+            attempt,
+            end: end.clone(),
+        };
+        note(&mut self.journal, &mut self.log, &record);
+        self.ended.insert(attempt, (main.pid, end.clone()));
+        self.news.push(Reply::Ended { attempt, end });
+        self.take_back(held, unconfirmed);
+    }
+
+    fn discard(&mut self, key: u64, failure: LaunchFailure, unconfirmed: bool) {
+        let Some(mut held) = self.remove(key) else {
+            return;
+        };
+        held.finish(&self.poller, &mut self.buffer);
+        let attempt = held.id;
+        let record = Record::NotStarted { attempt };
+        note(&mut self.journal, &mut self.log, &record);
+        self.news.push(Reply::NotStarted { attempt, failure });
+        self.take_back(held, unconfirmed);
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Attempt> {
+        let held = self.held.remove(&key)?;
+        self.keys.remove(&held.id);
+        self.children.remove(&held.child());
+        self.grown.remove(&key);
+        if let Some(deadline) = held.deadline {
+            self.deadlines.remove(&(deadline, key));
+        }
+        Some(held)
+    }
+
+    fn take_back(&mut self, held: Attempt, unconfirmed: bool) {
+        if unconfirmed {
+            self.log.say(format_args!(
+                "{}: something of it cannot be killed",
+                held.id
+            ));
+            self.cages.abandon(held.cage);
+        } else {
+            self.cages.give_back(held.cage);
+        }
+    }
+
+    /// What is to be told, once.
+    pub(super) fn take_news(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// How far the output is of those whose output has grown, once.
+    pub(super) fn take_progress(&mut self) -> Vec<Reply> {
+        let grown = std::mem::take(&mut self.grown);
+        grown
+            .iter()
+            .filter_map(|key| self.held.get(key))
+            .map(|held| Reply::Output {
+                attempt: held.id,
+                progress: held.progress(),
+            })
+            .collect()
+    }
+
+    /// Everything that is known.
+    pub(super) fn known(&self) -> Vec<Known> {
+        let held = self.held.values().map(|held| {
+            let state = match (held.life.main(), held.life.ending()) {
+                (None, _) => KnownState::Starting,
+                (Some(Main { pid, start_time }), None) => KnownState::Running { pid, start_time },
+                (Some(Main { pid, .. }), Some(Ending { exit, at, .. })) => {
+                    KnownState::Exited { pid, exit, at }
+                }
+            };
+            Known::new(held.id, state, held.progress())
+        });
+        let ended = self.ended.iter().map(|(attempt, (pid, end))| {
+            let output = end.output;
+            let state = KnownState::Ended {
+                pid: *pid,
+                end: end.clone(),
+            };
+            Known::new(*attempt, state, output)
+        });
+        held.chain(ended).collect()
+    }
+
+    /// Ends it. Nothing runs any more.
+    pub(super) fn close(self) {
+        self.cages.close();
+        self.journal.close();
+    }
+}
+
+/// Writes down what has happened already, whether that can be written or not.
+pub(super) fn note(journal: &mut Journal, log: &mut Log, record: &Record) {
+    if let Err(error) = journal.append(record) {
+        let attempt = record.attempt();
+        log.say(format_args!(
+            "{attempt}: nothing can be written to the journal: {error}"
+        ));
+    }
+}

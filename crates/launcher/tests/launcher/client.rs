@@ -1,0 +1,309 @@
+//! A launcher that a test has started, and a plain client of it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use jobyard_core::{AttemptId, AttemptNumber, Exit, JobId, OutputStream};
+use jobyard_launcher::protocol::{
+    Decoder, End, Launch, LaunchFailure, PROTOCOL_VERSION, Reply, Request, SOCKET, Welcome,
+    WorkDir, encode,
+};
+use jobyard_launcher::spool::frame;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// How long a test waits for anything before it fails.
+const GUARD: Duration = Duration::from_secs(30);
+
+/// A launcher in a directory of its own. Ended with all that it holds when the test is over.
+pub struct Launcher {
+    dir: TempDir,
+    process: Child,
+}
+
+impl Launcher {
+    /// One as the machine gives it.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more on its command line.
+    pub fn start_with(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("work")).expect("a directory");
+        let process = spawn(&mut command(&dir.path().join("launcher"), args));
+        Self { dir, process }
+    }
+
+    /// The directory of the test, in which the launcher's is one.
+    pub fn path(&self, beneath: &str) -> PathBuf {
+        self.dir.path().join(beneath)
+    }
+
+    /// The launcher's own directory.
+    pub fn home(&self) -> PathBuf {
+        self.path("launcher")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn connect(&self) -> Client {
+        self.try_connect().expect("a launcher that listens").hello()
+    }
+
+    pub fn try_connect(&self) -> std::io::Result<Client> {
+        let socket = UnixStream::connect(self.home().join(SOCKET))?;
+        socket.set_read_timeout(Some(GUARD)).expect("a guard");
+        socket.set_write_timeout(Some(GUARD)).expect("a guard");
+        Ok(Client {
+            socket,
+            decoder: Decoder::default(),
+        })
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> i32 {
+        // The guard of the test runner is guard enough.
+        let status = self.process.wait().expect("it was not waited for");
+        status.code().expect("it was not killed")
+    }
+
+    /// Kills it, and it alone.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("it lives");
+        self.process.wait().expect("it was not waited for");
+    }
+
+    /// A launch of a shell script.
+    pub fn sh(&self, script: &str) -> Launch {
+        self.program("/bin/sh", &["sh", "-c", script])
+    }
+
+    /// A launch of a program.
+    pub fn program(&self, program: &str, argv: &[&str]) -> Launch {
+        let attempt = attempt();
+        let argv = argv.iter().map(|&arg| arg.to_owned()).collect();
+        let output = self.path("output").join(attempt.to_string());
+        let dir = WorkDir::at(self.path("work"));
+        let mut launch = Launch::new(attempt, program.into(), argv, dir, output);
+        let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
+        launch.env.insert("PATH".to_owned(), path);
+        launch
+    }
+
+    /// Everything that an attempt has written.
+    pub fn output(&self, attempt: AttemptId) -> Output {
+        Output::read(&self.path("output").join(attempt.to_string()))
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        if self.process.try_wait().is_ok_and(|status| status.is_some()) {
+            return;
+        }
+        let ended = self.try_connect().map(|client| {
+            let mut client = client.hello();
+            for known in client.welcome().attempts {
+                let attempt = known.attempt;
+                client.say(&Request::Kill { attempt });
+                client.say(&Request::Forget { attempt });
+            }
+            client.say(&Request::Retire);
+        });
+        if ended.is_err() || std::thread::panicking() {
+            let log = fs::read_to_string(self.home().join("log"));
+            eprintln!("the launcher's log: {}", log.unwrap_or_default());
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// The command of a launcher in this directory.
+pub fn command(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jobyard-launcher"));
+    command.arg("--dir").arg(home).args(args);
+    command
+}
+
+/// Starts it, and returns once it is ready.
+fn spawn(command: &mut Command) -> Child {
+    let mut process = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("it is piped");
+    let mut stdout = BufReader::new(stdout);
+    stdout.read_line(&mut line).expect("it says something");
+    assert_eq!(line, "ready\n");
+    line.clear();
+    stdout.read_line(&mut line).expect("it closes its output");
+    assert_eq!(line, "", "nothing more");
+    process
+}
+
+pub fn attempt() -> AttemptId {
+    let job = JobId::from_uuid(Uuid::now_v7());
+    AttemptId::new(job, AttemptNumber::new(1).expect("not zero"))
+}
+
+/// A connection, which waits for every reply.
+pub struct Client {
+    socket: UnixStream,
+    decoder: Decoder,
+}
+
+impl Client {
+    fn hello(mut self) -> Self {
+        let version = PROTOCOL_VERSION;
+        self.say(&Request::Hello { version });
+        self
+    }
+
+    pub fn say(&mut self, request: &Request) {
+        let mut bytes = BytesMut::new();
+        encode(request, &mut bytes).expect("short enough");
+        self.write(&bytes);
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("somebody listens");
+    }
+
+    /// The next reply; `None`: the launcher has closed the connection.
+    pub fn try_next(&mut self) -> Option<Reply> {
+        loop {
+            if let Some(reply) = self.decoder.decode().expect("a reply") {
+                return Some(reply);
+            }
+            let mut buffer = [0; 65536];
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(length) => self.decoder.push(&buffer[..length]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("no reply: {error}"),
+            }
+        }
+    }
+
+    pub fn next(&mut self) -> Reply {
+        self.try_next().expect("the launcher is there")
+    }
+
+    /// The first reply of which something is wanted; those before it are skipped.
+    pub fn find<T>(&mut self, wanted: impl Fn(&Reply) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(&self.next()) {
+                return found;
+            }
+        }
+    }
+
+    /// The answer to the hello, which was said already.
+    pub fn welcome(&mut self) -> Welcome {
+        match self.next() {
+            Reply::Welcome(welcome) => *welcome,
+            other => panic!("no welcome: {other:?}"),
+        }
+    }
+
+    /// Starts something that can be started. Returns its main process.
+    pub fn start(&mut self, launch: &Launch) -> u32 {
+        self.say(&Request::Start(Box::new(launch.clone())));
+        self.started(launch.attempt)
+    }
+
+    pub fn started(&mut self, wanted: AttemptId) -> u32 {
+        self.find(|reply| match reply {
+            Reply::Started { attempt, pid, .. } if *attempt == wanted => Some(*pid),
+            Reply::NotStarted { attempt, failure } if *attempt == wanted => {
+                panic!("not started: {failure:?}")
+            }
+            _ => None,
+        })
+    }
+
+    /// Starts something that cannot be started.
+    pub fn start_in_vain(&mut self, launch: &Launch) -> LaunchFailure {
+        self.say(&Request::Start(Box::new(launch.clone())));
+        self.find(|reply| match reply {
+            Reply::NotStarted { attempt, failure } if *attempt == launch.attempt => {
+                Some(failure.clone())
+            }
+            Reply::Started { attempt, .. } if *attempt == launch.attempt => {
+                panic!("it was started")
+            }
+            _ => None,
+        })
+    }
+
+    pub fn exited(&mut self, wanted: AttemptId) -> Exit {
+        self.find(|reply| match reply {
+            Reply::Exited { attempt, exit, .. } if *attempt == wanted => Some(*exit),
+            _ => None,
+        })
+    }
+
+    pub fn ended(&mut self, wanted: AttemptId) -> End {
+        self.find(|reply| match reply {
+            Reply::Ended { attempt, end } if *attempt == wanted => Some(end.clone()),
+            _ => None,
+        })
+    }
+
+    /// Runs something to its end.
+    pub fn run(&mut self, launch: &Launch) -> End {
+        self.start(launch);
+        self.ended(launch.attempt)
+    }
+
+    /// Waits until an attempt has written so much.
+    pub fn written(&mut self, wanted: AttemptId, bytes: u64) {
+        self.find(|reply| match reply {
+            Reply::Output { attempt, progress } if *attempt == wanted => {
+                (progress.end >= bytes).then_some(())
+            }
+            _ => None,
+        });
+    }
+}
+
+/// What was written, by streams and all together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    pub all: Vec<u8>,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    fn read(dir: &Path) -> Self {
+        let mut output = Self::default();
+        let Ok(entries) = fs::read_dir(dir) else {
+            return output;
+        };
+        let mut segments: Vec<_> = entries.map(|entry| entry.expect("one").path()).collect();
+        segments.sort();
+        for segment in segments {
+            let mut file = BufReader::new(File::open(segment).expect("a segment"));
+            while let Some(chunk) = frame::read(&mut file).expect("readable") {
+                assert_eq!(chunk.offset, output.all.len() as u64, "no holes");
+                output.all.extend_from_slice(&chunk.bytes);
+                match chunk.stream {
+                    OutputStream::Stdout => output.stdout.extend_from_slice(&chunk.bytes),
+                    OutputStream::Stderr => output.stderr.extend_from_slice(&chunk.bytes),
+                }
+            }
+        }
+        output
+    }
+}
