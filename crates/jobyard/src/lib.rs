@@ -58,8 +58,8 @@ pub mod prelude {
     pub use crate::ids::new_job_id;
     pub use jobyard_core::{
         Admin, Caller, Control, ControlError, ExecutorSpec, Explanation, Fleet, Group, InvalidSpec,
-        Job, JobId, JobQuery, JobSpec, JobState, Jobs, LogItem, LogQuery, NewJob, Outcome,
-        Preference, QueueChange, QueueInfo, QueueSettings, Requirement, Resources, Role,
-        StopOptions, Tag, ValidSpec, Worker,
+        Job, JobId, JobQuery, JobSpec, JobState, Jobs, LimitKind, Limits, LogItem, LogQuery,
+        NewJob, Outcome, Preference, QueueChange, QueueInfo, QueueSettings, Requirement, Resources,
+        Role, StopOptions, Tag, ValidSpec, Worker,
     };
 }
