@@ -6,6 +6,7 @@
 //! * [`Worker`]: the tokio shell around it. [`Worker::start`] takes a [`WorkerConfig`] and gives a [`WorkerHandle`].
 //! * [`journal`] and [`spool`]: what it writes down, and the output of attempts until the master has it.
 //! * [`facts`]: what the machine says of itself, as facts and as tags.
+//! * [`protection`]: when it takes no jobs for its machine's sake.
 //! * [`Identity`]: its key and certificate, and how it gets them with a join token.
 //!
 //! # Theory of operation
@@ -17,7 +18,9 @@
 //!
 //! Output goes from the executor to files, and from there, by offset, over upload links of its own to the master; what
 //! the master calls durable is deleted. A slow or dead master holds up no attempt. After a restart of the worker, its
-//! executors look for what ran; what they do not find is reported as `worker_restarted`.
+//! executors look for what ran: an executor with a launcher finds everything again, with the end of what has ended
+//! meanwhile; what is not found is reported as `worker_restarted`. An executor is told to forget an attempt once its end
+//! is in the journal.
 //!
 //! Several workers can live in one process, each with a data directory of its own. Nothing is global.
 //!
@@ -53,11 +56,14 @@ pub mod agent;
 pub mod facts;
 mod identity;
 pub mod journal;
+pub mod protection;
+mod self_defence;
 mod shell;
 pub mod spool;
 mod uploader;
 
 pub use self::identity::{Identity, IdentityError, JOIN_PATIENCE, Join, JoinError};
+pub use self::self_defence::harden_process;
 pub use self::shell::{
     DataDirLock, LockError, StartWorkerError, Worker, WorkerConfig, WorkerHandle,
 };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, ConnectError, ExecutionTrace, LinkError, LogEnd, MasterMessage, Outcome, Residue,
-    Timestamp,
+    AttemptId, Complaint, ConnectError, ExecutionTrace, LinkError, LogEnd, MasterMessage, Outcome,
+    Residue, Timestamp,
 };
 
 /// What an [`Agent`](super::Agent) is told.
@@ -46,11 +46,24 @@ pub enum Input {
         /// When.
         at: Timestamp,
     },
-    /// It is over, and nothing of it is left.
+    /// It is over, and nothing of it is left, or its residue says that this is not known.
     AttemptEnded(AttemptEnd),
     /// The master has all of its output. Changes nothing: the attempt and its output stay until the master says
     /// `Forget`, and the output is offered again on each session until then.
     LogConfirmed {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// What the worker has against taking assignments, for its machine's sake; replaces what was said before.
+    Complaints {
+        /// Everything. Empty: nothing any more.
+        complaints: Vec<Complaint>,
+        /// Not even those can be run that the master has sent already.
+        exhausted: bool,
+    },
+    /// Nothing is left of what this attempt left behind and could not be killed, see
+    /// [`Agent::taints`](super::Agent::taints).
+    TaintGone {
         /// Which attempt.
         attempt: AttemptId,
     },
@@ -103,4 +116,7 @@ pub enum ShutdownMode {
     },
     /// Stop what runs, each with the grace of its spec.
     Stop,
+    /// Leave what runs to the next life of the worker on the same data, and end at once. What an executor could not
+    /// find again it ends.
+    Detach,
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, Timestamp, ValidSpec};
+use jobyard_core::{
+    AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, KilledProcess, Timestamp, ValidSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// One entry of the journal. Later entries about an attempt supersede earlier ones.
@@ -39,6 +41,20 @@ pub enum JournalEntry {
         /// Which one.
         attempt: AttemptId,
     },
+    /// It ended, but something of it may still run: it could not be killed.
+    Tainted {
+        /// Which one.
+        attempt: AttemptId,
+        /// The boot with whose end that is over.
+        boot: BootId,
+        /// What is known to run.
+        processes: Vec<KilledProcess>,
+    },
+    /// Nothing of it runs any more after all.
+    Untainted {
+        /// Which one.
+        attempt: AttemptId,
+    },
     /// The highest epoch that was seen.
     MaxEpoch(Epoch),
 }
@@ -49,6 +65,8 @@ impl JournalEntry {
         match self {
             Self::Accepted { attempt, .. }
             | Self::Started { attempt, .. }
+            | Self::Tainted { attempt, .. }
+            | Self::Untainted { attempt }
             | Self::Forgotten { attempt } => Some(*attempt),
             Self::Finished(report) => Some(report.attempt),
             Self::MaxEpoch(_) => None,

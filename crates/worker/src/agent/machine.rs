@@ -8,6 +8,7 @@ use jobyard_core::{
     MAX_INVENTORY, MasterMessage, Now, Outcome, Steady, StopCause, WorkerMessage,
 };
 
+use super::condition::Condition;
 use super::entry::{Entry, Stage, Told};
 use super::memory::Memory;
 use super::recovery::Recovered;
@@ -34,6 +35,7 @@ pub struct Agent {
     pub(super) unsaid: Vec<AttemptId>,
     pub(super) phase: Phase,
     pub(super) ending: Ending,
+    pub(super) condition: Condition,
     /// What the master believes about assignments.
     pub(super) told_accepting: bool,
     /// Whether a master has welcomed this worker in this life.
@@ -48,7 +50,9 @@ impl Agent {
     /// A worker with this journal of its earlier lives, in the order in which it was written.
     pub fn new(config: AgentConfig, journal: Vec<JournalEntry>) -> Self {
         let mut recovered = Recovered::read(journal);
+        let taints = recovered.take_taints(config.boot);
         Self {
+            condition: Condition::tainted_by(taints),
             config,
             memory: std::mem::take(&mut recovered.memory),
             max_epoch: recovered.max_epoch,
@@ -107,6 +111,11 @@ impl Agent {
             Input::AttemptEnded(end) => self.on_ended(now, end, out),
             // The master has not noted it durably yet; its forget says so.
             Input::LogConfirmed { .. } => {}
+            Input::Complaints {
+                complaints,
+                exhausted,
+            } => self.on_complaints(now, complaints, exhausted, out),
+            Input::TaintGone { attempt } => self.on_taint_gone(now, attempt, out),
             Input::Shutdown(mode) => self.on_shutdown(now, mode, out),
             Input::DeadlineReached => {
                 self.on_session_deadline(now, out);
@@ -205,9 +214,9 @@ impl Agent {
             );
         if self.memory.knows(attempt) || self.held.range(later).next().is_some() {
             Some(DeclineReason::Stale)
-        } else if !self.is_accepting() {
+        } else if self.ending != Ending::No {
             Some(DeclineReason::Stopping)
-        } else if self.held.len() >= MAX_INVENTORY {
+        } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
             Some(DeclineReason::Full)
         } else {
             None
@@ -277,7 +286,9 @@ impl Agent {
         if !entry.may_run() {
             return;
         }
-        if entry.forgotten {
+        let forgotten = entry.forgotten;
+        self.on_residue(now, end.attempt, &end.residue, out);
+        if forgotten {
             return self.discard(end.attempt, out);
         }
         let mut report = AttemptReport::new(end.attempt, end.outcome, end.finished_at);

@@ -36,13 +36,24 @@
 //! Attempts run on while there is no session. A master with an older epoch than one that was seen is refused. What an
 //! old session still brings after its end is ignored.
 //!
+//! # Condition
+//!
+//! A worker may have something against its machine: a full disk, too little memory, too much to do
+//! ([`Input::Complaints`]), or processes of an attempt that could not be killed, which taint the machine until a later
+//! life finds them gone, or another boot. As long as it complains it takes no assignments, and tells the master why.
+//! What the master has sent before it heard is run all the same, unless there is no room for anything.
+//!
 //! # Ending
+//!
+//! A worker that detaches says no more, lets go of what runs without ending it, and is over; its next life adopts what
+//! it finds, and the master hears of it as after a lost session.
 //!
 //! A drain takes nothing new, and waits until every attempt has ended and the master has confirmed each. After its
 //! time, or at a stop, what runs is stopped; then the worker waits for confirmation for a short while: what is not
 //! confirmed stays in the journal, for the next life to report. A worker that was removed kills what runs, deletes its
 //! identity and reports nothing.
 
+mod condition;
 mod config;
 mod entry;
 mod input;

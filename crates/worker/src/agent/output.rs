@@ -54,6 +54,11 @@ pub enum Output {
         /// How long it may take to end before it is killed; zero kills at once.
         grace: Duration,
     },
+    /// Let go of this attempt without ending it. Nothing is answered.
+    Detach {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
     /// End this attempt at once. Its end is reported to the agent all the same.
     Kill {
         /// Which attempt.
@@ -88,6 +93,13 @@ pub enum ExitReason {
         /// How many reports the master has not confirmed; they stay in the journal.
         unconfirmed: usize,
     },
+    /// It was told to leave what runs to its next life.
+    Detached {
+        /// How many attempts may run on.
+        running: usize,
+        /// How many reports the master has not confirmed; they stay in the journal.
+        unconfirmed: usize,
+    },
     /// The master has removed this worker. Its identity is deleted.
     Removed,
     /// The master refused it at the first connection, in a way that waiting does not mend.
@@ -105,6 +117,14 @@ impl fmt::Display for ExitReason {
                 f,
                 "the worker ended with {running} attempts that may still run and {unconfirmed} reports to be \
                  confirmed; the next start on the same data directory takes care of them"
+            ),
+            Self::Detached {
+                running,
+                unconfirmed,
+            } => write!(
+                f,
+                "the worker left {running} attempts running and {unconfirmed} reports to be confirmed; the next start \
+                 on the same data directory goes on with them"
             ),
             Self::Removed => f.write_str(
                 "the worker was removed from its cluster: to join again, use a new token",

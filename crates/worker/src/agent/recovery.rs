@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    Assignment, AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, InfraReason, LogEnd, Now,
-    Outcome, Timestamp,
+    Assignment, AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, InfraReason,
+    KilledProcess, LogEnd, Now, Outcome, Timestamp,
 };
 
 use super::entry::{Entry, Stage};
@@ -17,6 +17,7 @@ use super::{JournalEntry, Output};
 pub(super) struct Recovered {
     pub(super) max_epoch: Epoch,
     pub(super) memory: Memory,
+    taints: BTreeMap<AttemptId, (BootId, Vec<KilledProcess>)>,
     left: BTreeMap<AttemptId, Left>,
 }
 
@@ -41,6 +42,14 @@ impl Recovered {
             recovered.add(entry);
         }
         recovered
+    }
+
+    /// What could not be killed under this boot. What ran under another one is gone with it.
+    pub(super) fn take_taints(&mut self, boot: BootId) -> BTreeMap<AttemptId, Vec<KilledProcess>> {
+        let of_boot = self.taints.extract_if(.., |_, (of, _)| *of == boot);
+        of_boot
+            .map(|(attempt, (_, processes))| (attempt, processes))
+            .collect()
     }
 
     fn add(&mut self, entry: JournalEntry) {
@@ -80,6 +89,12 @@ impl Recovered {
                 self.left.remove(&attempt);
                 self.memory.remember(attempt);
             }
+            JournalEntry::Tainted {
+                attempt,
+                boot,
+                processes,
+            } => drop(self.taints.insert(attempt, (boot, processes))),
+            JournalEntry::Untainted { attempt } => drop(self.taints.remove(&attempt)),
             JournalEntry::MaxEpoch(epoch) => self.max_epoch = self.max_epoch.max(epoch),
         }
     }
@@ -96,6 +111,9 @@ impl Agent {
         out: &mut Vec<Output>,
     ) {
         let left = std::mem::take(&mut self.recovered);
+        for attempt in left.taints.into_keys() {
+            out.push(Output::Journal(JournalEntry::Untainted { attempt }));
+        }
         for (attempt, left) in left.left {
             let stage = match left {
                 Left::Finished(report) => Stage::Finished { report },

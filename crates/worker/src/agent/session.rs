@@ -111,6 +111,7 @@ impl Agent {
         // What this hello does not list needs no other words.
         self.unsaid.clear();
         self.told_accepting = hello.accepting;
+        self.condition.begin_session();
         self.phase = Phase::Connecting {
             until: now.steady + CONNECT_LIMIT,
         };
@@ -188,10 +189,7 @@ impl Agent {
 
     /// Says what has changed since the hello was made, and lets output flow.
     fn catch_up(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.told_accepting != self.is_accepting() {
-            self.told_accepting = self.is_accepting();
-            self.say(now, WorkerMessage::Accepting(self.told_accepting), out);
-        }
+        self.tell_condition(now, out);
         for attempt in std::mem::take(&mut self.unsaid) {
             self.decline_unjournaled(now, attempt, out);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobyard_core::{Now, Steady, StopCause, WorkerMessage};
+use jobyard_core::{Now, Steady, StopCause};
 
 use super::entry::Stage;
 use super::machine::Agent;
@@ -49,11 +49,13 @@ impl Ending {
 impl Agent {
     /// Whether this worker takes assignments.
     pub(super) fn is_accepting(&self) -> bool {
-        self.ending == Ending::No
+        self.ending == Ending::No && self.condition.is_good()
     }
 
     pub(super) fn on_shutdown(&mut self, now: Now, mode: ShutdownMode, out: &mut Vec<Output>) {
         match (self.ending, mode) {
+            (Ending::Removed { .. } | Ending::Exited, _) => return,
+            (_, ShutdownMode::Detach) => return self.detach(out),
             (Ending::No, ShutdownMode::Drain { timeout }) => {
                 self.ending = Ending::Draining {
                     until: now.steady + timeout,
@@ -66,12 +68,25 @@ impl Agent {
             (Ending::Confirming { .. }, _) => {
                 self.ending = Ending::Confirming { until: now.steady };
             }
-            (Ending::Removed { .. } | Ending::Exited, _) => return,
         }
-        if self.told_accepting {
-            self.told_accepting = false;
-            self.say(now, WorkerMessage::Accepting(false), out);
+        self.tell_condition(now, out);
+    }
+
+    /// Lets go of what runs, and ends. The session just stops, as if it were lost: that is what the master waits over.
+    fn detach(&mut self, out: &mut Vec<Output>) {
+        for (attempt, entry) in &self.held {
+            if entry.may_run() && !entry.forgotten {
+                out.push(Output::Detach { attempt: *attempt });
+            }
         }
+        let (running, unconfirmed) = self.unfinished();
+        self.exit(
+            ExitReason::Detached {
+                running,
+                unconfirmed,
+            },
+            out,
+        );
     }
 
     /// Stops what runs, with this grace or with that of each spec.
@@ -161,9 +176,14 @@ impl Agent {
             .all(|entry| matches!(entry.stage, Stage::Finished { .. }))
     }
 
-    fn exit_unfinished(&mut self, out: &mut Vec<Output>) {
+    /// How many attempts may run, and how many others are held.
+    fn unfinished(&self) -> (usize, usize) {
         let running = self.held.values().filter(|entry| entry.may_run()).count();
-        let unconfirmed = self.held.len() - running;
+        (running, self.held.len() - running)
+    }
+
+    fn exit_unfinished(&mut self, out: &mut Vec<Output>) {
+        let (running, unconfirmed) = self.unfinished();
         self.exit(
             ExitReason::Unfinished {
                 running,

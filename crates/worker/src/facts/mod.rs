@@ -13,7 +13,7 @@
 //! | `mem` | memory that this process may use, in the largest unit that says it exactly: `mem=16gib`, `mem=16317852kib` |
 //! | `host` | host name; characters that no tag may hold become `-` |
 //! | `has` | one tag for each of [`KNOWN_TOOLS`] that is on the `PATH` of jobs |
-//! | `containment` | one for each kind that an executor of this worker offers |
+//! | `containment` | how well processes are held: `hard`, `namespace` or `best-effort`; the strongest that an executor offers |
 
 mod capacity;
 #[cfg(target_os = "linux")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jobyard_core::{Executor, Tag, TagSet, WorkerFacts};
+use jobyard_core::{Containment, Executor, Tag, TagSet, WorkerFacts};
 
 /// The tools that are looked for.
 pub const KNOWN_TOOLS: &[&str] = &[
@@ -86,10 +86,19 @@ pub fn auto_tags(facts: &WorkerFacts, path: &str, executors: &[Arc<dyn Executor>
     for tool in KNOWN_TOOLS.iter().filter(|tool| is_on_path(tool, path)) {
         add("has", tool);
     }
-    for executor in executors {
-        add("containment", executor.facts().containment.as_str());
+    if let Some(containment) = strongest(executors) {
+        add("containment", containment.as_str());
     }
     tags
+}
+
+/// How well the best of those executors that start processes holds them. The others have nothing to hold.
+fn strongest(executors: &[Arc<dyn Executor>]) -> Option<Containment> {
+    let facts = executors.iter().map(|executor| executor.facts());
+    facts
+        .filter(|facts| facts.capabilities.process_tree)
+        .map(|facts| facts.containment)
+        .max()
 }
 
 /// In the largest unit that divides it, so that every comparison comes out as it would with the number itself.
@@ -134,7 +143,11 @@ fn is_program(file: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use jobyard_core::{Quantity, Requirement};
+    use async_trait::async_trait;
+    use jobyard_core::{
+        AttemptContext, Capabilities, ConfigError, Execution, ExecutionTrace, ExecutorFacts, Gone,
+        Output, Quantity, Requirement, StartError,
+    };
 
     use super::*;
 
@@ -191,6 +204,65 @@ mod tests {
             let read: Quantity = memory(bytes).parse().unwrap();
             assert_eq!(read.whole(), u128::from(bytes));
         }
+    }
+
+    /// An executor that is only asked what it is.
+    #[derive(Debug)]
+    struct Kind(Containment, Capabilities);
+
+    #[async_trait]
+    impl Executor for Kind {
+        fn facts(&self) -> ExecutorFacts {
+            ExecutorFacts::new("kind", self.0, self.1)
+        }
+
+        fn check(&self, _: &str) -> Result<(), ConfigError> {
+            unimplemented!()
+        }
+
+        async fn start(
+            &self,
+            _: AttemptContext,
+            _: Output,
+        ) -> Result<Box<dyn Execution>, StartError> {
+            unimplemented!()
+        }
+
+        async fn adopt(
+            &self,
+            _: AttemptContext,
+            _: Option<ExecutionTrace>,
+            _: Output,
+        ) -> Result<Box<dyn Execution>, Gone> {
+            unimplemented!()
+        }
+    }
+
+    #[test]
+    fn the_strongest_containment_of_processes_is_offered() {
+        let processes = Capabilities::NONE.with_process_tree();
+        let tag = |kinds: &[(Containment, Capabilities)]| {
+            let executors: Vec<Arc<dyn Executor>> = kinds
+                .iter()
+                .map(|(containment, capabilities)| Arc::new(Kind(*containment, *capabilities)) as _)
+                .collect();
+            let tags = auto_tags(&facts(), "", &executors);
+            tags.values("containment")
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let weak = (Containment::BestEffort, processes);
+        let function = (Containment::None, Capabilities::NONE);
+        assert_eq!(
+            tag(&[weak, (Containment::Hard, processes), function]),
+            ["hard"]
+        );
+        assert_eq!(
+            tag(&[(Containment::Namespace, processes), weak]),
+            ["namespace"]
+        );
+        assert_eq!(tag(&[weak, function]), ["best-effort"]);
+        assert!(tag(&[function]).is_empty());
     }
 
     #[cfg(unix)]

@@ -15,6 +15,8 @@ pub(super) struct Live {
     attempts: BTreeMap<AttemptId, Lines>,
     forgotten: VecDeque<String>,
     max_epoch: Option<String>,
+    /// Attempts that left something behind; an agent keeps a few of them.
+    tainted: BTreeMap<AttemptId, String>,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +59,8 @@ impl Live {
                 }
                 self.forgotten.push_back(line);
             }
+            JournalEntry::Tainted { attempt, .. } => drop(self.tainted.insert(*attempt, line)),
+            JournalEntry::Untainted { attempt } => drop(self.tainted.remove(attempt)),
             JournalEntry::MaxEpoch(_) => self.max_epoch = Some(line),
         }
     }
@@ -68,6 +72,7 @@ impl Live {
         self.max_epoch
             .iter()
             .chain(&self.forgotten)
+            .chain(self.tainted.values())
             .chain(of_attempts.flatten())
             .map(String::as_str)
     }

@@ -27,6 +27,7 @@ const SUPERVISOR_EVENTS: usize = 4;
 pub(super) enum Order {
     Stop { cause: StopCause, grace: Duration },
     Kill,
+    Detach,
 }
 
 /// How an attempt begins.
@@ -101,6 +102,10 @@ async fn follow(
             order = orders.recv() => match order {
                 Some(Order::Stop { cause, grace }) => handle.stop(cause, grace).await,
                 Some(Order::Kill) => handle.kill().await,
+                Some(Order::Detach) => {
+                    handle.detach().await;
+                    return None;
+                }
                 // The worker has gone: dropping the handle ends the attempt.
                 None => return None,
             },

@@ -9,6 +9,7 @@ use jobyard_core::{BootId, Clock, Executor, Resources, TagSet, Transport, Worker
 use jobyard_transport::Backoff;
 
 use crate::facts;
+use crate::protection::Protection;
 
 /// Everything that a worker needs. Fill in what differs from [`WorkerConfig::new`].
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct WorkerConfig {
     pub backoff: Backoff,
     /// The machine's boot. Default: as the system names it.
     pub boot: BootId,
+    /// When it takes no jobs for its machine's sake. Default: [`Protection::default`].
+    pub protection: Protection,
     /// The directory of the identity, which is deleted when the master removes the worker. `None`: the host takes care
     /// of it.
     pub identity: Option<PathBuf>,
@@ -67,6 +70,7 @@ impl WorkerConfig {
             clock: Arc::new(SystemClock::new()),
             backoff: Backoff::default(),
             boot: facts::boot_id(),
+            protection: Protection::default(),
             identity: None,
         }
     }

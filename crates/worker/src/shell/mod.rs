@@ -7,12 +7,15 @@
 mod attempt;
 mod config;
 mod connection;
+mod earlier;
 mod environment;
 mod event;
 mod handle;
+mod leftovers;
 mod lock;
 mod start;
 mod task;
+mod watch;
 
 pub use self::config::WorkerConfig;
 pub use self::handle::WorkerHandle;

@@ -18,6 +18,7 @@ use super::event::EVENTS;
 use super::handle::{Status, WorkerHandle};
 use super::lock::{DataDirLock, LockError};
 use super::task::{Disk, Task};
+use super::watch::Watch;
 use crate::agent::{Agent, AgentConfig, JournalEntry};
 use crate::journal::{Journal, JournalError};
 use crate::spool::{Spool, SpoolError};
@@ -34,12 +35,24 @@ impl Worker {
     /// Takes the data directory, reads what an earlier life left there, and begins to connect, in tasks of the current
     /// runtime. Dropping the future starts nothing.
     pub async fn start(config: WorkerConfig) -> Result<WorkerHandle, StartWorkerError> {
-        let executors = by_name(&config.executors)?;
-        check_capacity(&config.capacity)?;
-        let tags = with_exclusive(config.tags.clone(), &config.exclusive)?;
-        let tags = with_executors(tags, &config.executors)?;
+        offer(&config)?;
         let data = config.data.clone();
-        let opened = spawn_blocking(move || open(&data)).await;
+        let taken = spawn_blocking(move || DataDirLock::take(&data)).await;
+        let lock = taken.map_err(|_| StartWorkerError::RuntimeEnds)??;
+        Self::start_locked(config, lock).await
+    }
+
+    /// As [`start`](Self::start), in a data directory that the host has taken already: whoever keeps launchers in it
+    /// has to be sure of it before it looks for them.
+    pub async fn start_locked(
+        mut config: WorkerConfig,
+        lock: DataDirLock,
+    ) -> Result<WorkerHandle, StartWorkerError> {
+        let executors = by_name(&config.executors)?;
+        let tags = offer(&config)?;
+        config.data = std::path::absolute(&config.data).unwrap_or(config.data);
+        let data = config.data.clone();
+        let opened = spawn_blocking(move || open(&data, lock)).await;
         let (disk, entries) = opened.map_err(|_| StartWorkerError::RuntimeEnds)??;
 
         let agent = BootId::from_uuid(Uuid::now_v7());
@@ -61,10 +74,13 @@ impl Worker {
         let span = tracing::info_span!("worker", id = %config.worker);
         let task = Task {
             agent: Agent::new(own, entries),
+            watch: Watch::new(config.data.clone(), &config.protection),
+            unwritten: false,
             config,
             executors,
             disk,
             attempts: BTreeMap::new(),
+            leaving: Vec::new(),
             connection: None,
             sessions: 0,
             worker_name: String::new(),
@@ -133,6 +149,14 @@ pub enum StartWorkerError {
     RuntimeEnds,
 }
 
+/// What it offers, if it can be offered.
+fn offer(config: &WorkerConfig) -> Result<TagSet, StartWorkerError> {
+    by_name(&config.executors)?;
+    check_capacity(&config.capacity)?;
+    let tags = with_exclusive(config.tags.clone(), &config.exclusive)?;
+    with_executors(tags, &config.executors)
+}
+
 fn by_name(
     executors: &[Arc<dyn Executor>],
 ) -> Result<BTreeMap<String, Arc<dyn Executor>>, StartWorkerError> {
@@ -186,8 +210,7 @@ fn with_executors(
     Ok(tags)
 }
 
-fn open(data: &Path) -> Result<(Disk, Vec<JournalEntry>), StartWorkerError> {
-    let lock = DataDirLock::take(data)?;
+fn open(data: &Path, lock: DataDirLock) -> Result<(Disk, Vec<JournalEntry>), StartWorkerError> {
     let (journal, entries) = Journal::open(&data.join("journal"))?;
     let spool = Spool::open(&data.join("spool"))?;
     let scratch = data.join("scratch");

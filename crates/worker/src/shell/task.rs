@@ -6,21 +6,22 @@ use std::sync::Arc;
 
 use jobyard_clock::sleep_until;
 use jobyard_core::{
-    Assignment, AttemptContext, AttemptId, ExecutionTrace, Executor, HeldState, LinkError,
-    Timestamp, WorkerId,
+    Assignment, AttemptContext, AttemptId, Executor, Held, HeldState, LinkError, WorkerId,
 };
-use jobyard_executor::LeftBehind;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 use super::attempt::{AttemptTask, Begin, Order};
 use super::config::WorkerConfig;
 use super::connection::Connection;
+use super::earlier::{delete_all_but, left_behind};
 use super::environment;
 use super::event::{Event, SessionEvent};
 use super::handle::Status;
+use super::leftovers;
 use super::lock::DataDirLock;
 use super::start::directory_name;
+use super::watch::{Watch, felt};
 use crate::agent::{Agent, ExitReason, Input, JournalEntry, Output, ShutdownMode};
 use crate::journal::Journal;
 use crate::spool::Spool;
@@ -30,11 +31,15 @@ use crate::uploader::{Places, Upload, Uploaded};
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) agent: Agent,
+    pub(super) watch: Watch,
+    /// Something did not reach the journal lately.
+    pub(super) unwritten: bool,
     pub(super) config: WorkerConfig,
     pub(super) executors: BTreeMap<String, Arc<dyn Executor>>,
     pub(super) disk: Disk,
-    /// The way to each attempt that runs.
-    pub(super) attempts: BTreeMap<AttemptId, mpsc::Sender<Order>>,
+    pub(super) attempts: BTreeMap<AttemptId, Running>,
+    /// The way to those that shall run on without this worker.
+    pub(super) leaving: Vec<mpsc::Sender<Order>>,
     pub(super) connection: Option<Connection>,
     /// How many sessions there were.
     pub(super) sessions: u64,
@@ -48,6 +53,14 @@ pub(super) struct Task {
 
 /// How many events are handled in a row before deadlines are looked at.
 const BURST: usize = 256;
+
+/// The way to an attempt that runs.
+#[derive(Debug)]
+pub(super) struct Running {
+    orders: mpsc::Sender<Order>,
+    /// By its name; `None`: there is none of that name.
+    executor: Option<Arc<dyn Executor>>,
+}
 
 /// The data directory.
 #[derive(Debug)]
@@ -66,8 +79,12 @@ impl Task {
         mut orders: mpsc::Receiver<ShutdownMode>,
     ) {
         let clock = Arc::clone(&self.config.clock);
+        let pressure = self.watch.pressure();
         let logs = self.disk.spool.ends();
+        self.look_for_leftovers();
+        self.look();
         self.feed(Input::Start { logs });
+        self.forget_ended();
         self.tidy().await;
         let mut abandoned = false;
         let mut burst = 0;
@@ -75,7 +92,7 @@ impl Task {
             let deadline = self.agent.next_deadline();
             if burst >= BURST {
                 burst = 0;
-                self.feed(Input::DeadlineReached);
+                self.on_deadline();
                 continue;
             }
             burst += 1;
@@ -88,10 +105,82 @@ impl Task {
                     self.feed(Input::Shutdown(order.unwrap_or(ShutdownMode::Stop)));
                 }
                 Some(event) = inbox.recv() => self.on_event(event),
-                () = sleep_until(&*clock, deadline) => self.feed(Input::DeadlineReached),
+                () = felt(pressure.as_ref()) => {
+                    if let Some(news) = self.watch.on_pressure() {
+                        self.feed(news);
+                    }
+                }
+                () = sleep_until(&*clock, deadline) => self.on_deadline(),
             }
         }
+        self.let_go(inbox).await;
         self.end();
+    }
+
+    fn on_deadline(&mut self) {
+        self.look();
+        self.feed(Input::DeadlineReached);
+    }
+
+    /// Looks at the machine, where there is an occasion.
+    fn look(&mut self) {
+        let now = self.config.clock.now().steady;
+        if let Some(news) = self.watch.look(now) {
+            self.feed(news);
+        }
+    }
+
+    /// What earlier lives could not kill may have ended since.
+    fn look_for_leftovers(&mut self) {
+        let gone: Vec<_> = self
+            .agent
+            .taints()
+            .filter(|(_, processes)| !leftovers::any_runs(processes))
+            .map(|(attempt, _)| attempt)
+            .collect();
+        for attempt in gone {
+            tracing::info!(%attempt, "nothing runs any more of what could not be killed");
+            self.feed(Input::TaintGone { attempt });
+        }
+        for (attempt, processes) in self.agent.taints() {
+            tracing::warn!(%attempt, ?processes, "this worker takes no jobs: these could not be killed");
+        }
+    }
+
+    /// An earlier life may have ended between writing down how an attempt ended and telling its executor.
+    fn forget_ended(&self) {
+        let is_over =
+            |held: Held| matches!(held.state, HeldState::Finished(_)).then_some(held.attempt);
+        let over: Vec<_> = self.agent.held().filter_map(is_over).collect();
+        if over.is_empty() {
+            return;
+        }
+        let executors: Vec<_> = self.executors.values().cloned().collect();
+        tokio::spawn(async move {
+            for executor in executors {
+                for attempt in &over {
+                    executor.forget(*attempt).await;
+                }
+            }
+        });
+    }
+
+    /// Waits until everybody has let go of what is to run on.
+    async fn let_go(&mut self, mut inbox: mpsc::Receiver<Event>) {
+        let leaving = std::mem::take(&mut self.leaving);
+        let all_gone = async {
+            for orders in leaving {
+                // Only a task that has ended takes none.
+                let _ = orders.send(Order::Detach).await;
+                orders.closed().await;
+            }
+        };
+        // What still comes would be news for the next life, which hears of it from the executors.
+        let ignore = async { while inbox.recv().await.is_some() {} };
+        tokio::select! {
+            () = all_gone => {}
+            () = ignore => {}
+        }
     }
 
     /// Gives the data directory back, and only then says that the worker has ended.
@@ -109,10 +198,19 @@ impl Task {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Attempt(input) => {
-                if let Input::AttemptEnded(end) = &input {
-                    self.attempts.remove(&end.attempt);
-                }
+                let Input::AttemptEnded(end) = &input else {
+                    return self.feed(input);
+                };
+                let attempt = end.attempt;
+                let running = self.attempts.remove(&attempt);
+                self.look();
+                self.unwritten = false;
                 self.feed(input);
+                if let Some(executor) = running.and_then(|running| running.executor)
+                    && !self.unwritten
+                {
+                    tokio::spawn(async move { executor.forget(attempt).await });
+                }
             }
             Event::Session(number, event) if self.is_current(number) => self.on_session(event),
             Event::Uploaded(number, attempt, end) if self.is_current(number) => match end {
@@ -202,6 +300,7 @@ impl Task {
         let written = self.disk.journal.append(&entries);
         if let Err(error) = &written {
             tracing::error!(%error, "the journal is not complete");
+            self.unwritten = true;
         }
         for entry in entries {
             if let JournalEntry::Accepted { attempt, .. } = entry {
@@ -254,7 +353,10 @@ impl Task {
                 started_at,
                 trace,
             } => {
-                self.begin(&assignment, Begin::Adopt(left_behind(started_at, trace)));
+                let timeout = assignment.spec.timeout;
+                let now = self.config.clock.now().steady;
+                let left = left_behind(started_at, trace, timeout, now);
+                self.begin(&assignment, Begin::Adopt(left));
             }
             Output::Stop {
                 attempt,
@@ -264,6 +366,10 @@ impl Task {
                 self.order(attempt, Order::Stop { cause, grace });
             }
             Output::Kill { attempt } => self.order(attempt, Order::Kill),
+            Output::Detach { attempt } => {
+                let running = self.attempts.remove(&attempt);
+                self.leaving.extend(running.map(|running| running.orders));
+            }
             Output::Upload { attempt } => self.upload(attempt),
             Output::Discard { attempt } => self.discard(attempt),
             Output::WipeIdentity => self.wipe_identity(),
@@ -288,14 +394,16 @@ impl Task {
             &self.worker_name,
             &self.config.env,
         );
+        let executor = self.executors.get(&assignment.spec.executor.name).cloned();
         let task = AttemptTask {
             context,
-            executor: self.executors.get(&assignment.spec.executor.name).cloned(),
+            executor: executor.clone(),
             log: self.disk.spool.log(attempt, assignment.spec.log_limit),
             clock: Arc::clone(&self.config.clock),
             events: self.events.clone(),
         };
-        self.attempts.insert(attempt, task.spawn(begin));
+        let orders = task.spawn(begin);
+        self.attempts.insert(attempt, Running { orders, executor });
     }
 
     fn order(&self, attempt: AttemptId, order: Order) {
@@ -303,7 +411,7 @@ impl Task {
         if let Some(Err(error)) = self
             .attempts
             .get(&attempt)
-            .map(|orders| orders.try_send(order))
+            .map(|running| running.orders.try_send(order))
         {
             tracing::debug!(%attempt, %error, "an order was not taken");
         }
@@ -381,26 +489,5 @@ impl Task {
             delete_all_but(&scratch, &runs);
         })
         .await;
-    }
-}
-
-fn left_behind(started_at: Option<Timestamp>, trace: Option<ExecutionTrace>) -> LeftBehind {
-    LeftBehind {
-        trace,
-        started_at,
-        ..LeftBehind::default()
-    }
-}
-
-/// Deletes what attempts of earlier lives left in their private directories.
-fn delete_all_but(scratch: &std::path::Path, wanted: &[String]) {
-    let Ok(entries) = std::fs::read_dir(scratch) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_wanted = wanted.iter().any(|name| entry.file_name() == name.as_str());
-        if !is_wanted && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "left-over files stay");
-        }
     }
 }

@@ -14,6 +14,7 @@ use jobyard_core::{
 };
 use jobyard_executor::{ProcessConfig, ProcessExecutor};
 use jobyard_transport::InProcess;
+use jobyard_worker::protection::Protection;
 use jobyard_worker::{Worker, WorkerConfig, WorkerHandle};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -51,12 +52,15 @@ pub(crate) fn assignment(attempt: AttemptId, script: &str) -> Assignment {
 pub(crate) fn config(data: &Path, master: &Arc<Master>) -> WorkerConfig {
     let handler: Arc<dyn SessionHandler> = Arc::clone(master) as _;
     let transport = Arc::new(InProcess::new(worker_id(), handler));
-    WorkerConfig::new(
+    let mut config = WorkerConfig::new(
         data,
         worker_id(),
         transport,
         vec![Arc::new(ProcessExecutor::new())],
-    )
+    );
+    // Whatever else this machine is busy with at the moment is no matter of the tests.
+    config.protection = Protection::NONE;
+    config
 }
 
 pub(crate) async fn start(data: &Path, master: &Arc<Master>) -> WorkerHandle {

@@ -1,6 +1,7 @@
 //! The agent's behaviours, one group per file.
 
 mod attempts;
+mod condition;
 mod random;
 mod recovery;
 mod rig;

@@ -171,3 +171,81 @@ fn a_drain_without_a_master_ends_when_nothing_is_held() {
     rig.start();
     assert_eq!(names(&rig.feed(drain())), ["disconnect", "exit"]);
 }
+
+const DETACH: Input = Input::Shutdown(ShutdownMode::Detach);
+
+#[test]
+fn a_detach_lets_go_of_what_runs_and_is_over_at_once() {
+    let mut rig = Rig::open();
+    let (running, starting, finished) = (attempt(1, 1), attempt(2, 1), attempt(3, 1));
+    rig.run(running);
+    rig.begin(starting);
+    rig.run(finished);
+    rig.ended(finished, Outcome::Succeeded);
+    let out = rig.feed(DETACH);
+    assert_eq!(
+        out,
+        [
+            Output::Detach { attempt: running },
+            Output::Detach { attempt: starting },
+            // Not a word to the master: to it this is a session that was lost.
+            Output::Disconnect,
+            Output::Exit(ExitReason::Detached {
+                running: 2,
+                unconfirmed: 1
+            }),
+        ]
+    );
+    assert_eq!(rig.feed(stop()), [], "over is over");
+    assert_eq!(rig.agent.next_deadline(), None);
+}
+
+#[test]
+fn a_detach_cuts_short_every_other_end() {
+    let reason = ExitReason::Detached {
+        running: 1,
+        unconfirmed: 0,
+    };
+    for first in [drain(), stop()] {
+        let mut rig = Rig::open();
+        rig.run(attempt(1, 1));
+        rig.feed(first);
+        let out = rig.feed(DETACH);
+        assert_eq!(names(&out), ["detach", "disconnect", "exit"]);
+        assert_eq!(exit(&out), Some(&reason));
+    }
+    let mut rig = Rig::open();
+    rig.run(attempt(1, 1));
+    rig.feed(stop());
+    rig.ended(attempt(1, 1), STOPPED);
+    let out = rig.feed(DETACH);
+    assert_eq!(
+        names(&out),
+        ["disconnect", "exit"],
+        "while it waits for confirmation"
+    );
+}
+
+#[test]
+fn a_detach_without_a_session_or_with_what_is_forgotten() {
+    let mut rig = Rig::open();
+    let (kept, forgotten) = (attempt(1, 1), attempt(2, 1));
+    rig.run(kept);
+    rig.run(forgotten);
+    rig.forget(forgotten);
+    rig.lose_session();
+    let out = rig.feed(DETACH);
+    assert_eq!(
+        names(&out),
+        ["detach", "exit"],
+        "what the master does not want is being killed, and is not let go of"
+    );
+    let mut rig = Rig::open();
+    rig.run(kept);
+    rig.hear(MasterMessage::Removed);
+    assert_eq!(
+        rig.feed(DETACH),
+        [],
+        "a worker that was removed leaves nothing"
+    );
+}
