@@ -17,7 +17,7 @@ use rustix::thread::{
 
 use super::namespaces::write_file;
 use super::prepared::{Identity, Prepared};
-use super::raw::{self, Close};
+use super::raw;
 use super::record::Record;
 use super::stat::Stat;
 use super::step::{Failed, Step};
@@ -90,7 +90,8 @@ pub(super) fn become_job(
     } else {
         fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
     }
-    raw::close_range(FIRST_OTHER, u32::MAX, Close::OnExec);
+    // Now and not by the exec: a copy of a file that is open for writing would be in the way of its execution.
+    raw::close_all_but(FIRST_OTHER, [report]);
     end_with_parent(parent)?;
     raw::block_signals(false);
     execute(prepared)

@@ -177,24 +177,34 @@ pub(super) fn dead_child() -> Option<Pid> {
 /// Sets every signal to its default.
 pub(super) fn default_signals() {
     for signal in 1..=LAST_SIGNAL {
-        set_disposition(signal, libc::SIG_DFL);
+        set_disposition(signal, DEFAULT);
     }
 }
 
 /// Ignores this signal.
 pub(super) fn ignore(signal: Signal) {
-    set_disposition(signal.as_raw(), libc::SIG_IGN);
+    set_disposition(signal.as_raw(), IGNORE);
 }
 
-fn set_disposition(signal: c_int, disposition: libc::sighandler_t) {
-    // SAFETY: all zero is a valid `sigaction`; no function is called on the signal. For signals whose disposition cannot
-    // be changed the call fails and changes nothing.
+/// Not by the C library, which keeps two signals to itself that may have been ignored by whoever started this process.
+fn set_disposition(signal: c_int, disposition: u64) {
+    // A `struct sigaction` of the kernel: what to do comes first, and no flags and no mask follow.
+    let action = [disposition, 0, 0, 0];
+    // SAFETY: the pointer is to as many bytes as the kernel reads at most, and no function is called on the signal. For
+    // signals whose disposition cannot be changed the call fails and changes nothing.
     unsafe {
-        let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
-        action.sa_sigaction = disposition;
-        libc::sigaction(signal, &raw const action, ptr::null_mut());
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            ptr::from_ref(&action),
+            ptr::null_mut::<u64>(),
+            size_of::<u64>(),
+        );
     }
 }
+
+const DEFAULT: u64 = 0;
+const IGNORE: u64 = 1;
 
 /// The last of the real-time signals on Linux.
 const LAST_SIGNAL: c_int = 64;
@@ -233,48 +243,38 @@ pub(super) fn dup_onto(source: BorrowedFd<'_>, target: RawFd) -> Result<(), Errn
     }))
 }
 
-/// What happens to descriptors.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Close {
-    /// Now.
-    Now,
-    /// When a program is executed.
-    OnExec,
+/// Closes all descriptors from `first` on except `kept`. For a child only: whoever owns them must never use them again.
+pub(super) fn close_all_but<const N: usize>(first: c_uint, kept: [BorrowedFd<'_>; N]) {
+    let mut kept = kept.map(|fd| fd.as_raw_fd().unsigned_abs());
+    kept.sort_unstable();
+    let mut first = first;
+    for fd in kept {
+        if let Some(last) = fd.checked_sub(1) {
+            close_range(first, last);
+        }
+        first = first.max(fd + 1);
+    }
+    close_range(first, c_uint::MAX);
 }
 
-/// Closes all descriptors from `first` to `last`. For a child only: whoever owns them must never use them again.
-pub(super) fn close_range(first: c_uint, last: c_uint, when: Close) {
+fn close_range(first: c_uint, last: c_uint) {
     if first > last {
         return;
     }
-    let flags = match when {
-        Close::Now => 0,
-        Close::OnExec => libc::CLOSE_RANGE_CLOEXEC,
-    };
-    // SAFETY: it takes no pointers; in a child that is about to execute a program, or that keeps only what it has left
-    // out of the range, nobody uses these descriptors afterwards.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    // SAFETY: it takes no pointers; in a child that ends without dropping anything, nobody uses these descriptors
+    // afterwards.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
     if result == -1 {
-        close_one_by_one(first, last.min(MAX_OLD_DESCRIPTOR), when);
-    }
-}
-
-/// Kernels before 5.11 cannot close ranges. Everything that the launcher opens is closed by itself when a program is
-/// executed, so this only is about what it inherited, which has low numbers.
-const MAX_OLD_DESCRIPTOR: c_uint = 65_535;
-
-fn close_one_by_one(first: c_uint, last: c_uint, when: Close) {
-    for fd in first..=last {
-        let fd = RawFd::try_from(fd).unwrap_or(RawFd::MAX);
-        // SAFETY: as in `close_range`.
-        unsafe {
-            match when {
-                Close::Now => libc::close(fd),
-                Close::OnExec => libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC),
-            };
+        for fd in first..=last.min(MAX_OLD_DESCRIPTOR) {
+            // SAFETY: as above.
+            unsafe { libc::close(RawFd::try_from(fd).unwrap_or(RawFd::MAX)) };
         }
     }
 }
+
+/// Kernels before 5.9 cannot close ranges. Everything that the launcher opens is closed by itself when a program is
+/// executed, so this only is about what it inherited, which has low numbers.
+const MAX_OLD_DESCRIPTOR: c_uint = 65_535;
 
 /// Moves this process into new namespaces; `flags` are those of `unshare`.
 pub(super) fn unshare(flags: c_int) -> Result<(), Errno> {

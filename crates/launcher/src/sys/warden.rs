@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, open};
@@ -19,7 +19,7 @@ use rustix::thread::set_name;
 use super::WardenKind;
 use super::child_side::{become_job, fail};
 use super::prepared::{Prepared, above_standard};
-use super::raw::{self, Clone3, Close};
+use super::raw::{self, Clone3};
 use super::record::{Ended, RECORD_BYTES, Record};
 use super::stat::number;
 use super::step::{Failed, Step};
@@ -61,7 +61,7 @@ pub(super) fn become_warden(
     .map_err(failed)?;
     drop(main_report);
     // Only these stay, and so no pipe of the job or of another one is held open.
-    close_all_but([progress.as_fd(), report, deaths.as_fd()]);
+    raw::close_all_but(0, [progress.as_fd(), report, deaths.as_fd()]);
     let _ = chdir(c"/");
     let executed = forward(progress.as_fd(), report);
     let watch = Watch {
@@ -72,19 +72,6 @@ pub(super) fn become_warden(
         report,
     };
     watch.run(deaths.as_fd())
-}
-
-fn close_all_but(kept: [BorrowedFd<'_>; 3]) {
-    let mut kept = kept.map(|fd| fd.as_raw_fd().unsigned_abs());
-    kept.sort_unstable();
-    let mut first = 0;
-    for fd in kept {
-        if let Some(last) = fd.checked_sub(1) {
-            raw::close_range(first, last, Close::Now);
-        }
-        first = fd + 1;
-    }
-    raw::close_range(first, u32::MAX, Close::Now);
 }
 
 /// Passes on what the main process says until its program is executed or it is gone. Says whether it was executed.
