@@ -34,10 +34,56 @@ impl Launcher {
 
     /// With more on its command line.
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_by(|home| command(home, args))
+    }
+
+    /// By a command that is given the launcher's directory.
+    pub fn start_by(command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("work")).expect("a directory");
-        let process = spawn(&mut command(&dir.path().join("launcher"), args));
+        let process = spawn(&mut command(&dir.path().join("launcher")));
         Self { dir, process }
+    }
+
+    /// How many descriptors it has.
+    pub fn descriptors(&self) -> usize {
+        let entries = fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        entries.expect("it lives").count()
+    }
+
+    /// How much memory it has, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("a number")
+    }
+
+    /// How many of its children are dead and were not waited for.
+    pub fn zombies(&self) -> usize {
+        let parent = format!(" Z {} ", self.pid());
+        processes()
+            .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
+            .filter(|stat| stat.contains(&parent))
+            .count()
+    }
+
+    /// Asks it to end, as the system does.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
+    }
+
+    /// A named pipe.
+    pub fn fifo(&self, beneath: &str) -> PathBuf {
+        let path = self.path(beneath);
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a pipe");
+        path
     }
 
     /// The directory of the test, in which the launcher's is one.
@@ -59,13 +105,7 @@ impl Launcher {
     }
 
     pub fn try_connect(&self) -> std::io::Result<Client> {
-        let socket = UnixStream::connect(self.home().join(SOCKET))?;
-        socket.set_read_timeout(Some(GUARD)).expect("a guard");
-        socket.set_write_timeout(Some(GUARD)).expect("a guard");
-        Ok(Client {
-            socket,
-            decoder: Decoder::default(),
-        })
+        Client::connect(&self.home().join(SOCKET))
     }
 
     /// Waits until it has ended by itself.
@@ -163,7 +203,18 @@ pub struct Client {
 }
 
 impl Client {
-    fn hello(mut self) -> Self {
+    pub fn connect(path: &Path) -> std::io::Result<Self> {
+        let socket = UnixStream::connect(path)?;
+        socket.set_read_timeout(Some(GUARD)).expect("a guard");
+        socket.set_write_timeout(Some(GUARD)).expect("a guard");
+        Ok(Self {
+            socket,
+            decoder: Decoder::default(),
+        })
+    }
+
+    /// Says the hello.
+    pub fn hello(mut self) -> Self {
         let version = PROTOCOL_VERSION;
         self.say(&Request::Hello { version });
         self
@@ -223,10 +274,15 @@ impl Client {
     }
 
     pub fn started(&mut self, wanted: AttemptId) -> u32 {
+        self.start_result(wanted).expect("it can be started")
+    }
+
+    /// What becomes of a start.
+    pub fn start_result(&mut self, wanted: AttemptId) -> Result<u32, LaunchFailure> {
         self.find(|reply| match reply {
-            Reply::Started { attempt, pid, .. } if *attempt == wanted => Some(*pid),
+            Reply::Started { attempt, pid, .. } if *attempt == wanted => Some(Ok(*pid)),
             Reply::NotStarted { attempt, failure } if *attempt == wanted => {
-                panic!("not started: {failure:?}")
+                Some(Err(failure.clone()))
             }
             _ => None,
         })
@@ -235,15 +291,8 @@ impl Client {
     /// Starts something that cannot be started.
     pub fn start_in_vain(&mut self, launch: &Launch) -> LaunchFailure {
         self.say(&Request::Start(Box::new(launch.clone())));
-        self.find(|reply| match reply {
-            Reply::NotStarted { attempt, failure } if *attempt == launch.attempt => {
-                Some(failure.clone())
-            }
-            Reply::Started { attempt, .. } if *attempt == launch.attempt => {
-                panic!("it was started")
-            }
-            _ => None,
-        })
+        self.start_result(launch.attempt)
+            .expect_err("it was started")
     }
 
     pub fn exited(&mut self, wanted: AttemptId) -> Exit {
@@ -275,6 +324,27 @@ impl Client {
             _ => None,
         });
     }
+}
+
+/// An argument that no other process has.
+pub fn unique() -> String {
+    format!("1000.{}", Uuid::now_v7().as_u128())
+}
+
+/// No living process has this argument.
+pub fn assert_nobody(argument: &str) {
+    let has_it = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0)
+            .any(|one| one == argument.as_bytes())
+    };
+    let alive: Vec<u32> = processes().filter(has_it).collect();
+    assert!(alive.is_empty(), "{alive:?} live");
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").expect("a list of processes");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// What was written, by streams and all together.

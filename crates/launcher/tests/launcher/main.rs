@@ -4,4 +4,11 @@
 
 mod client;
 
+mod agents;
+mod crash;
+mod drain;
+mod failures;
+mod kill;
 mod life;
+mod output;
+mod strangers;
