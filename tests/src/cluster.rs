@@ -1,11 +1,15 @@
 //! A master and its workers on this machine.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::launchers::{end_all_beneath, launcher_beneath};
+use crate::process::Process;
 use crate::program::{Program, Ran, program};
 
 /// A master in a directory of its own, and the way to talk to it.
@@ -43,6 +47,8 @@ impl Cluster {
     /// When it does not come up.
     pub fn start_with(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        // Jobs may run as another user, who has to come through.
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).expect("it is ours");
         let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
         let mut command = master_command(dir.path(), "127.0.0.1:0", &options);
         let mut master = Program::start(&mut command);
@@ -109,6 +115,15 @@ impl Cluster {
         self.cli(&arguments).ok().text()
     }
 
+    /// Runs a script that succeeds; what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When it does not succeed.
+    pub fn submit_and_print(&self, script: &str) -> String {
+        self.cli(&["run", "--", "sh", "-c", script]).ok().text()
+    }
+
     /// Submits the jobs of a file that holds this, and gives their ids in order.
     ///
     /// # Panics
@@ -165,7 +180,11 @@ impl Cluster {
             .arg(self.path(name))
             .arg("--allow-root-jobs")
             .args(options)
-            .env_remove("JOBYARD_JOIN");
+            .env_remove("JOBYARD_JOIN")
+            // Tests share their machine with other tests, and say themselves when a worker shall complain.
+            .env("JOBYARD_MIN_FREE_DISK", "0")
+            .env("JOBYARD_MIN_FREE_MEMORY", "0")
+            .env("JOBYARD_MAX_MEMORY_PRESSURE", "100");
         if let Some(token) = token {
             command.arg("--join-file").arg(&token.file);
         }
@@ -181,6 +200,41 @@ impl Cluster {
         let mut worker = Program::start(&mut self.worker_command(name, Some(token), options));
         worker.wait_for("is connected");
         worker
+    }
+
+    /// Starts a worker that has joined in an earlier life, and waits until it is connected.
+    ///
+    /// # Panics
+    ///
+    /// When it does not connect.
+    pub fn worker_again(&self, name: &str, options: &[&str]) -> Program {
+        let mut worker = Program::start(&mut self.worker_command(name, None, options));
+        worker.wait_for("is connected");
+        worker
+    }
+
+    /// The one launcher of this worker.
+    ///
+    /// # Panics
+    ///
+    /// When there is none, or more than one.
+    pub fn launcher(&self, worker: &str) -> Process {
+        launcher_beneath(&self.path(worker))
+    }
+
+    /// What is known of a job.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not say.
+    pub fn show(&self, job: &str) -> Value {
+        self.cli(&["show", job, "--json"]).ok().json()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        end_all_beneath(self.dir.path());
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! The programs are those that were built beside the test: `cargo nextest run --workspace` builds them. Every wait is
 //! for an event (a line of a log, the end of a process) under one generous guard; a process that was started is ended
-//! with its value.
+//! with its value. Launchers outlive their workers on purpose: they, and all that they hold, are ended with the
+//! [`Cluster`].
 
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod launchers;
 mod pipe;
+mod process;
 mod program;
 
 pub use cluster::{Cluster, Token};
+pub use launchers::launcher_beneath;
 pub use pipe::{Gate, Notes};
+pub use process::{Process, descendants};
 pub use program::{GUARD, Program, Ran, program};

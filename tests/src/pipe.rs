@@ -1,7 +1,8 @@
 //! A named pipe between a test and its jobs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
@@ -111,6 +112,8 @@ fn pipe(path: &Path) -> File {
         .status()
         .expect("mkfifo runs");
     assert!(made.success(), "{} cannot be made", path.display());
+    // Jobs may run as another user.
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).expect("the pipe is ours");
     OpenOptions::new()
         .read(true)
         .write(true)

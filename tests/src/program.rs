@@ -67,6 +67,11 @@ impl Program {
         }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line of its log that holds this text.
     ///
     /// # Panics

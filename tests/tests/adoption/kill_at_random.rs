@@ -1,0 +1,134 @@
+//! The worker is killed in the middle of jobs, twenty times, and no byte is lost.
+
+use std::fs;
+use std::hint::spin_loop;
+use std::time::{Duration, Instant};
+
+use jobyard_tests::Process;
+use sha2::{Digest, Sha256};
+
+use crate::machine::{Machine, assert_ran_once};
+
+const ROUNDS: u64 = 20;
+/// How many lines each job prints, and how often it says how far it is.
+const LINES: u32 = 20_000;
+const NOTES: u32 = 20;
+
+#[test]
+fn every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
+    let seed = std::env::var("JOBYARD_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("JOBYARD_TEST_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut machine = Machine::new(&["--slots", "2"]);
+    let launcher = machine.launcher();
+    for round in 0..ROUNDS {
+        let code = random.i32(1..200);
+        let copy = machine.cluster.path(&format!("copy-{round}"));
+        // Each line goes out before its copy is written.
+        let script = format!(
+            "exec 3> {copy}; i=0\n\
+             while [ $i -lt {LINES} ]; do\n\
+               i=$((i+1))\n\
+               echo \"round {round}, line $i\"; echo \"round {round}, line $i\" >&3\n\
+               if [ $((i % {every})) = 0 ]; then {note}; fi\n\
+             done\n\
+             exit {code}",
+            copy = copy.display(),
+            every = LINES / NOTES,
+            note = machine.note("$i"),
+        );
+        let job = machine.cluster.submit(&[], &script);
+        let last = random.u32(1..=NOTES);
+        machine.notes.take(last as usize);
+        spin(Duration::from_micros(random.u64(0..5_000)));
+        machine.worker.kill_9();
+        machine.start_again();
+
+        let (log, shown) = machine.end(&job);
+        assert_ran_once(&shown, code);
+        machine.notes.take((NOTES - last) as usize);
+        let copy = fs::read(&copy).expect("the job wrote it");
+        assert_eq!(log.len(), copy.len(), "seed {seed}, round {round}");
+        assert_eq!(
+            Sha256::digest(&log),
+            Sha256::digest(&copy),
+            "seed {seed}, round {round}"
+        );
+        assert_eq!(
+            machine.launcher().pid(),
+            launcher.pid(),
+            "the same launcher"
+        );
+    }
+}
+
+/// Waits without an event to wait for: the moment of the kill is meant to be any.
+fn spin(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        spin_loop();
+    }
+}
+
+#[test]
+fn job_that_ends_while_its_worker_is_dead_is_reported_as_it_ended() {
+    let mut machine = Machine::new(&[]);
+    let script = format!(
+        "echo before; {}; {}; echo after; exit 7",
+        machine.note("$$"),
+        machine.hold()
+    );
+    let job = machine.cluster.submit(&[], &script);
+    let process = Process::named(&machine.notes.next());
+    machine.worker.kill_9();
+    machine.gate.let_through(1);
+    process.wait_for_end();
+    machine.start_again();
+    let (log, shown) = machine.end(&job);
+    assert_eq!(String::from_utf8_lossy(&log), "before\nafter\n");
+    assert_ran_once(&shown, 7);
+    assert_eq!(machine.cluster.cli(&["wait", &job]).code, Some(7));
+}
+
+#[test]
+fn job_can_be_stopped_after_its_worker_was_killed() {
+    let mut machine = Machine::new(&[]);
+    let script = format!(
+        "trap '' TERM; setsid sleep 1000 & {}; {}",
+        machine.note("ready"),
+        machine.hold()
+    );
+    let job = machine.cluster.submit(&["--grace", "200ms"], &script);
+    assert_eq!(machine.notes.next(), "ready");
+    let tree = machine.tree();
+    machine.worker.kill_9();
+    machine.start_again();
+    let _ = machine.cluster.cli(&["stop", &job]).ok();
+    let (_, shown) = machine.end(&job);
+    assert_eq!(shown["outcome"]["kind"], "cancelled", "{shown}");
+    for process in &tree {
+        assert!(!process.runs(), "{process:?}");
+    }
+}
+
+#[test]
+fn timeout_goes_on_while_the_worker_is_dead() {
+    let mut machine = Machine::new(&[]);
+    let script = format!("{}; {}", machine.note("ready"), machine.hold());
+    let job = machine
+        .cluster
+        .submit(&["--timeout", "3s", "--grace", "0s"], &script);
+    assert_eq!(machine.notes.next(), "ready");
+    machine.worker.kill_9();
+    machine.start_again();
+    let (_, shown) = machine.end(&job);
+    assert_eq!(shown["outcome"]["kind"], "timed_out", "{shown}");
+    assert_eq!(
+        shown["attempts"].as_array().map(Vec::len),
+        Some(1),
+        "{shown}"
+    );
+}
