@@ -85,7 +85,14 @@ pub struct LeftBehind {
 #[must_use = "dropping the handle kills the attempt"]
 pub struct SupervisorHandle {
     attempt: AttemptId,
-    orders: mpsc::Sender<Input>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// What the task is told.
+#[derive(Debug)]
+enum Order {
+    Input(Input),
+    Detach,
 }
 
 impl SupervisorHandle {
@@ -106,6 +113,16 @@ impl SupervisorHandle {
         self.order(Input::KillNow).await;
     }
 
+    /// Lets go of the attempt without ending it, so that a later life of this program can [`adopt`] it. Returns when its
+    /// task has ended. There is no `Finished` then, unless the attempt had ended already, or could not be started. What
+    /// its executor cannot find again is ended instead. If the future is dropped, the attempt may or may not have been
+    /// let go.
+    pub async fn detach(self) {
+        // A task that has ended has nothing to let go of.
+        let _ = self.orders.send(Order::Detach).await;
+        self.orders.closed().await;
+    }
+
     /// Returns when its task has ended: `Finished` was handed over. Cancel-safe.
     pub async fn ended(&self) {
         self.orders.closed().await;
@@ -113,7 +130,7 @@ impl SupervisorHandle {
 
     async fn order(&self, order: Input) {
         // A task that has ended has nothing left to stop.
-        let _ = self.orders.send(order).await;
+        let _ = self.orders.send(Order::Input(order)).await;
     }
 }
 
@@ -158,9 +175,11 @@ struct Shell {
     attempt: AttemptId,
     supervisor: Supervisor,
     clock: Arc<dyn Clock>,
-    orders: mpsc::Receiver<Input>,
+    orders: mpsc::Receiver<Order>,
     /// Whether the handle is still there.
     ordered: bool,
+    /// Whether the attempt shall run on without this task.
+    detached: bool,
     events: Events,
     /// Reports that wait for room, at most the two that an attempt has.
     reports: VecDeque<SupervisorEvent>,
@@ -182,6 +201,7 @@ impl Shell {
             clock,
             orders,
             ordered: true,
+            detached: false,
             events,
             reports: VecDeque::new(),
             next: None,
@@ -217,6 +237,9 @@ impl Shell {
             trace: execution.trace(),
         });
         self.oversee(&*execution).await;
+        if self.detached && self.next.take() != Some(Command::CleanUp) {
+            return execution.detach().await;
+        }
         let residue = self.meanwhile(execution.cleanup()).await;
         self.feed(Input::CleanedUp(residue));
     }
@@ -232,7 +255,7 @@ impl Shell {
             tokio::select! {
                 biased;
                 done = &mut future => return done,
-                input = self.input() => self.feed(input),
+                input = self.input() => self.on_input(input),
             }
         }
     }
@@ -246,19 +269,34 @@ impl Shell {
             match self.next.take() {
                 Some(Command::Signal(signal)) => delivery = Some(execution.signal(signal)),
                 Some(Command::Kill) => delivery = Some(execution.kill()),
-                Some(Command::CleanUp) => return,
+                Some(Command::CleanUp) => {
+                    self.next = Some(Command::CleanUp);
+                    return;
+                }
+                _ if self.detached => return,
                 _ => {}
             }
             tokio::select! {
                 // An exit that is there wins over a stop that comes at the same time.
                 biased;
-                end = &mut exit => self.feed(end.map_or_else(Input::Lost, Input::Exited)),
+                end = &mut exit => {
+                    let input = end.map_or_else(Input::Lost, Input::Exited);
+                    self.feed_as_of(execution.ended_at(), input);
+                }
                 delivered = deliver(&mut delivery) => {
                     delivery = None;
                     self.on_delivered(delivered);
                 }
-                input = self.input() => self.feed(input),
+                input = self.input() => self.on_input(input),
             }
+        }
+    }
+
+    /// A detach is no matter of the supervisor's: to it nothing happens any more.
+    fn on_input(&mut self, input: Option<Input>) {
+        match input {
+            Some(input) => self.feed(input),
+            None => self.detached = true,
         }
     }
 
@@ -269,18 +307,26 @@ impl Shell {
         }
     }
 
-    /// The next thing that happens apart from the execution. Cancel-safe.
-    async fn input(&mut self) -> Input {
+    /// The next thing that happens apart from the execution; `None`: it shall be let go of. Cancel-safe.
+    async fn input(&mut self) -> Option<Input> {
         loop {
             tokio::select! {
                 order = self.orders.recv(), if self.ordered => {
-                    return order.unwrap_or_else(|| {
-                        self.ordered = false;
-                        Input::Stop { cause: StopCause::WorkerStopping, grace: Duration::ZERO }
-                    });
+                    return match order {
+                        Some(Order::Input(input)) => Some(input),
+                        Some(Order::Detach) => {
+                            self.ordered = false;
+                            None
+                        }
+                        None => {
+                            self.ordered = false;
+                            let (cause, grace) = (StopCause::WorkerStopping, Duration::ZERO);
+                            Some(Input::Stop { cause, grace })
+                        }
+                    };
                 }
                 () = sleep_until(&*self.clock, self.supervisor.next_deadline()) => {
-                    return Input::DeadlineReached;
+                    return Some(Input::DeadlineReached);
                 }
                 room = self.events.reserve(), if !self.reports.is_empty() => {
                     match (room, self.reports.pop_front()) {
@@ -294,11 +340,15 @@ impl Shell {
     }
 
     fn feed(&mut self, input: Input) {
+        self.feed_as_of(None, input);
+    }
+
+    /// Tells the supervisor what happened, then or now.
+    fn feed_as_of(&mut self, wall: Option<Timestamp>, input: Input) {
+        let mut now = self.clock.now();
+        now.wall = wall.unwrap_or(now.wall);
         let mut commands = Vec::new();
-        if let Err(error) = self
-            .supervisor
-            .handle(self.clock.now(), input, &mut commands)
-        {
+        if let Err(error) = self.supervisor.handle(now, input, &mut commands) {
             tracing::error!(%error, "a fault of the supervising task");
         }
         for command in commands {

@@ -1,6 +1,7 @@
 //! How launchers are opened.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jobyard_launcher::protocol::Mechanism;
 
@@ -12,6 +13,7 @@ pub struct LauncherOptions {
     pub(super) dir: PathBuf,
     pub(super) command: LauncherCommand,
     pub(super) mechanism: Option<Mechanism>,
+    pub(super) idle: Option<Duration>,
 }
 
 impl LauncherOptions {
@@ -22,6 +24,7 @@ impl LauncherOptions {
             dir: dir.into(),
             command,
             mechanism: None,
+            idle: None,
         }
     }
 
@@ -30,6 +33,14 @@ impl LauncherOptions {
     #[must_use]
     pub fn with_mechanism(mut self, mechanism: Mechanism) -> Self {
         self.mechanism = Some(mechanism);
+        self
+    }
+
+    /// Says how long a new launcher goes on with no connection and with nothing that runs, before it ends. By default as
+    /// long as the next life of this program takes to begin.
+    #[must_use]
+    pub const fn with_idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
         self
     }
 }

@@ -202,7 +202,8 @@ impl Supervisor {
             State::CleaningUp { .. } | State::Done => return Ok(()),
             State::New | State::Starting { .. } => return Err(self.invalid()),
         };
-        let mut ending = Ending::new(outcome, now.wall);
+        // Two clocks may have been read.
+        let mut ending = Ending::new(outcome, now.wall.max(started_at));
         ending.problem = end.err().map(|lost| lost.problem);
         ending.started_at = Some(started_at);
         self.state = State::CleaningUp { ending };

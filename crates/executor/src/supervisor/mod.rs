@@ -3,10 +3,10 @@
 //! # States
 //!
 //! ```text
-//!        Start, Adopt          Started                Exited              CleanedUp
+//!        Start, Adopt          Started             Exited, Lost           CleanedUp
 //!   New -------------> Starting -------> Running ----------------> CleaningUp -------> Done
 //!    |                   |   |              | Stop, KillNow,        ^                   ^
-//!    |                   |   | Started,     v DeadlineReached       | Exited            |
+//!    |                   |   | Started,     v DeadlineReached       | Exited, Lost      |
 //!    |                   |   | with a stop  Stopping{Grace} --------+                   |
 //!    |                   |   +----------->  |  KillNow, DeadlineReached, SignalFailed   |
 //!    |                   |                  v                       |                   |
@@ -29,21 +29,25 @@
 //!   infrastructure failures.
 //! * The first cause stays, with one exception: a cause of the job's own displaces `WorkerStopping`, so that a job that
 //!   somebody cancelled while its worker ended is cancelled, and is not run again.
+//! * An end that cannot be known any more (`Lost`: its launcher died) is an end: without a stop its outcome is
+//!   `Infra` with the reason that the executor gives, with one that of the stop, without an exit.
+//! * A failure after the kernel had enforced a limit is named after that limit, which is known only after the clean-up:
+//!   `OutOfMemory`, `ProcessLimit`. A success stays a success, a stop a stop.
 //! * A stop while the start is unanswered is remembered; its grace begins when it can be carried out. If the start then
 //!   fails, the outcome is that of the stop.
 //!
 //! # Transitions
 //!
 //! "-" is a no-op, which can happen in an orderly run (a race between two events); "!" is an input that only a faulty
-//! shell sends, answered with [`InvalidInput`] and without any effect. `transitions.txt` beside this file
-//! holds every pair with its commands, checked by a test.
+//! shell sends, answered with [`InvalidInput`] and without any effect. `transitions.snap` among the
+//! snapshots holds every pair with its commands, checked by a test.
 //!
 //! | input | New | Starting | Running | Stopping | CleaningUp | Done |
 //! |---|---|---|---|---|---|---|
 //! | `Start`, `Adopt` | Starting | ! | ! | ! | ! | - |
 //! | `Started` | ! | Running, Stopping | ! | ! | ! | ! |
 //! | `StartFailed` after `Start`, `Gone` after `Adopt` | ! | Done | ! | ! | ! | ! |
-//! | `Exited` | ! | ! | CleaningUp | CleaningUp | - | - |
+//! | `Exited`, `Lost` | ! | ! | CleaningUp | CleaningUp | - | - |
 //! | `CleanedUp` | ! | ! | ! | ! | Done | ! |
 //! | `Stop`, `KillNow` | Done | remembered | Stopping | shortens | - | - |
 //! | `DeadlineReached` | - | - | Stopping, - | Killing, - | - | - |

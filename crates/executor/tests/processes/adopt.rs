@@ -9,7 +9,7 @@ use jobyard_core::{
 use jobyard_executor::{LeftBehind, SupervisorEvent, adopt};
 use tokio::sync::mpsc;
 
-use crate::workbench::{Sink, Workbench};
+use crate::workbench::{Sink, Workbench, files_of_attempts};
 
 /// Three processes in one group.
 const TREE: &str = "sleep 600 & sleep 600 & echo ready; wait";
@@ -52,7 +52,7 @@ async fn left_over_group_is_killed_and_counted() {
     assert_eq!(ending.outcome, Outcome::Infra { reason });
     assert_eq!(ending.started_at, Some(Timestamp::from_micros(17)));
     assert_eq!(ending.residue.killed, 3);
-    assert!(!bench.context.scratch.exists());
+    assert!(files_of_attempts(bench.base.path()).is_empty());
     assert_eq!(execution.wait().await, Ok(Exit::Signaled(9)));
 }
 

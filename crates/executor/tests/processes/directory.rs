@@ -13,7 +13,7 @@ fn pwd(dir: Option<&str>) -> Workbench {
 #[tokio::test]
 async fn fresh_directory_by_default() {
     let bench = pwd(None);
-    let work = bench.context.scratch.join("work");
+    let work = bench.scratch("work");
     let expected = format!("{}\nhere\n", work.display());
     assert_eq!(bench.prints().await, expected);
 }
@@ -21,7 +21,7 @@ async fn fresh_directory_by_default() {
 #[tokio::test]
 async fn relative_directory_lies_beneath_and_is_made() {
     let bench = pwd(Some("a/./b"));
-    let work = bench.context.scratch.join("work/a/b");
+    let work = bench.scratch("work").join("a/b");
     let expected = format!("{}\nhere\n", work.display());
     assert_eq!(bench.prints().await, expected);
 }

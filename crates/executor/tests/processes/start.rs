@@ -11,7 +11,7 @@ use crate::workbench::{Running, Workbench};
 async fn cause_of(bench: Workbench) -> (StartFailure, Ending, Running) {
     let (ending, running) = bench.run().await;
     assert_eq!(ending.started_at, None, "nothing ran");
-    assert!(!running.scratch.exists(), "nothing is left");
+    assert!(running.left().is_empty(), "nothing is left");
     match ending.outcome {
         Outcome::StartFailed { cause } => (cause, ending, running),
         other => panic!("{other} {:?}", ending.problem),

@@ -118,7 +118,7 @@ async fn dropped_handle_kills() {
     let reason = InfraReason::WorkerRestarted;
     assert_eq!(running.finished().await.outcome, Outcome::Infra { reason });
     assert!(!is_alive(pid.trim()));
-    assert!(!running.scratch.exists());
+    assert!(running.left().is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Runs one job under a supervisor and watches it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,18 +47,22 @@ impl Workbench {
         let mut spec = JobSpec::new(executor);
         change(&mut spec);
         let id = AttemptId::new(JobId::from_uuid(uuid::Uuid::now_v7()), AttemptNumber::FIRST);
-        let scratch = base.path().join("scratch");
+        let scratch = base.path().join("jobs/scratch");
         let spec = spec.validate().expect("a valid spec");
         Self {
+            executor: crate::way::executor(base.path()),
             base,
-            executor: ProcessExecutor::new(),
             context: AttemptContext::new(id, spec, scratch),
         }
     }
 
+    /// A directory or file of the attempt.
+    pub(crate) fn scratch(&self, name: &str) -> PathBuf {
+        self.context.scratch.with_extension(name)
+    }
+
     pub(crate) fn begin(self) -> Running {
         let sink = Arc::new(Sink::default());
-        let scratch = self.context.scratch.clone();
         let (events, reports) = mpsc::channel(1);
         let handle = supervise(
             Arc::new(self.executor),
@@ -71,8 +75,7 @@ impl Workbench {
             handle: Some(handle),
             reports,
             sink,
-            scratch,
-            _base: self.base,
+            base: self.base,
         }
     }
 
@@ -108,11 +111,15 @@ pub(crate) struct Running {
     pub(crate) handle: Option<SupervisorHandle>,
     reports: mpsc::Receiver<(AttemptId, SupervisorEvent)>,
     pub(crate) sink: Arc<Sink>,
-    pub(crate) scratch: PathBuf,
-    _base: TempDir,
+    pub(crate) base: TempDir,
 }
 
 impl Running {
+    /// The files of the attempt that are still there.
+    pub(crate) fn left(&self) -> Vec<PathBuf> {
+        files_of_attempts(self.base.path())
+    }
+
     /// The next report.
     pub(crate) async fn event(&mut self) -> SupervisorEvent {
         let report = timeout(GUARD, self.reports.recv()).await;
@@ -172,6 +179,16 @@ impl OutputSink for Sink {
         self.0
             .send_modify(|taken| taken[stream as usize].extend_from_slice(&bytes));
     }
+}
+
+/// The files of attempts that are still there. Directories that wait to be used again are no such files.
+pub(crate) fn files_of_attempts(base: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(base.join("jobs"));
+    let paths = entries.into_iter().flatten().flatten();
+    paths
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(".free-"))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// Whether a process runs: it exists, and is not dead and unreaped.

@@ -30,6 +30,9 @@ pub(super) async fn start(options: &LauncherOptions, dir: &Path) -> Result<(), O
     if let Some(mechanism) = options.mechanism {
         command.args(["--mechanism", mechanism.as_str()]);
     }
+    if let Some(idle) = options.idle {
+        command.args(["--idle-ms", &idle.as_millis().to_string()]);
+    }
     let kept = std::env::vars_os().filter(|(name, _)| KEPT.iter().any(|kept| *name == **kept));
     command
         .env_clear()

@@ -41,6 +41,16 @@ fn cancel() -> Input {
     stop(StopCause::Cancelled, 10)
 }
 
+fn lost() -> Input {
+    Input::Lost(Lost::new(InfraReason::WorkerFault, "its launcher is gone"))
+}
+
+fn cleaned_after(hit: LimitKind) -> Input {
+    let mut residue = Residue::default();
+    residue.limit_hit = Some(hit);
+    Input::CleanedUp(residue)
+}
+
 fn not_found() -> StartError {
     StartError::Job {
         cause: StartFailure::NotFound,
@@ -72,19 +82,14 @@ fn ending(inputs: &[(u64, Input)]) -> Ending {
 
 #[test]
 fn every_state_and_input_does_what_the_table_says() {
-    let found = table();
-    let golden = include_str!("../transitions.txt");
-    assert!(
-        found == golden,
-        "src/supervisor/transitions.txt differs; if that is meant, it should be:\n{found}"
-    );
+    insta::assert_snapshot!("transitions", table());
 }
 
 fn table() -> String {
     let start = (0, Input::Start);
     let running = [start.clone(), (1, started())];
     let then = |more: &[(u64, Input)]| [&running[..], more].concat();
-    let states: [(&str, Vec<(u64, Input)>); 12] = [
+    let states: [(&str, Vec<(u64, Input)>); 15] = [
         ("New", vec![]),
         ("Starting", vec![start.clone()]),
         ("Starting{stop}", vec![start.clone(), (1, cancel())]),
@@ -113,6 +118,15 @@ fn table() -> String {
             "CleaningUp{Cancelled}",
             then(&[(2, cancel()), (3, Input::Exited(Exit::Signaled(15)))]),
         ),
+        (
+            "CleaningUp{succeeded}",
+            then(&[(2, Input::Exited(Exit::Exited(0)))]),
+        ),
+        ("CleaningUp{lost}", then(&[(2, lost())])),
+        (
+            "CleaningUp{Cancelled,lost}",
+            then(&[(2, cancel()), (3, lost())]),
+        ),
         ("Done", vec![(0, cancel())]),
     ];
     let mut residue = Residue::default();
@@ -125,7 +139,15 @@ fn table() -> String {
         ("Gone", 5, Input::Gone(Gone::new(3))),
         ("Exited(0)", 5, Input::Exited(Exit::Exited(0))),
         ("Exited(SIGKILL)", 5, Input::Exited(Exit::Signaled(9))),
+        ("Lost", 5, lost()),
         ("CleanedUp", 5, Input::CleanedUp(residue)),
+        ("CleanedUp(memory)", 5, cleaned_after(LimitKind::Memory)),
+        (
+            "CleanedUp(processes)",
+            5,
+            cleaned_after(LimitKind::Processes),
+        ),
+        ("CleanedUp(cpu)", 5, cleaned_after(LimitKind::Cpu)),
         ("Stop(Cancelled,3s)", 5, stop(StopCause::Cancelled, 3)),
         ("Stop(Cancelled,99s)", 5, stop(StopCause::Cancelled, 99)),
         ("Stop(Cancelled,0s)", 5, stop(StopCause::Cancelled, 0)),
@@ -320,4 +342,87 @@ fn adopted_attempt_keeps_its_start_time() {
         (102, Input::CleanedUp(Residue::default())),
     ]);
     assert_eq!(ending.started_at, Some(at(3).wall));
+}
+
+#[test]
+fn failure_after_a_limit_was_enforced_is_named_after_it_p8() {
+    let exit = Exit::Signaled(9);
+    let after_limit = |exit: Exit, hit| {
+        ending(&[
+            (0, Input::Start),
+            (1, started()),
+            (2, Input::Exited(exit)),
+            (3, cleaned_after(hit)),
+        ])
+        .outcome
+    };
+    let memory = after_limit(exit, LimitKind::Memory);
+    assert_eq!(memory, Outcome::OutOfMemory { exit });
+    let processes = after_limit(exit, LimitKind::Processes);
+    assert_eq!(processes, Outcome::ProcessLimit { exit });
+    let success = after_limit(Exit::Exited(0), LimitKind::Memory);
+    assert_eq!(success, Outcome::Succeeded, "it managed all the same");
+}
+
+#[test]
+fn stop_that_meets_a_limit_is_a_stop() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, cancel()),
+        (3, Input::Exited(Exit::Signaled(9))),
+        (4, cleaned_after(LimitKind::Memory)),
+    ]);
+    let exit = Some(Exit::Signaled(9));
+    assert_eq!(ending.outcome, Outcome::Cancelled { exit });
+    assert_eq!(ending.residue.limit_hit, Some(LimitKind::Memory));
+}
+
+#[test]
+fn lost_attempt_is_a_failure_of_the_infrastructure_and_says_why() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, lost()),
+        (3, Input::CleanedUp(Residue::default())),
+    ]);
+    let reason = InfraReason::WorkerFault;
+    assert_eq!(ending.outcome, Outcome::Infra { reason });
+    assert_eq!(ending.problem.as_deref(), Some("its launcher is gone"));
+}
+
+#[test]
+fn second_stop_shortens_the_grace_and_never_lengthens_it() {
+    let begin = [(0, Input::Start), (1, started())];
+    let stops = [
+        (2, stop(StopCause::Cancelled, 10)),
+        (3, stop(StopCause::Cancelled, 100)),
+        (4, stop(StopCause::Cancelled, 2)),
+    ];
+    let (supervisor, out) = after(plan(), &[&begin[..], &stops[..]].concat());
+    assert_eq!(supervisor.next_deadline(), Some(at(6).steady));
+    let signals = out
+        .iter()
+        .filter(|command| matches!(command, Command::Signal(_)));
+    assert_eq!(signals.count(), 1, "the signal is sent once");
+}
+
+#[test]
+fn stop_during_the_start_begins_its_grace_when_it_can_be_carried_out() {
+    let (supervisor, out) = after(plan(), &[(0, Input::Start), (1, cancel()), (5, started())]);
+    assert_eq!(out.last(), Some(&Command::Signal(StopSignal::Terminate)));
+    assert_eq!(supervisor.next_deadline(), Some(at(15).steady));
+}
+
+#[test]
+fn timeout_of_an_adopted_attempt_goes_on_where_it_was() {
+    let plan = Plan {
+        timeout: Some(Duration::from_secs(5)),
+        ..plan()
+    };
+    let adopt = Input::Adopt {
+        started_at: Some(at(3).wall),
+    };
+    let (supervisor, _) = after(plan, &[(100, adopt), (101, started())]);
+    assert_eq!(supervisor.next_deadline(), Some(at(106).steady));
 }

@@ -1,11 +1,10 @@
 //! The process executor keeps the contract of executors.
-#![cfg(unix)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jobyard_core::{Executor, StartFailure};
-use jobyard_executor::{ProcessConfig, ProcessExecutor};
+use jobyard_executor::ProcessConfig;
 use jobyard_testkit::executor::ExecutorFactory;
 use tempfile::TempDir;
 
@@ -19,11 +18,11 @@ impl Processes {
 
 impl ExecutorFactory for Processes {
     fn executor(&self) -> Arc<dyn Executor> {
-        Arc::new(ProcessExecutor::new())
+        Arc::new(crate::way::executor(self.0.path()))
     }
 
     fn scratch(&self) -> PathBuf {
-        self.0.path().to_owned()
+        self.0.path().join("jobs")
     }
 
     fn prints(&self, text: &str) -> String {
