@@ -29,9 +29,12 @@ pub(crate) struct Cage {
 impl Cage {
     /// How a process enters it.
     pub(crate) fn entry(&self) -> Entry<'_> {
+        let (cgroup2, door) = self.leaf.as_ref().map(Leaf::way_in).unwrap_or_default();
+        let mut join = self.groups.doors();
+        join.extend(door);
         Entry {
-            cgroup2: self.leaf.as_ref().map(Leaf::dir),
-            join: self.groups.doors(),
+            cgroup2,
+            join,
             warden: self.warden,
         }
     }
@@ -42,6 +45,13 @@ impl Cage {
         self.forked = Process::of(pid_number(forked));
         if let (Some(_), Some(forked)) = (self.warden, &self.forked) {
             self.name.warden = Some(forked.identity());
+        }
+    }
+
+    /// Says that a start in it failed for a reason that may be in the cage: it is not used again.
+    pub(crate) fn spoil(&mut self) {
+        if let Some(leaf) = &self.leaf {
+            leaf.spoil();
         }
     }
 
@@ -116,7 +126,7 @@ impl Cage {
     }
 
     /// Readable when the memory limit was hit and the kernel does not kill all of the attempt by itself: the server
-    /// does.
+    /// does. It may be read.
     pub(crate) fn oom_fd(&self) -> Option<BorrowedFd<'_>> {
         self.groups.oom()
     }

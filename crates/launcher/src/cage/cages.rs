@@ -75,7 +75,7 @@ impl Cages {
             support: probed.support,
             capabilities: probed.capabilities,
             cgroup2: probed.cgroup2.map(|cgroup2| {
-                let pool = LeafPool::new(cgroup2.plain());
+                let pool = LeafPool::new(cgroup2.plain(), cgroup2.way);
                 (cgroup2, pool)
             }),
             cgroup1: probed.cgroup1,

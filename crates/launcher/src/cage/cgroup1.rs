@@ -5,13 +5,15 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jobyard_core::LimitKind;
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
 
 use super::group;
 use super::mounts::{Controller, Hierarchies};
 use super::plan::{Device, Group, Plan, Support, Version};
+use super::processes::Deadline;
 use super::trial::try_limits;
 use super::usage::{CpuTime, DiskBytes, value_of};
 
@@ -127,7 +129,17 @@ pub(super) struct Groups {
     paths: BTreeMap<Controller, PathBuf>,
     /// `cgroup.procs` of each, open for writing.
     doors: Vec<File>,
-    oom: Option<OwnedFd>,
+    oom: Option<OomWatch>,
+}
+
+/// What the kernel says when memory is used up. It says so before it kills, and then leaves those alone that somebody
+/// else has killed: so its count of kills may stay at zero.
+#[derive(Debug)]
+struct OomWatch {
+    /// For whoever waits for it, and may read it.
+    told: OwnedFd,
+    /// Never read: readable for ever after.
+    kept: OwnedFd,
 }
 
 impl Groups {
@@ -173,16 +185,22 @@ impl Groups {
             return Ok(());
         };
         let control = File::open(path.join("memory.oom_control"))?;
-        let told = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let order = format!("{} {}", told.as_raw_fd(), control.as_raw_fd());
-        group::write(path, "cgroup.event_control", &order)?;
-        self.oom = Some(told);
+        let watch = || -> io::Result<OwnedFd> {
+            let told = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let order = format!("{} {}", told.as_raw_fd(), control.as_raw_fd());
+            group::write(path, "cgroup.event_control", &order)?;
+            Ok(told)
+        };
+        self.oom = Some(OomWatch {
+            told: watch()?,
+            kept: watch()?,
+        });
         Ok(())
     }
 
     /// Readable when the memory was used up. The kernel then kills one process, not all.
     pub(super) fn oom(&self) -> Option<BorrowedFd<'_>> {
-        self.oom.as_ref().map(|told| told.as_fd())
+        self.oom.as_ref().map(|watch| watch.told.as_fd())
     }
 
     /// The limit that the kernel enforced in them.
@@ -190,11 +208,15 @@ impl Groups {
         let killed = self
             .read(Controller::Memory, "memory.oom_control")
             .and_then(|text| value_of(&text, "oom_kill"));
-        // A kill alone may be for the machine's lack of memory, and not for the limit.
+        let told = self
+            .oom
+            .as_ref()
+            .is_some_and(|watch| Deadline::after(Duration::ZERO).wait(&watch.kept, PollFlags::IN));
+        // Both may be for the lack of memory of a group above, or of the machine.
         let failed = ["memory.failcnt", "memory.memsw.failcnt"]
             .iter()
             .any(|file| self.number(Controller::Memory, file) > Some(0));
-        if killed > Some(0) && failed {
+        if (killed > Some(0) || told) && failed {
             return Some(LimitKind::Memory);
         }
         let refused = self

@@ -14,10 +14,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::group;
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Way};
 use super::mounts::Hierarchy;
 use super::plan::{Device, Plan, Support, Version};
 use super::trial::try_limits;
+use super::trial_run::try_entry;
+use crate::sys::Entry;
 
 /// The launcher's groups of version 2.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(super) struct Cgroup2 {
     pub(super) ours: PathBuf,
     /// What its leaves take of limits.
     pub(super) support: Support,
+    /// How processes come into its leaves.
+    pub(super) way: Way,
     made: u64,
 }
 
@@ -41,11 +45,10 @@ impl Cgroup2 {
         let mut found = Self {
             ours: base.join(format!("jobyard-{name}")),
             support: Support::default(),
+            way: Way::Birth,
             made: 0,
         };
-        let tried = found
-            .prepare()
-            .and_then(|()| found.try_leaf(&hierarchy.own));
+        let tried = found.prepare().and_then(|()| found.try_leaf(notes));
         if let Err(problem) = tried {
             notes.push(format!(
                 "cgroup2: not usable in {}: {problem}",
@@ -71,7 +74,7 @@ impl Cgroup2 {
     pub(super) fn make_limited(&mut self, plan: &Plan) -> io::Result<Leaf> {
         let leaf = loop {
             self.made += 1;
-            match Leaf::make(self.limited().join(self.made.to_string())) {
+            match Leaf::make(self.limited().join(self.made.to_string()), self.way) {
                 // Left there by an earlier launcher, with something in it.
                 Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
                 made => break made?,
@@ -102,16 +105,16 @@ impl Cgroup2 {
         group::make(&self.plain())
     }
 
-    /// Makes a leaf and does to it what is done to those of jobs.
-    fn try_leaf(&self, own: &Path) -> io::Result<()> {
-        let leaf = Leaf::make(self.plain().join("probe"))?;
-        let tried = try_kill(&leaf).and_then(|()| {
-            // To go from one group into another takes the right to write here in both and in the one above both.
-            group::open_for_writing(leaf.path(), "cgroup.procs")?;
-            let above = self.ours.parent().unwrap_or(own);
-            group::open_for_writing(above, "cgroup.procs").map(drop)
-        });
-        tried.and(group::remove(leaf.path()))
+    /// Makes leaves and does to them what is done to those of jobs.
+    fn try_leaf(&mut self, notes: &mut Vec<String>) -> io::Result<()> {
+        let path = self.plain().join("probe");
+        let born = try_way(&path, Way::Birth);
+        if let Err(problem) = &born {
+            notes.push(format!("cgroup2: nobody can be born in a group: {problem}"));
+            try_way(&path, Way::Door)?;
+            self.way = Way::Door;
+        }
+        Ok(())
     }
 
     /// Finds out which limits the leaves take.
@@ -148,6 +151,19 @@ fn base(hierarchy: &Hierarchy) -> PathBuf {
     }
 }
 
+/// Sees whether a process can enter a new leaf, and whether that could be killed.
+fn try_way(path: &Path, way: Way) -> io::Result<()> {
+    let leaf = Leaf::make(path.to_path_buf(), way)?;
+    let (cgroup2, door) = leaf.way_in();
+    let tried = try_entry(Entry {
+        cgroup2,
+        join: door.into_iter().collect(),
+        warden: None,
+    });
+    let tried = tried.and_then(|()| try_kill(&leaf));
+    tried.and(group::remove(leaf.path()))
+}
+
 fn try_kill(leaf: &Leaf) -> io::Result<()> {
     let kind = group::read(leaf.path(), "cgroup.type")?;
     if kind.trim() != "domain" {
@@ -155,7 +171,7 @@ fn try_kill(leaf: &Leaf) -> io::Result<()> {
         return Err(io::Error::other(problem));
     }
     if !leaf.is_empty()? {
-        return Err(io::Error::other("a new group is not empty"));
+        return Err(io::Error::other("a group that was left is not empty"));
     }
     group::write(leaf.path(), "cgroup.kill", "1")
         .map_err(|problem| io::Error::other(format!("cgroup.kill: {problem}")))?;

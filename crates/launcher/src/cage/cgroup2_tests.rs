@@ -112,7 +112,7 @@ fn each_limit_is_written_to_its_file() {
     let mut files: Vec<(&str, &str)> = names.iter().map(|name| (*name, "")).collect();
     files.push(("cgroup.events", "populated 0\nfrozen 0\n"));
     let path = recorded(root.path(), "1", &files);
-    let leaf = Leaf::open(path.clone()).expect("a leaf");
+    let leaf = Leaf::open(path.clone(), Way::Birth).expect("a leaf");
     let disk = Device {
         major: 8,
         minor: 16,
@@ -139,7 +139,7 @@ fn a_leaf_tells_which_limit_was_hit() {
     let hit = |name: &str, memory: &str, pids: &str| {
         let files = [events, ("memory.events", memory), ("pids.events", pids)];
         let path = recorded(root.path(), name, &files);
-        Leaf::open(path).expect("a leaf").limit_hit()
+        Leaf::open(path, Way::Birth).expect("a leaf").limit_hit()
     };
     use jobyard_core::LimitKind;
     assert_eq!(

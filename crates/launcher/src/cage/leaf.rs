@@ -1,5 +1,6 @@
 //! A control group of version 2 for one attempt at a time.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,29 +24,49 @@ pub(super) struct Leaf {
     dir: OwnedFd,
     /// `cgroup.events`, which tells of emptiness. Held open: each read arms it for the next change.
     events: File,
+    /// `cgroup.procs`, open for writing, where nobody can be born in it.
+    door: Option<File>,
     /// What was used before it was taken.
     earlier: CpuTime,
+    /// Whether it is of no more use after this attempt, see [`Leaf::renew`].
+    spoilt: Cell<bool>,
+}
+
+/// How a process comes into a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It is born there.
+    Birth,
+    /// It goes there by itself, first of all. Costs more, as the kernel stops all forks of the machine for it.
+    Door,
 }
 
 impl Leaf {
     /// Makes it.
-    pub(super) fn make(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn make(path: PathBuf, way: Way) -> io::Result<Self> {
         std::fs::create_dir(&path)?;
-        Self::open(path.clone()).inspect_err(|_| {
+        Self::open(path.clone(), way).inspect_err(|_| {
             // It is of no use, and whoever wants to know why has the error.
             let _ = group::remove(&path);
         })
     }
 
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+    /// Opens one that is there.
+    pub(super) fn open(path: PathBuf, way: Way) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(&path, flags, Mode::empty())?;
         let events = File::open(path.join("cgroup.events"))?;
+        let door = match way {
+            Way::Birth => None,
+            Way::Door => Some(group::open_for_writing(&path, "cgroup.procs")?),
+        };
         Ok(Self {
             path,
             dir,
             events,
+            door,
             earlier: CpuTime::default(),
+            spoilt: Cell::new(false),
         })
     }
 
@@ -57,8 +78,12 @@ impl Leaf {
         self.path
     }
 
-    pub(super) fn dir(&self) -> BorrowedFd<'_> {
-        self.dir.as_fd()
+    /// The way in: the directory to be born in, or the door.
+    pub(super) fn way_in(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+        match &self.door {
+            None => (Some(self.dir.as_fd()), None),
+            Some(door) => (None, Some(door.as_fd())),
+        }
     }
 
     pub(super) fn events(&self) -> BorrowedFd<'_> {
@@ -90,6 +115,7 @@ impl Leaf {
 
     /// Kills all that is in it and beneath it.
     pub(super) fn kill(&self) -> io::Result<()> {
+        self.spoilt.set(true);
         match group::write(&self.path, "cgroup.kill", "1") {
             Err(problem) if group::is_gone(&problem) => Ok(()),
             // A job with the right to do so has made it a group of threads, which takes no such order.
@@ -99,6 +125,11 @@ impl Leaf {
             }
             killed => killed,
         }
+    }
+
+    /// It is not to be used again.
+    pub(super) fn spoil(&self) {
+        self.spoilt.set(true);
     }
 
     /// The living processes in it and beneath it.
@@ -174,8 +205,12 @@ impl Leaf {
 
     /// Makes it as if it were new: no groups beneath it, not frozen, no group of threads. `false`: it cannot be, or
     /// something runs in it.
+    ///
+    /// One that has killed never can be. Kernels from 6.14 on count the kills of a group (`kill_seq`) to catch forks that
+    /// go on meanwhile, and compare the count of the parent's group with that of the group in which a child is born by
+    /// `CLONE_INTO_CGROUP`: a child dies at its birth where they differ.
     pub(super) fn renew(&self) -> bool {
-        if !self.is_empty().unwrap_or(false) {
+        if self.spoilt.get() || !self.is_empty().unwrap_or(false) {
             return false;
         }
         let beneath = group::with_nested(&self.path);

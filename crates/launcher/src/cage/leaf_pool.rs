@@ -1,23 +1,25 @@
-//! Leaves that are used again.
+//! Leaves that are used again: those of attempts that ended by themselves.
 
 use std::io;
 use std::path::PathBuf;
 
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Way};
 
 /// Leaves without controllers, kept once they are empty: to make and remove one costs more than to start a small program.
 #[derive(Debug)]
 pub(super) struct LeafPool {
     parent: PathBuf,
+    way: Way,
     free: Vec<Leaf>,
     made: u64,
 }
 
 impl LeafPool {
     /// Leaves of this group.
-    pub(super) fn new(parent: PathBuf) -> Self {
+    pub(super) fn new(parent: PathBuf, way: Way) -> Self {
         Self {
             parent,
+            way,
             free: Vec::new(),
             made: 0,
         }
@@ -34,7 +36,7 @@ impl LeafPool {
         }
         loop {
             self.made += 1;
-            match Leaf::make(self.parent.join(self.made.to_string())) {
+            match Leaf::make(self.parent.join(self.made.to_string()), self.way) {
                 // Left there by an earlier launcher, with something in it.
                 Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
                 made => return made,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobyard_core::AttemptId;
 
-use super::leaf::Leaf;
+use super::leaf::{Leaf, Way};
 use super::processes::{self, Deadline, Process, end_all};
 use super::{CageName, LeftOver, freezer, group};
 use crate::protocol::Mechanism;
@@ -53,7 +53,7 @@ fn remove(path: &PathBuf) {
 }
 
 fn end_leaf(path: &Path, deadline: Deadline, killed: &mut Vec<Process>) -> bool {
-    let leaf = match Leaf::open(path.to_path_buf()) {
+    let leaf = match Leaf::open(path.to_path_buf(), Way::Birth) {
         Ok(leaf) => leaf,
         // Only an empty one can have been removed.
         Err(problem) => return group::is_gone(&problem),

@@ -32,9 +32,13 @@ mod processes;
 mod removals;
 mod self_check;
 mod trial;
+mod trial_run;
 mod usage;
 
 pub(crate) use self::cage::Cage;
 pub use self::cages::{CageOptions, Cages};
 pub use self::name::{CageName, LeftOver};
 pub use self::self_check::{Check, self_check};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use jobyard_core::{AttemptId, KilledProcess};
@@ -63,7 +64,7 @@ impl Process {
         }
     }
 
-    fn open(&self) -> Option<rustix::fd::OwnedFd> {
+    fn open(&self) -> Option<OwnedFd> {
         let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         // After the descriptor holds it: whoever has the number now is who the descriptor names.
@@ -100,11 +101,16 @@ impl Deadline {
     }
 
     /// Waits for one of `events`. `false`: the time is over.
-    pub(super) fn wait(self, fd: impl std::os::fd::AsFd, events: PollFlags) -> bool {
+    pub(super) fn wait(self, fd: impl AsFd, events: PollFlags) -> bool {
+        self.wait_any(&mut [PollFd::new(&fd, events)])
+    }
+
+    /// Waits for one of several. `false`: the time is over.
+    pub(super) fn wait_any(self, fds: &mut [PollFd<'_>]) -> bool {
         loop {
             let left = self.0.saturating_duration_since(Instant::now());
             let left = Timespec::try_from(left).ok();
-            match poll(&mut [PollFd::new(&fd, events)], left.as_ref()) {
+            match poll(fds, left.as_ref()) {
                 Ok(ready) => return ready > 0,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => return false,
