@@ -24,3 +24,6 @@ mod writer;
 pub use self::reader::{Remembered, RememberedState, read};
 pub(crate) use self::record::Record;
 pub(crate) use self::writer::Journal;
+
+#[cfg(test)]
+mod tests;

@@ -107,6 +107,18 @@ impl Journal {
         Ok(())
     }
 
+    /// One that is large from another size on.
+    #[cfg(test)]
+    pub(super) fn with_large(self, large: u64) -> Self {
+        Self { large, ..self }
+    }
+
+    /// One that writes to another file, until it is written anew.
+    #[cfg(test)]
+    pub(super) fn with_file(self, file: File) -> Self {
+        Self { file, ..self }
+    }
+
     /// Ends it. A journal that has nothing to tell is removed.
     pub(crate) fn close(self) {
         if self.live.is_empty() {

@@ -249,7 +249,7 @@ impl Life {
     ) -> Result<(), OutOfTurn> {
         match event {
             Event::Running(main) => self.on_running(now, main, out),
-            Event::Failed(failure) => self.on_failed(now, failure, out),
+            Event::Failed(failure) => self.on_failed(now, failure),
             Event::Exited(ending) => self.on_exited(now, ending, out),
             Event::Orphaned => self.on_orphaned(now, out),
             Event::OutputClosed => self.on_output_closed(now, out),
@@ -276,16 +276,11 @@ impl Life {
         Ok(())
     }
 
-    fn on_failed(
-        &mut self,
-        now: Now,
-        failure: LaunchFailure,
-        out: &mut Vec<Command>,
-    ) -> Result<(), OutOfTurn> {
+    fn on_failed(&mut self, now: Now, failure: LaunchFailure) -> Result<(), OutOfTurn> {
         if !matches!(self.phase, Phase::Starting { .. }) {
             return Err(OutOfTurn);
         }
-        out.push(Command::Kill);
+        // What was forked for it ends by itself, or else is killed in a moment.
         let effort = Effort::begin(now);
         self.phase = Phase::Failing { failure, effort };
         Ok(())
@@ -335,7 +330,7 @@ impl Life {
                     0,
                     "it was killed before its program was executed",
                 );
-                self.on_failed(now, failure, out)
+                self.on_failed(now, failure)
             }
             Phase::Running { main } => {
                 let main = *main;

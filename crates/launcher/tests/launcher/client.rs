@@ -21,24 +21,24 @@ use uuid::Uuid;
 const GUARD: Duration = Duration::from_secs(30);
 
 /// A launcher in a directory of its own. Ended with all that it holds when the test is over.
-pub struct Launcher {
+pub(crate) struct Launcher {
     dir: TempDir,
     process: Child,
 }
 
 impl Launcher {
     /// One as the machine gives it.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// With more on its command line.
-    pub fn start_with(args: &[&str]) -> Self {
+    pub(crate) fn start_with(args: &[&str]) -> Self {
         Self::start_by(|home| command(home, args))
     }
 
     /// By a command that is given the launcher's directory.
-    pub fn start_by(command: impl FnOnce(&Path) -> Command) -> Self {
+    pub(crate) fn start_by(command: impl FnOnce(&Path) -> Command) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("work")).expect("a directory");
         let process = spawn(&mut command(&dir.path().join("launcher")));
@@ -46,13 +46,13 @@ impl Launcher {
     }
 
     /// How many descriptors it has.
-    pub fn descriptors(&self) -> usize {
+    pub(crate) fn descriptors(&self) -> usize {
         let entries = fs::read_dir(format!("/proc/{}/fd", self.pid()));
         entries.expect("it lives").count()
     }
 
     /// How much memory it has, in KiB.
-    pub fn resident_kib(&self) -> u64 {
+    pub(crate) fn resident_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("it lives");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -63,7 +63,7 @@ impl Launcher {
     }
 
     /// How many of its children are dead and were not waited for.
-    pub fn zombies(&self) -> usize {
+    pub(crate) fn zombies(&self) -> usize {
         let parent = format!(" Z {} ", self.pid());
         processes()
             .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
@@ -72,13 +72,13 @@ impl Launcher {
     }
 
     /// Asks it to end, as the system does.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
     }
 
     /// A named pipe.
-    pub fn fifo(&self, beneath: &str) -> PathBuf {
+    pub(crate) fn fifo(&self, beneath: &str) -> PathBuf {
         let path = self.path(beneath);
         let mode = rustix::fs::Mode::RWXU;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
@@ -87,47 +87,47 @@ impl Launcher {
     }
 
     /// The directory of the test, in which the launcher's is one.
-    pub fn path(&self, beneath: &str) -> PathBuf {
+    pub(crate) fn path(&self, beneath: &str) -> PathBuf {
         self.dir.path().join(beneath)
     }
 
     /// The launcher's own directory.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.path("launcher")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         self.try_connect().expect("a launcher that listens").hello()
     }
 
-    pub fn try_connect(&self) -> std::io::Result<Client> {
+    pub(crate) fn try_connect(&self) -> std::io::Result<Client> {
         Client::connect(&self.home().join(SOCKET))
     }
 
     /// Waits until it has ended by itself.
-    pub fn wait(&mut self) -> i32 {
+    pub(crate) fn wait(&mut self) -> i32 {
         // The guard of the test runner is guard enough.
         let status = self.process.wait().expect("it was not waited for");
         status.code().expect("it was not killed")
     }
 
     /// Kills it, and it alone.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().expect("it lives");
         self.process.wait().expect("it was not waited for");
     }
 
     /// A launch of a shell script.
-    pub fn sh(&self, script: &str) -> Launch {
+    pub(crate) fn sh(&self, script: &str) -> Launch {
         self.program("/bin/sh", &["sh", "-c", script])
     }
 
     /// A launch of a program.
-    pub fn program(&self, program: &str, argv: &[&str]) -> Launch {
+    pub(crate) fn program(&self, program: &str, argv: &[&str]) -> Launch {
         let attempt = attempt();
         let argv = argv.iter().map(|&arg| arg.to_owned()).collect();
         let output = self.path("output").join(attempt.to_string());
@@ -139,7 +139,7 @@ impl Launcher {
     }
 
     /// Everything that an attempt has written.
-    pub fn output(&self, attempt: AttemptId) -> Output {
+    pub(crate) fn output(&self, attempt: AttemptId) -> Output {
         Output::read(&self.path("output").join(attempt.to_string()))
     }
 }
@@ -168,7 +168,7 @@ impl Drop for Launcher {
 }
 
 /// The command of a launcher in this directory.
-pub fn command(home: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobyard-launcher"));
     command.arg("--dir").arg(home).args(args);
     command
@@ -191,19 +191,19 @@ fn spawn(command: &mut Command) -> Child {
     process
 }
 
-pub fn attempt() -> AttemptId {
+pub(crate) fn attempt() -> AttemptId {
     let job = JobId::from_uuid(Uuid::now_v7());
     AttemptId::new(job, AttemptNumber::new(1).expect("not zero"))
 }
 
 /// A connection, which waits for every reply.
-pub struct Client {
+pub(crate) struct Client {
     socket: UnixStream,
     decoder: Decoder,
 }
 
 impl Client {
-    pub fn connect(path: &Path) -> std::io::Result<Self> {
+    pub(crate) fn connect(path: &Path) -> std::io::Result<Self> {
         let socket = UnixStream::connect(path)?;
         socket.set_read_timeout(Some(GUARD)).expect("a guard");
         socket.set_write_timeout(Some(GUARD)).expect("a guard");
@@ -214,24 +214,24 @@ impl Client {
     }
 
     /// Says the hello.
-    pub fn hello(mut self) -> Self {
+    pub(crate) fn hello(mut self) -> Self {
         let version = PROTOCOL_VERSION;
         self.say(&Request::Hello { version });
         self
     }
 
-    pub fn say(&mut self, request: &Request) {
+    pub(crate) fn say(&mut self, request: &Request) {
         let mut bytes = BytesMut::new();
         encode(request, &mut bytes).expect("short enough");
         self.write(&bytes);
     }
 
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).expect("somebody listens");
     }
 
     /// The next reply; `None`: the launcher has closed the connection.
-    pub fn try_next(&mut self) -> Option<Reply> {
+    pub(crate) fn try_next(&mut self) -> Option<Reply> {
         loop {
             if let Some(reply) = self.decoder.decode().expect("a reply") {
                 return Some(reply);
@@ -246,12 +246,12 @@ impl Client {
         }
     }
 
-    pub fn next(&mut self) -> Reply {
+    pub(crate) fn next(&mut self) -> Reply {
         self.try_next().expect("the launcher is there")
     }
 
     /// The first reply of which something is wanted; those before it are skipped.
-    pub fn find<T>(&mut self, wanted: impl Fn(&Reply) -> Option<T>) -> T {
+    pub(crate) fn find<T>(&mut self, wanted: impl Fn(&Reply) -> Option<T>) -> T {
         loop {
             if let Some(found) = wanted(&self.next()) {
                 return found;
@@ -260,7 +260,7 @@ impl Client {
     }
 
     /// The answer to the hello, which was said already.
-    pub fn welcome(&mut self) -> Welcome {
+    pub(crate) fn welcome(&mut self) -> Welcome {
         match self.next() {
             Reply::Welcome(welcome) => *welcome,
             other => panic!("no welcome: {other:?}"),
@@ -268,17 +268,17 @@ impl Client {
     }
 
     /// Starts something that can be started. Returns its main process.
-    pub fn start(&mut self, launch: &Launch) -> u32 {
+    pub(crate) fn start(&mut self, launch: &Launch) -> u32 {
         self.say(&Request::Start(Box::new(launch.clone())));
         self.started(launch.attempt)
     }
 
-    pub fn started(&mut self, wanted: AttemptId) -> u32 {
+    pub(crate) fn started(&mut self, wanted: AttemptId) -> u32 {
         self.start_result(wanted).expect("it can be started")
     }
 
     /// What becomes of a start.
-    pub fn start_result(&mut self, wanted: AttemptId) -> Result<u32, LaunchFailure> {
+    pub(crate) fn start_result(&mut self, wanted: AttemptId) -> Result<u32, LaunchFailure> {
         self.find(|reply| match reply {
             Reply::Started { attempt, pid, .. } if *attempt == wanted => Some(Ok(*pid)),
             Reply::NotStarted { attempt, failure } if *attempt == wanted => {
@@ -289,20 +289,20 @@ impl Client {
     }
 
     /// Starts something that cannot be started.
-    pub fn start_in_vain(&mut self, launch: &Launch) -> LaunchFailure {
+    pub(crate) fn start_in_vain(&mut self, launch: &Launch) -> LaunchFailure {
         self.say(&Request::Start(Box::new(launch.clone())));
         self.start_result(launch.attempt)
             .expect_err("it was started")
     }
 
-    pub fn exited(&mut self, wanted: AttemptId) -> Exit {
+    pub(crate) fn exited(&mut self, wanted: AttemptId) -> Exit {
         self.find(|reply| match reply {
             Reply::Exited { attempt, exit, .. } if *attempt == wanted => Some(*exit),
             _ => None,
         })
     }
 
-    pub fn ended(&mut self, wanted: AttemptId) -> End {
+    pub(crate) fn ended(&mut self, wanted: AttemptId) -> End {
         self.find(|reply| match reply {
             Reply::Ended { attempt, end } if *attempt == wanted => Some(end.clone()),
             _ => None,
@@ -310,13 +310,13 @@ impl Client {
     }
 
     /// Runs something to its end.
-    pub fn run(&mut self, launch: &Launch) -> End {
+    pub(crate) fn run(&mut self, launch: &Launch) -> End {
         self.start(launch);
         self.ended(launch.attempt)
     }
 
     /// Waits until an attempt has written so much.
-    pub fn written(&mut self, wanted: AttemptId, bytes: u64) {
+    pub(crate) fn written(&mut self, wanted: AttemptId, bytes: u64) {
         self.find(|reply| match reply {
             Reply::Output { attempt, progress } if *attempt == wanted => {
                 (progress.end >= bytes).then_some(())
@@ -327,12 +327,12 @@ impl Client {
 }
 
 /// An argument that no other process has.
-pub fn unique() -> String {
+pub(crate) fn unique() -> String {
     format!("1000.{}", Uuid::now_v7().as_u128())
 }
 
 /// No living process has this argument.
-pub fn assert_nobody(argument: &str) {
+pub(crate) fn assert_nobody(argument: &str) {
     let has_it = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0)
@@ -349,10 +349,10 @@ fn processes() -> impl Iterator<Item = u32> {
 
 /// What was written, by streams and all together.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Output {
-    pub all: Vec<u8>,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
+pub(crate) struct Output {
+    pub(crate) all: Vec<u8>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl Output {

@@ -33,14 +33,15 @@ fn xj4_daemons_die_with_their_job_when_it_is_killed() {
     with_each(|launcher| {
         let mut client = launcher.connect();
         let name = unique();
+        let one = format!("sh -c 'echo on; exec sleep {name}'");
         let script = format!(
-            "setsid sleep {name} & (setsid sleep {name} &); (sleep {name} & sleep {name} & wait) & \
+            "setsid {one} & (setsid {one} &); ({one} & {one} & wait) & \
              trap '' TERM INT HUP; echo on; sleep {name}"
         );
         let launch = launcher.sh(&script);
         let attempt = launch.attempt;
         client.start(&launch);
-        client.written(attempt, 3);
+        client.written(attempt, 15);
         client.say(&Request::Kill { attempt });
         assert_eq!(client.exited(attempt), Exit::Signaled(9));
         let end = client.ended(attempt);
@@ -159,9 +160,9 @@ fn xj9_without_memory_the_whole_job_dies_and_nobody_else() {
 fn orphans_that_end_by_themselves_do_not_pile_up() {
     let launcher = Launcher::start_with(&["--mechanism", "cgroup2"]);
     let mut client = launcher.connect();
-    let script = "i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; wait; echo on; read x";
-    let mut launch = launcher.sh(script);
-    launch.stdin = Some(launcher.fifo("stdin"));
+    launcher.fifo("work/fifo");
+    let script = "i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; echo on; read x < fifo";
+    let launch = launcher.sh(script);
     let attempt = launch.attempt;
     client.start(&launch);
     client.written(attempt, 3);
