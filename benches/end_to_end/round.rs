@@ -1,12 +1,17 @@
 //! All three measured once, one after the other.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use jobyard_benches::PROGRAM;
 use jobyard_benches::bare::Pair;
 use jobyard_benches::cluster::{Cluster, Load, Programs};
 use jobyard_benches::figures::{percentile, rate};
-use jobyard_benches::{raw, supervised};
+use jobyard_benches::raw;
+use jobyard_benches::supervised::Supervised;
+use jobyard_executor::ProcessExecutor;
 use tokio::runtime::Runtime;
 
 use crate::options::Options;
@@ -62,11 +67,9 @@ fn bare(options: &Options) -> Result<Figures> {
 
 fn executor(options: &Options) -> Result<f64> {
     let dir = tempfile::tempdir_in(options.parent())?;
-    let took = Runtime::new()?.block_on(supervised::run_many(
-        options.jobs,
-        options.slots,
-        dir.path(),
-    ))?;
+    let executor = Arc::new(ProcessExecutor::new());
+    let supervised = Supervised::new(executor, Path::new(PROGRAM), dir.path())?;
+    let took = Runtime::new()?.block_on(supervised.run_many(options.jobs, options.slots))?;
     Ok(rate(options.jobs, took))
 }
 

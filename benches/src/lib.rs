@@ -5,8 +5,10 @@
 //! | part | is |
 //! |---|---|
 //! | [`raw`] | how fast this machine starts and reaps processes, with nothing else |
+//! | [`tiny`] | a program that is as small as can be |
+//! | [`consumption`] | what a process consumes: processor time and memory |
 //! | [`bare`] | a master and a worker of tonic and mutual TLS that can do nothing but run `/bin/true`: the yardstick |
-//! | [`supervised`] | the process executor and its supervisor alone: what the worker adds to starting a process |
+//! | [`supervised`] | an executor and its supervisor alone: what the worker adds to starting a process |
 //! | [`cluster`] | the real `jobyard-master` and `jobyard-worker`, as processes of their own, and a client |
 //! | [`figures`] | medians, percentiles and rates |
 //! | [`scheduling`] | loads for the scheduler alone, a scan-all matcher and an ordered set beside it |
@@ -36,14 +38,15 @@
 //! assert_eq!(median(&rates), Some(3_000.0));
 //! ```
 //!
-//! Run them with `cargo bench -p jobyard-benches --bench end_to_end` and `--bench scheduler`; `-- --help` shows their
-//! options. `--bench scheduler_instructions --features instructions` counts instructions instead of time: the gate
+//! Run them with `cargo bench -p jobyard-benches --bench end_to_end`, `--bench spawn` and `--bench scheduler`;
+//! `-- --help` shows their options. `--bench scheduler_instructions --features instructions` counts instructions instead of time: the gate
 //! against getting slower, since the count hardly differs from run to run.
 
 #![forbid(unsafe_code)]
 
 pub mod bare;
 pub mod cluster;
+pub mod consumption;
 pub mod figures;
 pub mod machine;
 mod program;
@@ -51,5 +54,6 @@ pub mod raw;
 pub mod revision;
 pub mod scheduling;
 pub mod supervised;
+pub mod tiny;
 
 pub use program::PROGRAM;
