@@ -42,6 +42,7 @@ use interrupts::Interrupts;
 use requirement::Misread;
 
 fn main() -> ExitCode {
+    jobyard_executor::launcher::run_if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -8,8 +8,10 @@ use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::cores::Cores;
+use crate::job_options::{Containment, MissingLimits, Namespace};
 use crate::named_resource;
 use crate::options::OnTerm;
+use crate::protection_options::FreeDisk;
 use crate::size::Size;
 
 /// The options of the command line, as far as they make sense in a file.
@@ -32,7 +34,17 @@ pub(crate) struct ConfigFile {
     pub(crate) pass_env: Vec<String>,
     pub(crate) on_term: Option<OnTerm>,
     pub(crate) drain_timeout: Option<String>,
+    pub(crate) job_user: Option<String>,
     pub(crate) allow_root_jobs: bool,
+    pub(crate) allow_dir: Vec<PathBuf>,
+    pub(crate) missing_limits: Option<MissingLimits>,
+    pub(crate) isolate: Vec<Namespace>,
+    pub(crate) launcher: Option<PathBuf>,
+    pub(crate) containment: Option<Containment>,
+    pub(crate) min_free_disk: Option<FreeDisk>,
+    pub(crate) min_free_memory: Option<Size>,
+    pub(crate) max_memory_pressure: Option<u8>,
+    pub(crate) max_load: Option<Cores>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) log_level: Option<String>,
 }
@@ -87,6 +99,9 @@ mod tests {
             ("cpu = nan", "such as 4 or 1.5"),
             ("memory = \"8\"", "as in 8GiB"),
             ("memory = 8", "8GiB"),
+            ("min-free-disk = \"100%\"", "as in 5%"),
+            ("isolate = [\"user\"]", "unknown variant"),
+            ("containment = \"chroot\"", "pid-namespace"),
             ("resource = { gpu = -1 }", "-1"),
             ("resource = { GPU = 1 }", "lower case"),
             ("[resource]\ngpu = 1\ngpu = 2", "duplicate"),

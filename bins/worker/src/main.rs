@@ -4,9 +4,13 @@
 
 mod capacity;
 mod cores;
+mod doctor;
+mod executors;
 mod file;
+mod job_options;
 mod named_resource;
 mod options;
+mod protection_options;
 mod settings;
 mod size;
 
@@ -15,21 +19,34 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use jobyard_clock::SystemClock;
+use jobyard_executor::launcher::LauncherCommand;
 use jobyard_service::start_logging;
 use jobyard_worker::agent::{ExitReason, ShutdownMode};
-use jobyard_worker::{DataDirLock, Identity, Join, Worker, WorkerConfig, WorkerHandle};
+use jobyard_worker::{
+    DataDirLock, Identity, Join, Worker, WorkerConfig, WorkerHandle, harden_process,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use executors::executors;
 use options::Options;
-use settings::Settings;
+use settings::{Settings, Task};
 
 fn main() -> ExitCode {
-    jobyard_service::run("jobyard-worker", Options::parse().settle(), run)
+    jobyard_executor::launcher::run_if_asked();
+    jobyard_service::run(
+        "jobyard-worker",
+        Options::parse().settle(),
+        |task| match task {
+            Task::Serve(settings) => run(*settings),
+            Task::Doctor(settings) => doctor::run(&settings),
+        },
+    )
 }
 
 fn run(settings: Settings) -> anyhow::Result<()> {
     start_logging(settings.log_format, &settings.log_level)?;
+    harden(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -58,6 +75,20 @@ fn run(settings: Settings) -> anyhow::Result<()> {
     })
 }
 
+/// Jobs that this program starts itself would inherit its place in the order of what the kernel kills.
+fn harden(settings: &Settings) {
+    if settings.jobs.launcher == LauncherCommand::None {
+        warn!(
+            "without a launcher jobs end with this program, and only their process group holds them"
+        );
+        return;
+    }
+    // Without rights nobody gets a better place, which is as it should be.
+    for problem in harden_process() {
+        info!("{problem}");
+    }
+}
+
 /// Waits for the worker's end. The first signal asks for it, a second one insists.
 async fn serve(worker: &WorkerHandle, signals: &mut Signals, mode: ShutdownMode) -> ExitReason {
     let mut mode = mode;
@@ -65,7 +96,11 @@ async fn serve(worker: &WorkerHandle, signals: &mut Signals, mode: ShutdownMode)
         tokio::select! {
             reason = worker.wait() => return reason,
             () = signals.next() => {
-                info!("told to end; a second signal stops what runs at once");
+                if mode == ShutdownMode::Detach {
+                    info!("told to end; jobs run on for the next worker on this data");
+                } else {
+                    info!("told to end; a second signal stops what runs at once");
+                }
                 worker.shutdown(mode).await;
                 mode = ShutdownMode::Stop;
             }
@@ -75,26 +110,25 @@ async fn serve(worker: &WorkerHandle, signals: &mut Signals, mode: ShutdownMode)
 
 /// Joins the cluster, if this machine has not yet, and starts the worker.
 async fn start(settings: Settings) -> anyhow::Result<WorkerHandle> {
+    // Two programs that join with one data directory would overwrite each other's keys, and two that use one would take
+    // each other's launchers away.
+    let lock = DataDirLock::take(&settings.data)?;
     let identity = identity(&settings).await?;
     let transport = identity.transport(settings.masters.clone())?;
-    let mut config = WorkerConfig::new(
-        &settings.data,
-        identity.worker(),
-        transport,
-        settings.executors,
-    );
+    let executors = executors(&settings.jobs, &settings.data).await?;
+    let tags = settings.all_tags(&executors)?;
+    let mut config = WorkerConfig::new(&settings.data, identity.worker(), transport, executors);
     config.facts = settings.facts;
-    config.tags = settings.tags;
+    config.tags = tags;
     config.exclusive = settings.exclusive;
     config.capacity = settings.capacity;
     config.env = settings.env;
+    config.protection = settings.protection;
     config.identity = Some(identity.dir().to_owned());
-    Ok(Worker::start(config).await?)
+    Ok(Worker::start_locked(config, lock).await?)
 }
 
 async fn identity(settings: &Settings) -> anyhow::Result<Identity> {
-    // Two programs that join with one data directory would overwrite each other's keys.
-    let _lock = DataDirLock::take(&settings.data)?;
     let dir = Identity::dir_in(&settings.data);
     if let Some(identity) = Identity::load(&dir)? {
         info!(worker = %identity.worker(), "this machine has an identity; no token is used");

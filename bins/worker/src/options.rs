@@ -3,21 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use jobyard_core::parse_duration;
 use jobyard_service::LogFormat;
 use serde::Deserialize;
 
 use crate::cores::Cores;
+use crate::job_options::JobOptions;
 use crate::named_resource::NamedResource;
+use crate::protection_options::ProtectionOptions;
 use crate::size::Size;
 
 /// Runs jobs for a Jobyard master. Flags win over the environment, and both over the configuration file.
 #[derive(Debug, Parser)]
 #[command(name = "jobyard-worker", version, after_help = EXAMPLES)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Where it keeps its identity, its journal and output on its way to the master [default: .jobyard-worker]
-    #[arg(long, env = "JOBYARD_DATA", value_name = "DIR")]
+    #[arg(long, env = "JOBYARD_DATA", value_name = "DIR", global = true)]
     pub(crate) data: Option<PathBuf>,
 
     /// Address of the master; may be repeated, the first that answers is taken
@@ -99,25 +104,50 @@ pub(crate) struct Options {
     #[arg(long, env = "JOBYARD_DRAIN_TIMEOUT", value_parser = parse_duration)]
     pub(crate) drain_timeout: Option<Duration>,
 
-    /// Run jobs as root, if this program does
-    #[arg(long)]
-    pub(crate) allow_root_jobs: bool,
+    #[command(flatten, next_help_heading = "How jobs run")]
+    pub(crate) jobs: JobOptions,
+
+    #[command(flatten, next_help_heading = "When no jobs are taken")]
+    pub(crate) protection: ProtectionOptions,
 
     /// A TOML file with any of these options
-    #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "JOBYARD_CONFIG",
+        value_name = "FILE",
+        global = true,
+        help_heading = "Options"
+    )]
     pub(crate) config: Option<PathBuf>,
 
     /// How the log on standard error looks [default: text]
-    #[arg(long, env = "JOBYARD_LOG_FORMAT", value_enum)]
+    #[arg(long, env = "JOBYARD_LOG_FORMAT", value_enum, help_heading = "Options")]
     pub(crate) log_format: Option<LogFormat>,
 
     /// How much is logged: error, warn, info, debug, trace [default: info]
-    #[arg(long, env = "JOBYARD_LOG_LEVEL", value_name = "LEVEL")]
+    #[arg(
+        long,
+        env = "JOBYARD_LOG_LEVEL",
+        value_name = "LEVEL",
+        help_heading = "Options"
+    )]
     pub(crate) log_level: Option<String>,
 }
 
-const EXAMPLES: &str = "Example:\n  \
-    jobyard-worker --join-file join.token --master ci.example.org:7411 --data /var/lib/jobyard-worker --tag rust --slots 8";
+const EXAMPLES: &str = "Examples:\n  \
+    jobyard-worker --join-file join.token --master ci.example.org:7411 --data /var/lib/jobyard-worker --tag rust --slots 8\n  \
+    jobyard-worker doctor --data /var/lib/jobyard-worker   what this machine can do to hold jobs";
+
+/// Something else than serving.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what this machine can do to hold jobs, and try it. Exits with 1 if something does not do what it says
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 /// What a signal to end does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -125,7 +155,7 @@ const EXAMPLES: &str = "Example:\n  \
 pub(crate) enum OnTerm {
     /// Take nothing new, wait for the jobs, then stop what is left.
     Drain,
-    /// Leave the jobs running for the next worker on the same data. Not available in this version.
+    /// Leave the jobs running for the next worker on the same data.
     Detach,
     /// Stop the jobs.
     Stop,

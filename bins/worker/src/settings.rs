@@ -8,15 +8,19 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use jobyard_core::{Executor, Resources, Tag, TagSet, WorkerFacts, check_name, parse_duration};
-use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
+use jobyard_executor::DEFAULT_PATH;
+use jobyard_executor::launcher::LauncherCommand;
 use jobyard_pki::{JoinToken, MAX_TOKEN_CHARS};
 use jobyard_service::LogFormat;
 use jobyard_worker::agent::ShutdownMode;
 use jobyard_worker::facts;
+use jobyard_worker::protection::Protection;
 
 use crate::capacity::capacity;
+use crate::doctor::DoctorSettings;
 use crate::file::ConfigFile;
-use crate::options::{OnTerm, Options};
+use crate::job_options::JobSettings;
+use crate::options::{Command, OnTerm, Options};
 
 /// Long enough for most builds, short enough for a machine that shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
@@ -24,7 +28,16 @@ const DEFAULT_DATA: &str = ".jobyard-worker";
 /// Holds a join token.
 const JOIN_VARIABLE: &str = "JOBYARD_JOIN";
 
-/// What came out.
+/// What the program shall do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Serve a master.
+    Serve(Box<Settings>),
+    /// Look at the machine.
+    Doctor(Box<DoctorSettings>),
+}
+
+/// With what it shall serve.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) data: PathBuf,
@@ -32,11 +45,14 @@ pub(crate) struct Settings {
     pub(crate) join: TokenSource,
     pub(crate) name: String,
     pub(crate) capacity: Resources,
+    /// What was asked for, beside what describes the machine.
     pub(crate) tags: TagSet,
+    pub(crate) auto_tags: bool,
     pub(crate) exclusive: TagSet,
     pub(crate) facts: WorkerFacts,
     pub(crate) env: BTreeMap<String, String>,
-    pub(crate) executors: Vec<Arc<dyn Executor>>,
+    pub(crate) jobs: JobSettings,
+    pub(crate) protection: Protection,
     pub(crate) on_term: ShutdownMode,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
@@ -44,15 +60,41 @@ pub(crate) struct Settings {
 
 impl Options {
     /// Puts flags, environment and file together.
-    pub(crate) fn settle(self) -> anyhow::Result<Settings> {
+    pub(crate) fn settle(self) -> anyhow::Result<Task> {
         let file = self
             .config
             .as_deref()
             .map(ConfigFile::read)
             .transpose()?
             .unwrap_or_default();
-        allow_root(self.allow_root_jobs || file.allow_root_jobs)?;
+        let jobs = self.jobs.clone().settle(&file)?;
+        let protection = self.protection.settle(&file)?;
+        match self.command {
+            Some(Command::Doctor { json }) => Ok(Task::Doctor(Box::new(DoctorSettings {
+                data: data(self.data, file.data),
+                jobs,
+                protection,
+                json,
+            }))),
+            None => {
+                let settings = self.settle_to_serve(file, jobs, protection)?;
+                Ok(Task::Serve(Box::new(settings)))
+            }
+        }
+    }
+
+    fn settle_to_serve(
+        self,
+        file: ConfigFile,
+        jobs: JobSettings,
+        protection: Protection,
+    ) -> anyhow::Result<Settings> {
+        jobs.check_root()?;
         let on_term = shutdown_mode(&self, &file)?;
+        ensure!(
+            on_term != ShutdownMode::Detach || jobs.launcher != LauncherCommand::None,
+            "--on-term detach: without a launcher jobs end with this program"
+        );
         let env = environment(&self, &file)?;
         let facts = facts::of_this_machine();
         let capacity = capacity(&self, &file, &facts)?;
@@ -65,22 +107,14 @@ impl Options {
             !masters.is_empty(),
             "--master: say where the master is, as in ci.example.org:7411"
         );
-        let executors: Vec<Arc<dyn Executor>> = vec![Arc::new(ProcessExecutor::new())];
         let mut tags = TagSet::new();
-        if !self.no_auto_tags && !file.no_auto_tags {
-            let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-            tags = facts::auto_tags(&facts, path, &executors);
-        }
         let offered = self.tag.iter().chain(&file.tag);
         add_tags(&mut tags, "--tag", offered)?;
         let mut exclusive = TagSet::new();
         let offered = self.exclusive_tag.iter().chain(&file.exclusive_tag);
         add_tags(&mut exclusive, "--exclusive-tag", offered)?;
         Ok(Settings {
-            data: self
-                .data
-                .or(file.data)
-                .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
+            data: data(self.data, file.data),
             masters,
             join: TokenSource {
                 word: self.join,
@@ -89,10 +123,12 @@ impl Options {
             name: name(self.name.or(file.name), &facts)?,
             capacity,
             tags,
+            auto_tags: !self.no_auto_tags && !file.no_auto_tags,
             exclusive,
             facts,
             env,
-            executors,
+            jobs,
+            protection,
             on_term,
             log_format: self
                 .log_format
@@ -104,6 +140,26 @@ impl Options {
                 .unwrap_or_else(|| "info".to_owned()),
         })
     }
+}
+
+impl Settings {
+    /// Everything that the worker offers with these executors.
+    pub(crate) fn all_tags(&self, executors: &[Arc<dyn Executor>]) -> anyhow::Result<TagSet> {
+        let mut tags = self.tags.clone();
+        if self.auto_tags {
+            let path = self.env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+            for tag in facts::auto_tags(&self.facts, path, executors).iter() {
+                tags.insert(tag.clone()).with_context(|| {
+                    format!("--tag: with {tag}, which describes this machine, there are too many")
+                })?;
+            }
+        }
+        Ok(tags)
+    }
+}
+
+fn data(flag: Option<PathBuf>, file: Option<PathBuf>) -> PathBuf {
+    flag.or(file).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA))
 }
 
 /// Where the join token is.
@@ -160,15 +216,6 @@ fn read_token(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Whoever can submit jobs to a worker of root can do everything on its machine, so somebody has to want that.
-fn allow_root(allowed: bool) -> anyhow::Result<()> {
-    ensure!(
-        allowed || !rustix::process::geteuid().is_root(),
-        "jobs would run as root: start the worker as another user, or say --allow-root-jobs"
-    );
-    Ok(())
-}
-
 fn shutdown_mode(options: &Options, file: &ConfigFile) -> anyhow::Result<ShutdownMode> {
     let from_file = file
         .drain_timeout
@@ -180,9 +227,7 @@ fn shutdown_mode(options: &Options, file: &ConfigFile) -> anyhow::Result<Shutdow
     match options.on_term.or(file.on_term).unwrap_or(OnTerm::Drain) {
         OnTerm::Drain => Ok(ShutdownMode::Drain { timeout }),
         OnTerm::Stop => Ok(ShutdownMode::Stop),
-        OnTerm::Detach => {
-            bail!("--on-term detach: this version cannot leave jobs running; use drain or stop")
-        }
+        OnTerm::Detach => Ok(ShutdownMode::Detach),
     }
 }
 
@@ -246,7 +291,10 @@ mod tests {
 
     fn settle(arguments: &[&str]) -> anyhow::Result<Settings> {
         let program = ["jobyard-worker", "--allow-root-jobs"];
-        Options::try_parse_from(program.iter().chain(arguments))?.settle()
+        match Options::try_parse_from(program.iter().chain(arguments))?.settle()? {
+            Task::Serve(settings) => Ok(*settings),
+            Task::Doctor(_) => bail!("it shall look at the machine"),
+        }
     }
 
     fn problem(arguments: &[&str]) -> String {
@@ -263,7 +311,9 @@ mod tests {
                 timeout: DRAIN_TIMEOUT
             }
         );
-        assert!(settings.tags.has_key("os") && settings.exclusive.is_empty());
+        assert!(settings.tags.is_empty() && settings.exclusive.is_empty());
+        assert!(settings.all_tags(&[]).unwrap().has_key("os"));
+        assert_eq!(settings.protection, Protection::default());
         assert_eq!(settings.capacity, facts::capacity(&settings.facts));
         assert!(problem(&[]).contains("--master"));
     }
@@ -285,7 +335,16 @@ mod tests {
         refuse("--exclusive-tag", "+gpu");
         refuse("--env", "=x");
         refuse("--name", "a/b");
-        refuse("--on-term", "detach");
+        refuse("--on-term", "leave");
+        refuse("--job-user", "nobody of this name");
+        refuse("--allow-dir", "relative");
+        refuse("--isolate", "user");
+        refuse("--containment", "chroot");
+        refuse("--missing-limits", "ignore");
+        refuse("--min-free-disk", "much");
+        refuse("--min-free-memory", "5%");
+        refuse("--max-memory-pressure", "0");
+        refuse("--max-load", "high");
         refuse("--drain-timeout", "soon");
     }
 
@@ -301,11 +360,10 @@ mod tests {
             "--config", path, "--slots", "5", "--tag", "b", "--env", "A=flag",
         ])
         .unwrap();
-        assert_eq!(
-            (settings.capacity.slots, settings.masters),
-            (5, vec!["file:1".to_owned()])
-        );
-        let tags: Vec<String> = settings.tags.iter().map(|tag| tag.to_string()).collect();
+        assert_eq!(settings.capacity.slots, 5);
+        assert_eq!(settings.masters, ["file:1"]);
+        let tags = settings.all_tags(&[]).unwrap();
+        let tags: Vec<String> = tags.iter().map(|tag| tag.to_string()).collect();
         assert_eq!(tags, ["a", "b"]);
         assert_eq!(
             (settings.env["A"].as_str(), settings.env["B"].as_str()),
@@ -367,6 +425,63 @@ mod tests {
         if std::env::var(JOIN_VARIABLE).is_err() {
             let problem = source.read(Path::new("data")).unwrap_err().to_string();
             assert!(problem.contains("jobyard token create"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_detach_needs_a_launcher() {
+        let detach = ["--master", "m:1", "--on-term", "detach", "--launcher"];
+        let settings = settle(&[&detach[..], &["/some/launcher"]].concat()).unwrap();
+        assert_eq!(settings.on_term, ShutdownMode::Detach);
+        for flags in [
+            ["--on-term", "detach"],
+            ["--job-user", "0"],
+            ["--isolate", "pid,net"],
+        ] {
+            let problem =
+                problem(&[&["--master", "m:1", "--launcher", "none"], &flags[..]].concat());
+            assert!(
+                problem.contains(flags[0]) && problem.contains("launcher"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn doctor_asks_for_no_master_and_takes_what_it_looks_at() {
+        let arguments = [
+            "jobyard-worker",
+            "doctor",
+            "--json",
+            "--min-free-disk",
+            "5%",
+        ];
+        let task = Options::try_parse_from(arguments)
+            .unwrap()
+            .settle()
+            .unwrap();
+        let Task::Doctor(doctor) = task else {
+            panic!("{task:?}")
+        };
+        assert!(doctor.json);
+        assert_eq!(doctor.protection.min_free_disk_percent, 5);
+    }
+
+    #[test]
+    fn root_says_as_whom_jobs_run() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let settle = |flags: &[&str]| {
+            let arguments = ["jobyard-worker", "--master", "m:1"];
+            let options = Options::try_parse_from(arguments.iter().chain(flags));
+            options.unwrap().settle().map(drop)
+        };
+        assert!(settle(&["--job-user", "65534"]).is_ok());
+        assert!(settle(&["--allow-root-jobs"]).is_ok());
+        for flags in [&[][..], &["--job-user", "root"]] {
+            let problem = settle(flags).unwrap_err().to_string();
+            assert!(problem.contains("--job-user"), "{problem}");
         }
     }
 }

@@ -246,7 +246,16 @@ async fn say_what_is_missing() {
             "jobyard token create",
         ),
         (
-            &["--data", data, "--master", "m:1", "--on-term", "detach"],
+            &[
+                "--data",
+                data,
+                "--master",
+                "m:1",
+                "--on-term",
+                "detach",
+                "--launcher",
+                "none",
+            ],
             2,
             "detach",
         ),

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use jobyard_clock::SystemClock;
 use jobyard_core::{Caller, Executor, Fleet, NewToken, Resources, TagSet};
+use jobyard_executor::launcher::{Launcher, LauncherCommand};
 use jobyard_executor::{DEFAULT_PATH, ProcessExecutor};
 use jobyard_master::{DEFAULT_LISTEN, Daemon, DaemonConfig};
 use jobyard_pki::JoinToken;
 use jobyard_worker::agent::ShutdownMode;
-use jobyard_worker::{Identity, Join, Worker, WorkerConfig, WorkerHandle, facts};
+use jobyard_worker::{DataDirLock, Identity, Join, Worker, WorkerConfig, WorkerHandle, facts};
 
 use super::DevArgs;
 use crate::failure::Failure;
@@ -40,10 +41,15 @@ impl Local {
         config.name = String::from("dev");
         let daemon = Daemon::open(config).await.map_err(failed("the master"))?;
         let reach = vec![reachable(daemon.address()).to_string()];
-        let identity = identity(&daemon, args.data.join("worker"), reach.clone()).await?;
-        let config = worker_config(args, &identity, reach)?;
+        let data = args.data.join("worker");
+        let lock = DataDirLock::take(&data).map_err(failed("the worker"))?;
+        let identity = identity(&daemon, data.clone(), reach.clone()).await?;
+        let executor = executor(&data).await?;
+        let config = worker_config(args, &identity, reach, vec![Arc::new(executor)])?;
         let slots = config.capacity.slots;
-        let worker = Worker::start(config).await.map_err(failed("the worker"))?;
+        let worker = Worker::start_locked(config, lock)
+            .await
+            .map_err(failed("the worker"))?;
         worker.connected().await;
         Ok(Self {
             daemon,
@@ -144,13 +150,26 @@ async fn identity(
         .map_err(failed("the worker"))
 }
 
+/// Runs processes by a launcher, which is this program once more, or `jobyard-launcher` beside it; from within this
+/// program where there are no launchers.
+async fn executor(data: &Path) -> Result<ProcessExecutor, Failure> {
+    if !cfg!(target_os = "linux") {
+        return Ok(ProcessExecutor::new());
+    }
+    let data = std::path::absolute(data).map_err(failed("the launcher of jobs"))?;
+    let launcher = Launcher::open(data.join("launcher"), LauncherCommand::beside()).await;
+    launcher
+        .map(ProcessExecutor::launched)
+        .map_err(failed("the launcher of jobs"))
+}
+
 fn worker_config(
     args: &DevArgs,
     identity: &Identity,
     masters: Vec<String>,
+    executors: Vec<Arc<dyn Executor>>,
 ) -> Result<WorkerConfig, Failure> {
     let transport = identity.transport(masters).map_err(failed("the worker"))?;
-    let executors: Vec<Arc<dyn Executor>> = vec![Arc::new(ProcessExecutor::new())];
     let env = passed_env();
     let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
     let facts = facts::of_this_machine();
