@@ -108,9 +108,8 @@ impl NamespacePlan {
         if self.mount {
             keep_mounts().map_err(|errno| Step::Mounts.failed(errno))?;
         }
-        match (self.proc, mount_proc(self.proc)) {
-            (Proc::Must, Err(errno)) => return Err(Step::Proc.failed(errno)),
-            (_, Err(_) | Ok(())) => {}
+        if let (Proc::Must, Err(errno)) = (self.proc, mount_proc(self.proc)) {
+            return Err(Step::Proc.failed(errno));
         }
         if self.net {
             switch_on_loopback().map_err(|errno| Step::Loopback.failed(errno))?;

@@ -14,11 +14,11 @@ fn landlock_closes_what_is_not_named() {
     let (open, closed) = (dir.path().join("open"), dir.path().join("closed"));
     std::fs::create_dir(&open).expect("made");
     std::fs::create_dir(&closed).expect("made");
-    let mut rules = Landlock::default();
-    rules.read = ["/usr", "/bin", "/lib", "/lib64", "/dev/null", "/nowhere"]
-        .map(Into::into)
-        .to_vec();
-    rules.write = vec![open.clone()];
+    let read = ["/usr", "/bin", "/lib", "/lib64", "/dev/null", "/nowhere"];
+    let rules = Landlock {
+        read: read.map(Into::into).to_vec(),
+        write: vec![open.clone()],
+    };
     let script = format!(
         "cd {0}; echo x > {0}/a && cat {0}/a; echo x > {1}/b || echo closed; \
          cat /etc/passwd || echo hidden; kill -0 {2} 2> /dev/null || echo alone",

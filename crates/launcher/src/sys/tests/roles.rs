@@ -42,9 +42,9 @@ fn hold_a_tree(warden: Option<WardenKind>) {
     let mut started = Job::script(script).warden(warden).start().expect("forked");
     started.until_said("up");
     println!("holding {}.", std::process::id());
-    let (_read, write) = rustix::pipe::pipe().expect("a pipe");
+    let (read, write) = rustix::pipe::pipe().expect("a pipe");
     // Nobody reads it, and nobody closes it: this waits for ever.
-    let mut never = File::from(_read);
+    let mut never = File::from(read);
     let _ = never.read(&mut [0]);
     drop(write);
     drop(started);
