@@ -7,6 +7,7 @@
 //! * [`supervise`]: the tokio task around it, for any [`Executor`](jobyard_core::Executor). What happens comes back
 //!   through a bounded channel; a [`SupervisorHandle`] stops the attempt.
 //! * [`ProcessExecutor`]: the executor for programs of the operating system.
+//! * [`launcher`]: the way to the small process that starts jobs for it, keeps hold of them, and outlives this program.
 //!
 //! # Theory of operation
 //!
@@ -15,10 +16,12 @@
 //! orders and the next deadline, tells the supervisor, and does what it says. It reports the end only when the executor
 //! has made sure that nothing of the attempt is left, and says what had to be killed for that.
 //!
-//! The process executor builds the environment instead of inheriting it, runs each attempt as a process group in a
-//! private directory, and hands on its output as bytes. The main process is not reaped before its group has been dealt
-//! with, so that no signal can ever reach a stranger whose process has the same number. It installs no signal handler:
-//! on Linux, deaths are learned from process descriptors.
+//! The process executor builds the environment instead of inheriting it, runs each attempt in private directories, and
+//! hands on its output as bytes. With a launcher, each attempt is in a cage that nothing of it survives, limits are
+//! enforced where the machine can, and a later life of this program finds what runs and what has ended
+//! ([`adopt`]). Without one, an attempt is a process group, whose main process is not reaped before the group has been dealt
+//! with, so that no signal can ever reach a stranger whose process has the same number. Neither way installs a signal
+//! handler: on Linux, deaths are learned from process descriptors.
 //!
 //! # Example
 //!

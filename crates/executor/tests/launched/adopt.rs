@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::{
-    Execution, Executor, Exit, InfraReason, Outcome, Output, OutputSink, OutputStream, Residue,
-};
+use jobyard_core::{Execution, Executor, Exit, Outcome, Output, OutputSink, OutputStream, Residue};
 use jobyard_executor::launcher::Launcher;
 use jobyard_executor::{LeftBehind, ProcessExecutor, SupervisorEvent, adopt, supervise};
 use tokio::sync::mpsc;
@@ -147,8 +145,10 @@ async fn timeout_goes_on_where_it_was() {
 
     let (events, mut reports) = mpsc::channel(4);
     let (_, nowhere) = output();
-    let mut left = LeftBehind::default();
-    left.time_left = Some(Duration::ZERO);
+    let left = LeftBehind {
+        time_left: Some(Duration::ZERO),
+        ..LeftBehind::default()
+    };
     let _handle = adopt(
         Arc::new(life(&bench).await),
         bench.context.clone(),
@@ -224,7 +224,7 @@ async fn unknown_attempt_is_gone() {
 }
 
 #[tokio::test]
-async fn launcher_of_another_kind_keeps_its_jobs_and_gets_no_new_ones() {
+async fn launcher_of_the_same_build_is_used_again() {
     let bench = Workbench::script("echo ready; sleep 600");
     let first = life(&bench).await;
     start(&first, &bench).await.detach().await;
@@ -240,7 +240,6 @@ async fn launcher_of_another_kind_keeps_its_jobs_and_gets_no_new_ones() {
     let adopted = second.adopt(bench.context.clone(), None, nowhere).await;
     let execution = adopted.expect("it runs");
     execution.kill().await.expect("delivered");
-    let _ = InfraReason::WorkerFault;
     assert_eq!(execution.wait().await, Ok(Exit::Signaled(9)));
     let residue: Residue = execution.cleanup().await;
     assert!(!residue.unconfirmed);

@@ -30,7 +30,7 @@ pub(super) fn bury(dir: &Path) -> io::Result<Vec<Buried>> {
     Ok(remembered
         .into_iter()
         .filter(|remembered| !forgotten.contains(&remembered.attempt.to_string()))
-        .map(settle)
+        .map(|remembered| settle(&remembered))
         .collect())
 }
 
@@ -48,7 +48,7 @@ fn read_forgotten(dir: &Path) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn settle(remembered: Remembered) -> Buried {
+fn settle(remembered: &Remembered) -> Buried {
     let attempt = remembered.attempt;
     let progress = || output::progress(&remembered.output);
     let (stage, output) = match remembered.state.clone() {
@@ -63,7 +63,7 @@ fn settle(remembered: Remembered) -> Buried {
             exit,
             at,
         } => {
-            let residue = end_left_over(&remembered, Some((pid, start_time)));
+            let residue = end_left_over(remembered, Some((pid, start_time)));
             let mut end = End::new(exit, at, progress());
             end.residue = residue;
             let output = end.output;
@@ -71,12 +71,12 @@ fn settle(remembered: Remembered) -> Buried {
             (Stage::Ended { pid, end }, output)
         }
         RememberedState::Running { pid, start_time } => {
-            let residue = end_left_over(&remembered, Some((pid, start_time)));
+            let residue = end_left_over(remembered, Some((pid, start_time)));
             (lost(Some(pid), residue), progress())
         }
         // Starting, and what a later version may know.
         _ => {
-            let residue = end_left_over(&remembered, None);
+            let residue = end_left_over(remembered, None);
             (lost(None, residue), progress())
         }
     };

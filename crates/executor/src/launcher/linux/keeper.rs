@@ -54,13 +54,12 @@ impl Keeper {
             ..options
         };
         let (mut links, chosen) = find(&options.dir).await?;
-        let (link, facts) = match chosen {
-            Some(chosen) => chosen,
-            None => {
-                let started = start(&options).await?;
-                links.push(Arc::clone(&started.0));
-                started
-            }
+        let (link, facts) = if let Some(chosen) = chosen {
+            chosen
+        } else {
+            let started = start(&options).await?;
+            links.push(Arc::clone(&started.0));
+            started
         };
         Ok(Arc::new(Self {
             options,

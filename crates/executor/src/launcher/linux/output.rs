@@ -31,12 +31,11 @@ impl SpoolReader {
     /// The next chunk, if `end`, up to which output was announced, is not reached.
     pub(crate) fn read(&mut self, end: u64) -> io::Result<Option<LogChunk>> {
         while self.next < end {
-            let segment = match &mut self.open {
-                Some((_, file)) => file,
-                None => {
-                    let file = File::open(segment_path(&self.dir, self.next))?;
-                    &mut self.open.insert((self.next, BufReader::new(file))).1
-                }
+            let segment = if let Some((_, file)) = &mut self.open {
+                file
+            } else {
+                let file = File::open(segment_path(&self.dir, self.next))?;
+                &mut self.open.insert((self.next, BufReader::new(file))).1
             };
             if let Some(chunk) = frame::read(segment)? {
                 self.next = chunk.end();

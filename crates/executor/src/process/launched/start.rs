@@ -1,6 +1,6 @@
 //! Starting.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ fn describe(job: &Job, prepared: &Prepared, place: Option<OutputPlace>) -> Launc
         std::path::absolute(&dir).unwrap_or(dir),
     );
     launch.env = prepared.env.clone();
-    launch.stdin = prepared.stdin.clone();
+    launch.stdin.clone_from(&prepared.stdin);
     launch.merge = spec.merge;
     launch.output_limit = limit;
     launch.drain_ms = u64::try_from(job.drain(DRAIN).as_millis()).unwrap_or(u64::MAX);
@@ -102,7 +102,7 @@ fn describe(job: &Job, prepared: &Prepared, place: Option<OutputPlace>) -> Launc
     launch
 }
 
-fn explain(program: &PathBuf, failure: &LaunchFailure) -> StartError {
+fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
     let problem = failure.problem.clone();
     match failure.stage {
         protocol::Stage::Directory => StartError::Job {
