@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use jobyard_core::{
-    AdminState, AttemptId, Change, ClosingReason, Held, HeldState, Hello, InfraReason, JobState,
-    MasterMessage, Now, Outcome, Refusal, RefusalReason, SessionId, StopCause, Verdict, Welcome,
-    WorkerId,
+    AdminState, AttemptId, AttemptReport, Change, ClosingReason, Held, HeldState, Hello,
+    InfraReason, JobState, MasterMessage, Now, Outcome, Refusal, RefusalReason, SessionId,
+    StopCause, Verdict, Welcome, WorkerId,
 };
 use jobyard_scheduler::{Availability, Event};
 
@@ -207,8 +207,20 @@ impl Engine {
                 HeldState::Finished(report) if self.holds(worker, held.attempt) => {
                     self.settle(now, held.attempt, Ending::reported(report));
                 }
+                HeldState::Finished(report) => self.note_lost_output(worker, &report),
                 _ => {}
             }
+        }
+    }
+
+    /// A worker whose machine lost its power may have less output than it said before it. What is left is uploaded with
+    /// its end, but of nothing there is no upload.
+    pub(super) fn note_lost_output(&mut self, worker: WorkerId, report: &AttemptReport) {
+        let entry = self.tables.jobs.get(&report.attempt.job);
+        if report.log.bytes == 0
+            && entry.is_some_and(|entry| entry.awaits_log(report.attempt, worker))
+        {
+            self.abandon_log(report.attempt);
         }
     }
 

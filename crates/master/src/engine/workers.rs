@@ -44,7 +44,9 @@ impl Engine {
                 let attempt = report.attempt;
                 if self.holds(worker, attempt) {
                     self.settle(now, attempt, Ending::reported(report));
-                } else if !self.awaits_log(worker, attempt) {
+                } else if self.awaits_log(worker, attempt) {
+                    self.note_lost_output(worker, &report);
+                } else {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }

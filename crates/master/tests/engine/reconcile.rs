@@ -85,6 +85,33 @@ fn output_that_the_worker_no_longer_has_is_given_up() {
     assert_eq!(record.attempts[0].log, LogState::LostFrom(100));
 }
 
+/// The machine lost its power after its worker had told of 300 bytes, and before they were safe.
+#[test]
+fn output_that_a_worker_has_none_of_any_more_is_given_up() {
+    let lost = infra(InfraReason::WorkerRestarted);
+    for in_hello in [true, false] {
+        let (mut cluster, session) = Cluster::with_one(1);
+        cluster.submit(1);
+        cluster.finished(session, attempt(1, 1), exit(0), 300);
+        cluster.disconnect(session);
+        let report = report(attempt(1, 1), lost, 0);
+        let step = if in_hello {
+            let (_, step) = cluster.connect_as(1, hello(1, vec![ended(report)]));
+            assert_eq!(step.verdicts(), [(attempt(1, 1), Verdict::Keep)]);
+            step
+        } else {
+            let before = self::report(attempt(1, 1), exit(0), 300);
+            let (session, step) = cluster.connect_as(1, hello(1, vec![ended(before)]));
+            assert!(step.abandoned().is_empty(), "it may still come");
+            cluster.say(session, WorkerMessage::Finished(report))
+        };
+        assert_eq!(step.abandoned(), [attempt(1, 1)]);
+        let step = cluster.log_settled(attempt(1, 1), lost_from(120));
+        assert_eq!(step.forgotten(), [attempt(1, 1)]);
+        assert_eq!(cluster.job(1).outcome, Some(exit(0)), "what was told first");
+    }
+}
+
 #[test]
 fn an_assignment_that_never_arrived_is_sent_anew_at_no_cost() {
     let mut cluster = Cluster::with_workers(1);
