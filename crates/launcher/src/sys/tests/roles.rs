@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::Job;
 use super::job::{nobody, wait_for};
+use crate::protocol::Namespaces;
 use crate::sys::{WardenKind, protect_self, reap_strays};
 
 const ROLE: &str = "JOBYARD_TEST_ROLE";
@@ -30,6 +31,7 @@ fn play_a_role_for_the_others() {
         Ok("plain") => hold_a_tree(None),
         Ok("guarded") => show_a_job_its_launcher(true),
         Ok("open") => show_a_job_its_launcher(false),
+        Ok("unprivileged") => give_namespaces(),
         Ok("strays") => take_in_strays(),
         _ => {}
     }
@@ -142,6 +144,33 @@ fn a_job_of_the_same_user_sees_nothing_of_its_launcher() {
     // Without protection it would.
     let said = launcher("open").user(nobody()).run().said();
     assert!(words(answer(&said)).contains(&"environ"), "{said}");
+}
+
+/// All namespaces, for a job of the launcher's own user.
+fn give_namespaces() {
+    protect_self().expect("this kernel can");
+    let namespaces = Namespaces {
+        mount: true,
+        pid: true,
+        net: true,
+    };
+    let job = Job::script("id -u; echo $$; grep CapEff /proc/self/status")
+        .namespaces(namespaces)
+        .warden(Some(WardenKind::PidNamespace));
+    let said = job.run().said();
+    let plain = Namespaces {
+        pid: false,
+        ..namespaces
+    };
+    let other = Job::script("id -g").namespaces(plain).run().said();
+    println!("job said: {} {other}.", said.replace('\n', " "));
+}
+
+#[test]
+fn a_launcher_without_rights_gives_namespaces() {
+    let said = launcher("unprivileged").user(nobody()).run().said();
+    let expected = "job said: 65534 2 CapEff:\t0000000000000000 65534.";
+    assert!(said.contains(expected), "{said}");
 }
 
 fn answer(said: &str) -> &str {
