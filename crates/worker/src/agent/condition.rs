@@ -1,6 +1,7 @@
 //! What a worker has against taking assignments, beside its own end.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use jobyard_core::{
     AttemptId, Complaint, ComplaintKind, KilledProcess, Now, Residue, WorkerMessage,
@@ -139,7 +140,7 @@ impl Agent {
     }
 }
 
-/// In words, for whoever looks after the machine.
+/// In words, for whoever looks after the machine. Writing to a text does not fail.
 fn taint(attempt: AttemptId, processes: &[KilledProcess], attempts: usize) -> String {
     let mut text = format!("attempt {attempt} ended, but ");
     if processes.is_empty() {
@@ -150,14 +151,14 @@ fn taint(attempt: AttemptId, processes: &[KilledProcess], attempts: usize) -> St
             .take(NAMED_PROCESSES)
             .map(|process| format!("{} ({})", process.pid, process.name))
             .collect();
-        text.push_str(&format!(
-            "{} of its processes could not be killed: {}",
-            processes.len(),
-            named.join(", ")
-        ));
+        let (count, named) = (processes.len(), named.join(", "));
+        let _ = write!(
+            text,
+            "{count} of its processes could not be killed: {named}"
+        );
     }
     if attempts > 1 {
-        text.push_str(&format!("; the same of {} more", attempts - 1));
+        let _ = write!(text, "; the same of {} more", attempts - 1);
     }
     text.push_str("; restart the worker when they are gone");
     text

@@ -43,10 +43,7 @@ struct Inner {
     segments: VecDeque<u64>,
     /// Another process has begun segments of which not all are in the list: the directory tells.
     unlisted: bool,
-    /// The last segment, open for writing, once this process writes.
-    file: Option<File>,
-    /// Another process writes, and has said so in this life.
-    followed: bool,
+    writer: Writer,
     /// There is a directory from an earlier life.
     found: bool,
     end: u64,
@@ -54,6 +51,18 @@ struct Inner {
     /// Something was not kept, so nothing that follows may be.
     cut: bool,
     closed: Option<LogEnd>,
+}
+
+/// Who writes.
+#[derive(Debug, Default)]
+enum Writer {
+    /// Nobody has in this life.
+    #[default]
+    Nobody,
+    /// This process, into the last segment.
+    This(File),
+    /// Another one, which says how far it is.
+    Another,
 }
 
 impl SpoolLog {
@@ -114,8 +123,7 @@ impl SpoolLog {
         if inner.closed.is_some() {
             return;
         }
-        inner.followed = true;
-        inner.file = None;
+        inner.writer = Writer::Another;
         if progress.end > 0 && inner.segments.is_empty() && inner.end == 0 {
             inner.segments.push_back(0);
         }
@@ -163,7 +171,7 @@ impl SpoolLog {
         if inner.closed.is_some() {
             return;
         }
-        let room = if inner.cut || inner.followed {
+        let room = if inner.cut || matches!(inner.writer, Writer::Another) {
             0
         } else {
             inner.limit.saturating_sub(inner.end)
@@ -210,7 +218,7 @@ impl SpoolLog {
             dropped: inner.dropped,
         };
         let end = *inner.closed.get_or_insert(end);
-        inner.file = None;
+        inner.writer = Writer::Nobody;
         drop(inner);
         self.progress
             .send_modify(|progress| progress.closed = Some(end));
@@ -248,7 +256,7 @@ impl SpoolLog {
     /// Deletes everything. Blocks.
     pub(super) fn remove(&self) {
         let mut inner = self.lock();
-        inner.file = None;
+        inner.writer = Writer::Nobody;
         inner.segments.clear();
         inner.cut = true;
         remove_dir(&self.dir);
@@ -270,16 +278,18 @@ impl SpoolLog {
     fn append(&self, inner: &mut Inner, chunk: &LogChunk) -> io::Result<()> {
         let begun = inner.segments.back().copied();
         let is_full = begun.is_some_and(|start| chunk.offset - start >= self.segment_bytes);
-        let file = match (&mut inner.file, begun) {
-            (Some(file), _) if !is_full => file,
-            (None, Some(begun)) if !is_full => inner.file.insert(self.go_on(begun)?),
+        match (&inner.writer, begun) {
+            (Writer::This(_), _) if !is_full => {}
+            (_, Some(begun)) if !is_full => inner.writer = Writer::This(self.go_on(begun)?),
             _ => {
-                let file = self.begin_segment(chunk.offset)?;
+                inner.writer = Writer::This(self.begin_segment(chunk.offset)?);
                 inner.segments.push_back(chunk.offset);
-                inner.file.insert(file)
             }
-        };
-        file.write_all(&frame::encode(chunk))
+        }
+        match &mut inner.writer {
+            Writer::This(file) => file.write_all(&frame::encode(chunk)),
+            Writer::Nobody | Writer::Another => Ok(()),
+        }
     }
 
     /// The segment of an earlier life, without what was cut off at its end: nobody else writes it any more.

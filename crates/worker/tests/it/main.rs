@@ -10,3 +10,5 @@ mod restart;
 mod run;
 mod shutdown;
 mod support;
+#[cfg(target_os = "linux")]
+mod survive;
