@@ -158,6 +158,7 @@ impl Cages {
     /// Takes back a cage that cannot be emptied. It is left where it is and never used again.
     pub(crate) fn abandon(&mut self, cage: Cage) {
         drop(cage);
+        self.removals.retry();
     }
 
     /// Removes all control groups that were made here, but those in use.
@@ -177,7 +178,7 @@ impl Cages {
         } else {
             Vec::new()
         };
-        plan(limits, &self.support, &disks, u64::from(warden.is_some()))
+        plan(limits, self.support, &disks, u64::from(warden.is_some()))
     }
 
     fn take_leaf(&mut self, plan: &Plan) -> io::Result<Option<Leaf>> {

@@ -123,6 +123,9 @@ impl Cgroup1 {
     }
 }
 
+/// How much memory the kernel counts at once: 64 pages, of 4 KiB in most kernels.
+const CHARGED_AT_ONCE: u64 = 64 * 4096;
+
 /// The groups of version 1 of one attempt. Several controllers may be in one.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
@@ -213,16 +216,25 @@ impl Groups {
             .as_ref()
             .is_some_and(|watch| Deadline::after(Duration::ZERO).wait(&watch.kept, PollFlags::IN));
         // Both may be for the lack of memory of a group above, or of the machine.
-        let failed = ["memory.failcnt", "memory.memsw.failcnt"]
-            .iter()
-            .any(|file| self.number(Controller::Memory, file) > Some(0));
-        if (killed > Some(0) || told) && failed {
+        if (killed > Some(0) || told) && self.was_full() {
             return Some(LimitKind::Memory);
         }
         let refused = self
             .read(Controller::Pids, "pids.events")
             .and_then(|text| value_of(&text, "max"));
         (refused > Some(0)).then_some(LimitKind::Processes)
+    }
+
+    /// Whether memory was at its limit. Not by the count of failures: newer kernels leave that at zero.
+    fn was_full(&self) -> bool {
+        let limit = self.number(Controller::Memory, "memory.limit_in_bytes");
+        let most = [
+            "memory.max_usage_in_bytes",
+            "memory.memsw.max_usage_in_bytes",
+        ];
+        let most = most.map(|file| self.number(Controller::Memory, file));
+        let almost = limit.map(|limit| limit.saturating_sub(CHARGED_AT_ONCE));
+        almost.is_some() && most.into_iter().max().flatten() >= almost
     }
 
     pub(super) fn cpu_time(&self) -> Option<CpuTime> {

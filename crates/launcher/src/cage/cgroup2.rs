@@ -74,7 +74,7 @@ impl Cgroup2 {
     pub(super) fn make_limited(&mut self, plan: &Plan) -> io::Result<Leaf> {
         let leaf = loop {
             self.made += 1;
-            match Leaf::make(self.limited().join(self.made.to_string()), self.way) {
+            match Leaf::make(&self.limited().join(self.made.to_string()), self.way) {
                 // Left there by an earlier launcher, with something in it.
                 Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
                 made => break made?,
@@ -153,7 +153,7 @@ fn base(hierarchy: &Hierarchy) -> PathBuf {
 
 /// Sees whether a process can enter a new leaf, and whether that could be killed.
 fn try_way(path: &Path, way: Way) -> io::Result<()> {
-    let leaf = Leaf::make(path.to_path_buf(), way)?;
+    let leaf = Leaf::make(path, way)?;
     let (cgroup2, door) = leaf.way_in();
     let tried = try_entry(Entry {
         cgroup2,

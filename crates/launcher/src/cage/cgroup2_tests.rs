@@ -1,3 +1,5 @@
+use jobyard_core::LimitKind;
+
 use super::*;
 
 /// A directory that looks like a group.
@@ -141,7 +143,6 @@ fn a_leaf_tells_which_limit_was_hit() {
         let path = recorded(root.path(), name, &files);
         Leaf::open(path, Way::Birth).expect("a leaf").limit_hit()
     };
-    use jobyard_core::LimitKind;
     assert_eq!(
         hit("a", "low 0\nmax 3\noom 0\noom_kill 0\n", "max 0\n"),
         None

@@ -43,11 +43,11 @@ pub(super) enum Way {
 
 impl Leaf {
     /// Makes it.
-    pub(super) fn make(path: PathBuf, way: Way) -> io::Result<Self> {
-        std::fs::create_dir(&path)?;
-        Self::open(path.clone(), way).inspect_err(|_| {
+    pub(super) fn make(path: &Path, way: Way) -> io::Result<Self> {
+        std::fs::create_dir(path)?;
+        Self::open(path.to_path_buf(), way).inspect_err(|_| {
             // It is of no use, and whoever wants to know why has the error.
-            let _ = group::remove(&path);
+            let _ = group::remove(path);
         })
     }
 

@@ -36,7 +36,7 @@ impl LeafPool {
         }
         loop {
             self.made += 1;
-            match Leaf::make(self.parent.join(self.made.to_string()), self.way) {
+            match Leaf::make(&self.parent.join(self.made.to_string()), self.way) {
                 // Left there by an earlier launcher, with something in it.
                 Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
                 made => return made,

@@ -1,6 +1,6 @@
 //! Ending what a dead launcher left.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jobyard_core::AttemptId;
@@ -47,7 +47,7 @@ pub(super) fn end(
 
 /// Removes a group. The launcher's own groups above it go with the last one of them; see
 /// [`Cages::clear`](super::Cages::clear) for what is left of them.
-fn remove(path: &PathBuf) {
+fn remove(path: &Path) {
     // What is in use stays, and is told of as not empty.
     let _ = group::remove(path);
 }

@@ -12,6 +12,10 @@
 //! needed → `give_back` once it is proven empty, or `abandon` if it cannot be emptied. Its [`CageName`] is written down
 //! before the fork: with it whoever finds a dead launcher ends what is left ([`CageName::end_left_over`]).
 
+#[expect(
+    clippy::module_inception,
+    reason = "one cage among all that makes cages"
+)]
 mod cage;
 mod cages;
 mod capabilities;

@@ -20,7 +20,7 @@ pub(super) struct Support {
 
 impl Support {
     /// The limits that hold all processes of an attempt together.
-    pub(super) fn kinds(&self) -> BTreeSet<LimitKind> {
+    pub(super) fn kinds(self) -> BTreeSet<LimitKind> {
         LimitKind::ALL
             .into_iter()
             .filter(|kind| self.version(*kind).is_some())
@@ -38,7 +38,7 @@ impl Support {
         }
     }
 
-    fn version(&self, kind: LimitKind) -> Option<Version> {
+    fn version(self, kind: LimitKind) -> Option<Version> {
         match kind {
             LimitKind::Memory => self.memory.map(|means| means.version),
             LimitKind::Cpu => self.cpu,
@@ -119,7 +119,7 @@ impl Plan {
         self.writes.iter().map(|write| write.group).collect()
     }
 
-    fn write(&mut self, group: Group, file: &'static str, value: impl ToString) {
+    fn write(&mut self, group: Group, file: &'static str, value: &impl ToString) {
         self.writes.push(Write {
             group,
             file,
@@ -130,7 +130,7 @@ impl Plan {
 
 /// What is written to hold an attempt to its limits, where the machine takes it. `devices` are those that it reads and
 /// writes; `wardens` processes of ours are in the groups as well.
-pub(super) fn plan(limits: &Limits, support: &Support, devices: &[Device], wardens: u64) -> Plan {
+pub(super) fn plan(limits: &Limits, support: Support, devices: &[Device], wardens: u64) -> Plan {
     let mut plan = Plan::default();
     for kind in limits.kinds() {
         let (Some(limit), Some(version)) = (limits.of(kind), support.version(kind)) else {
@@ -158,18 +158,18 @@ pub(super) fn plan(limits: &Limits, support: &Support, devices: &[Device], warde
 fn plan_memory(plan: &mut Plan, limit: u64, means: MemoryMeans) -> bool {
     match means.version {
         Version::Two => {
-            plan.write(Group::Leaf, "memory.max", limit);
+            plan.write(Group::Leaf, "memory.max", &limit);
             if means.swap {
-                plan.write(Group::Leaf, "memory.swap.max", 0);
+                plan.write(Group::Leaf, "memory.swap.max", &0);
             }
-            plan.write(Group::Leaf, "memory.oom.group", 1);
+            plan.write(Group::Leaf, "memory.oom.group", &1);
         }
         Version::One => {
             let group = Group::Of(Controller::Memory);
-            plan.write(group, "memory.limit_in_bytes", limit);
+            plan.write(group, "memory.limit_in_bytes", &limit);
             if means.swap {
                 // Memory and swap together: after the other, which it may not be less than.
-                plan.write(group, "memory.memsw.limit_in_bytes", limit);
+                plan.write(group, "memory.memsw.limit_in_bytes", &limit);
             }
         }
     }
@@ -184,12 +184,12 @@ fn plan_cpu(plan: &mut Plan, thousandths: u64, version: Version) -> bool {
         Version::Two => plan.write(
             Group::Leaf,
             "cpu.max",
-            format!("{quota} {CPU_PERIOD_MICROS}"),
+            &format!("{quota} {CPU_PERIOD_MICROS}"),
         ),
         Version::One => {
             let group = Group::Of(Controller::Cpu);
-            plan.write(group, "cpu.cfs_period_us", CPU_PERIOD_MICROS);
-            plan.write(group, "cpu.cfs_quota_us", quota);
+            plan.write(group, "cpu.cfs_period_us", &CPU_PERIOD_MICROS);
+            plan.write(group, "cpu.cfs_quota_us", &quota);
         }
     }
     true
@@ -202,9 +202,9 @@ fn plan_processes(plan: &mut Plan, limit: u64, version: Version) -> bool {
     };
     // Beyond what the kernel counts to, it is no limit.
     if limit > MOST_PROCESSES {
-        plan.write(group, "pids.max", "max");
+        plan.write(group, "pids.max", &"max");
     } else {
-        plan.write(group, "pids.max", limit);
+        plan.write(group, "pids.max", &limit);
     }
     true
 }
@@ -221,12 +221,12 @@ fn plan_rate(
             Version::Two => plan.write(
                 Group::Leaf,
                 "io.max",
-                format!("{device} {}={limit}", rate.key),
+                &format!("{device} {}={limit}", rate.key),
             ),
             Version::One => plan.write(
                 Group::Of(Controller::Blkio),
                 rate.file,
-                format!("{device} {limit}"),
+                &format!("{device} {limit}"),
             ),
         }
     }

@@ -43,7 +43,7 @@ fn lines(plan: &Plan) -> Vec<String> {
 
 #[test]
 fn version_2_takes_all_limits_in_one_leaf() {
-    let plan = plan(&limits(), &everything(Version::Two), &[DISK], 0);
+    let plan = plan(&limits(), everything(Version::Two), &[DISK], 0);
     assert_eq!(
         lines(&plan),
         [
@@ -61,7 +61,7 @@ fn version_2_takes_all_limits_in_one_leaf() {
 
 #[test]
 fn version_1_takes_each_limit_in_the_group_of_its_controller() {
-    let plan = plan(&limits(), &everything(Version::One), &[DISK], 0);
+    let plan = plan(&limits(), everything(Version::One), &[DISK], 0);
     assert_eq!(
         lines(&plan),
         [
@@ -82,7 +82,7 @@ fn what_is_missing_is_not_claimed() {
         cpu: Some(Version::One),
         ..Support::default()
     };
-    let plan = plan(&limits(), &support, &[DISK], 0);
+    let plan = plan(&limits(), support, &[DISK], 0);
     assert_eq!(plan.together, BTreeSet::from([LimitKind::Cpu]));
     assert_eq!(plan.groups(), BTreeSet::from([Group::Of(Controller::Cpu)]));
 }
@@ -96,7 +96,7 @@ fn without_swap_accounting_only_memory_is_limited() {
         }),
         ..Support::default()
     };
-    let plan = plan(&limits(), &support, &[], 0);
+    let plan = plan(&limits(), support, &[], 0);
     assert_eq!(
         lines(&plan),
         ["leaf memory.max 67108864", "leaf memory.oom.group 1"]
@@ -105,14 +105,14 @@ fn without_swap_accounting_only_memory_is_limited() {
 
 #[test]
 fn rates_without_a_known_device_are_not_claimed() {
-    let plan = plan(&limits(), &everything(Version::One), &[], 0);
+    let plan = plan(&limits(), everything(Version::One), &[], 0);
     assert!(!plan.together.contains(&LimitKind::ReadRate));
     assert!(!plan.together.contains(&LimitKind::WriteRate));
 }
 
 #[test]
 fn our_own_process_does_not_count() {
-    let plan = plan(&limits(), &everything(Version::One), &[], 1);
+    let plan = plan(&limits(), everything(Version::One), &[], 1);
     assert!(lines(&plan).contains(&"pids pids.max 21".to_owned()));
 }
 
@@ -121,14 +121,14 @@ fn extreme_values_stay_within_what_kernels_take() {
     let mut limits = Limits::NONE;
     limits.cpu = Some(u64::MAX);
     limits.processes = Some(u64::MAX);
-    let most = plan(&limits, &everything(Version::Two), &[], 1);
+    let most = plan(&limits, everything(Version::Two), &[], 1);
     assert_eq!(
         lines(&most),
         ["leaf cpu.max 100000000000 100000", "leaf pids.max max"]
     );
     limits.processes = None;
     limits.cpu = Some(1);
-    let least = plan(&limits, &everything(Version::Two), &[], 1);
+    let least = plan(&limits, everything(Version::Two), &[], 1);
     assert_eq!(lines(&least), ["leaf cpu.max 1000 100000"]);
 }
 

@@ -120,7 +120,7 @@ impl Deadline {
 }
 
 /// Longer than anyone waits.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// All processes that this one sees.
 pub(super) fn all() -> Vec<Process> {

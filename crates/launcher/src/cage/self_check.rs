@@ -58,7 +58,10 @@ fn check_tree(cages: &mut Cages) -> Check {
     let end = run.end(cages);
     let ok = ready && end.empty && end.exit == Some(Exit::Signaled(SIGKILL));
     let detail = if ok {
-        format!("{members} processes killed, and nothing is left")
+        format!(
+            "{members} processes killed, and nothing is left; processor time is {}measured",
+            if end.usage.is_some() { "" } else { "not " }
+        )
     } else if end.empty {
         format!("the tree did not come to life: {}", shown(&end))
     } else {

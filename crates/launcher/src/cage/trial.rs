@@ -17,7 +17,7 @@ pub(super) fn try_limits(
     let mut support = Support::default();
     for kind in LimitKind::ALL {
         for candidate in candidates(kind, version) {
-            let plan = plan(&sample(), &candidate, device.as_slice(), 0);
+            let plan = plan(&sample(), candidate, device.as_slice(), 0);
             let tried = if plan.together.contains(&kind) {
                 set(&plan)
             } else {

@@ -87,6 +87,7 @@ impl TrialRun {
     }
 
     /// The process that was forked.
+    #[cfg(test)]
     pub(super) fn forked(&self) -> Pid {
         self.child.pid()
     }
