@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
 use crate::cage::{CageOptions, Cages};
 use crate::journal::{self, Journal};
 use crate::protocol::{LOCK, Mechanism};
-use crate::server::{Listener, Log, Server, Setup};
+use crate::server::{EventLoop, Listener, Log, Setup};
 use crate::sys::{Signals, protect_self};
 
 /// The first argument that makes a host program a launcher, see [`run_if_asked`].
@@ -251,7 +251,7 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
     let signals = Signals::new().map_err(doing("to hear signals"))?;
     let journal = Journal::create(here).map_err(in_dir)?;
     let listener = Listener::bind().map_err(doing("to listen"))?;
-    let server = Server::new(Setup {
+    let event_loop = EventLoop::new(Setup {
         listener,
         signals,
         cages,
@@ -262,7 +262,7 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
     })
     .map_err(doing("to begin"))?;
     be_ready(&nothing).map_err(doing("to say that it is ready"))?;
-    server.run().map_err(doing("to wait for events"))
+    event_loop.run().map_err(doing("to wait for events"))
 }
 
 fn cage_options(options: &LauncherOptions) -> CageOptions {

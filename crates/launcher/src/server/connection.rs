@@ -15,10 +15,10 @@ use crate::protocol::{CodecError, Decoder, Reply, Request, encode};
 const HIGH_WATER_BYTES: usize = 256 * 1024;
 
 /// How long an agent may read nothing. It hangs then, and the next one is told everything anew.
-const STUCK_PATIENCE: Duration = Duration::from_secs(60);
+const STUCK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 
 /// How far the conversation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,14 +16,20 @@ pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest pause between two kills.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long what is left may take to end by itself once the output is closed: a process that ends closes its files first,
+/// and is no leftover.
+pub(super) const SETTLE: Duration = Duration::from_millis(20);
+
 /// The life of one attempt, from the fork to its end: takes what happens, and says what is to be done.
 ///
 /// ```text
-///            Running            Exited              OutputClosed, Time            Empty, Time
-/// Starting ──────────▶ Running ─────────▶ Draining ─────────────────▶ Killing ─────────────────▶ Over
-///    │                    └───────────────────── Kill ──────────────────▲                         ▲
-///    │                                 Failed                                 Empty, Time         │
-///    └─────────────────────────────────────────────────────▶ Failing ─────────────────────────────┘
+///            Running            Exited              OutputClosed             Empty
+/// Starting ──────────▶ Running ─────────▶ Draining ──────────────▶ Settling ──────────▶ Over
+///    │                    │                   │ Time, Kill            │ Time, Kill       ▲ ▲
+///    │                    │ Kill              ▼                       ▼       Empty, Time│ │
+///    │                    └─────────────▶ Killing ◀───────────────────┘──────────────────┘ │
+///    │ Failed                                                                  Empty, Time │
+///    └──────────────────────────────▶ Failing ─────────────────────────────────────────────┘
 /// ```
 ///
 /// Every state with every event is in `life/table.txt`.
@@ -49,6 +55,15 @@ pub(super) enum Phase {
     },
     /// The main process has ended; what it left may go on while the output is open, up to a time.
     Draining {
+        /// Which one it was.
+        main: Main,
+        /// How it ended.
+        ending: Ending,
+        /// When the patience is over.
+        until: Steady,
+    },
+    /// The main process has ended and the output is closed; what is left may be about to end by itself.
+    Settling {
         /// Which one it was.
         main: Main,
         /// How it ended.
@@ -144,7 +159,7 @@ pub(super) enum Event {
     OutputClosed,
     /// It is to be killed: the agent says so, or it has no memory left.
     Kill,
-    /// After a kill: nothing of it is left.
+    /// Nothing of it is left, as was asked for by `Look` or `Kill`.
     Empty,
     /// The deadline may have been reached.
     Time,
@@ -157,6 +172,8 @@ pub(super) enum Command {
     SayRunning(Main),
     /// Write down and tell that its main process has ended.
     SayExited(Ending),
+    /// Say `Empty` once nothing is left.
+    Look,
     /// Kill all that is there, note what it was, and say `Empty` once nothing is left.
     Kill,
     /// Collect the rest, write it down and tell that it has ended.
@@ -204,6 +221,7 @@ impl Life {
         match &self.phase {
             Phase::Running { main }
             | Phase::Draining { main, .. }
+            | Phase::Settling { main, .. }
             | Phase::Killing { main, .. } => Some(*main),
             Phase::Starting { .. } | Phase::Failing { .. } | Phase::Over => None,
         }
@@ -212,7 +230,7 @@ impl Life {
     /// How the main process ended, once it has.
     pub(super) const fn ending(&self) -> Option<Ending> {
         match &self.phase {
-            Phase::Draining { ending, .. } => Some(*ending),
+            Phase::Draining { ending, .. } | Phase::Settling { ending, .. } => Some(*ending),
             Phase::Killing { ending, .. } => *ending,
             _ => None,
         }
@@ -225,14 +243,15 @@ impl Life {
             Phase::Killing {
                 ending: Some(_),
                 ..
-            } | Phase::Failing { .. }
+            } | Phase::Settling { .. }
+                | Phase::Failing { .. }
         )
     }
 
     /// When to say `Time`.
     pub(super) fn deadline(&self) -> Option<Steady> {
         match &self.phase {
-            Phase::Draining { until, .. } => Some(*until),
+            Phase::Draining { until, .. } | Phase::Settling { until, .. } => Some(*until),
             Phase::Killing { effort, .. } | Phase::Failing { effort, .. } => {
                 Some(effort.deadline())
             }
@@ -253,9 +272,15 @@ impl Life {
             Event::Exited(ending) => self.on_exited(now, ending, out),
             Event::Orphaned => self.on_orphaned(now, out),
             Event::OutputClosed => self.on_output_closed(now, out),
-            Event::Kill => self.on_kill(now, out),
+            Event::Kill => {
+                self.on_kill(now, out);
+                Ok(())
+            }
             Event::Empty => self.on_empty(out),
-            Event::Time => self.on_time(now, out),
+            Event::Time => {
+                self.on_time(now, out);
+                Ok(())
+            }
         }
     }
 
@@ -296,15 +321,17 @@ impl Life {
             Phase::Running { main } => {
                 let main = *main;
                 out.push(Command::SayExited(ending));
-                if self.output_open && !self.drain.is_zero() {
+                if !self.output_open {
+                    self.settle(now, main, ending, out);
+                } else if self.drain.is_zero() {
+                    self.kill(now, main, Some(ending), true, out);
+                } else {
                     let until = now.steady + self.drain;
                     self.phase = Phase::Draining {
                         main,
                         ending,
                         until,
                     };
-                } else {
-                    self.kill(now, main, Some(ending), self.output_open, out);
                 }
                 Ok(())
             }
@@ -349,12 +376,12 @@ impl Life {
         }
         self.output_open = false;
         if let Phase::Draining { main, ending, .. } = self.phase {
-            self.kill(now, main, Some(ending), false, out);
+            self.settle(now, main, ending, out);
         }
         Ok(())
     }
 
-    fn on_kill(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+    fn on_kill(&mut self, now: Now, out: &mut Vec<Command>) {
         match &mut self.phase {
             Phase::Starting { killed } => {
                 *killed = true;
@@ -364,17 +391,22 @@ impl Life {
                 let main = *main;
                 self.kill(now, main, None, false, out);
             }
-            Phase::Draining { main, ending, .. } => {
+            Phase::Draining { main, ending, .. } | Phase::Settling { main, ending, .. } => {
                 let (main, ending) = (*main, *ending);
                 self.kill(now, main, Some(ending), self.output_open, out);
             }
             Phase::Killing { .. } | Phase::Failing { .. } | Phase::Over => {}
         }
-        Ok(())
     }
 
     fn on_empty(&mut self, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
         match &self.phase {
+            Phase::Settling { main, ending, .. } => out.push(Command::Conclude {
+                main: *main,
+                ending: *ending,
+                held_open: false,
+                unconfirmed: false,
+            }),
             Phase::Killing {
                 main,
                 ending: Some(ending),
@@ -396,9 +428,14 @@ impl Life {
         Ok(())
     }
 
-    fn on_time(&mut self, now: Now, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
+    fn on_time(&mut self, now: Now, out: &mut Vec<Command>) {
         match &mut self.phase {
             Phase::Draining {
+                main,
+                ending,
+                until,
+            }
+            | Phase::Settling {
                 main,
                 ending,
                 until,
@@ -419,7 +456,16 @@ impl Life {
             }
             _ => {}
         }
-        Ok(())
+    }
+
+    fn settle(&mut self, now: Now, main: Main, ending: Ending, out: &mut Vec<Command>) {
+        out.push(Command::Look);
+        let until = now.steady + SETTLE;
+        self.phase = Phase::Settling {
+            main,
+            ending,
+            until,
+        };
     }
 
     fn kill(

@@ -79,6 +79,7 @@ impl Listener {
 
     /// Listens no more.
     pub(super) fn close(self) {
+        drop(self.socket);
         let _ = fs::remove_file(SOCKET);
     }
 }

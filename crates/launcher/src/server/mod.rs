@@ -1,12 +1,13 @@
 //! The event loop.
 //!
-//! One thread waits for everything at once ([`poller`]): the agent's socket, the output of each attempt, what is heard of
-//! each child, signals, and one deadline, which is the earliest of all. What happens to an attempt goes into its [`life`],
-//! which says what is to be done; `server` and [`attempt`] do it. Nothing but the disk makes the loop wait.
+//! One thread waits for everything at once (`poller`): the agent's socket, the output of each attempt, what is heard of
+//! each child, signals, and one deadline, which is the earliest of all. What happens to an attempt goes into its `life`,
+//! which says what is to be done; the `yard` does it. Nothing but the disk makes the loop wait.
 
 mod attempt;
 mod clock;
 mod connection;
+mod event_loop;
 mod life;
 mod listener;
 mod log;
@@ -14,10 +15,9 @@ mod peer;
 mod pipe;
 mod poller;
 mod process;
-mod server;
 mod start;
 mod yard;
 
+pub(crate) use self::event_loop::{EventLoop, Setup};
 pub(crate) use self::listener::Listener;
 pub(crate) use self::log::Log;
-pub(crate) use self::server::{Server, Setup};

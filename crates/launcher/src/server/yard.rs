@@ -9,7 +9,7 @@ use rustix::process::Pid;
 
 use super::attempt::Attempt;
 use super::clock;
-use super::life::{Command, Ending, Event, Main};
+use super::life::{Command, Ending, Event, Main, Phase};
 use super::log::Log;
 use super::pipe::READ_BYTES;
 use super::poller::{Part, Poller};
@@ -23,7 +23,7 @@ use crate::sys::{Report, reap_strays};
 const MOST_ATTEMPTS: usize = 4096;
 
 /// How many descriptors an attempt needs at most: pipes, child, cage, output.
-const DESCRIPTORS_PER_ATTEMPT: u64 = 16;
+const DESCRIPTORS_PER_ATTEMPT: u64 = 20;
 
 /// All attempts, and what is needed to hold them. Takes what happens to each, and does what its life says.
 #[derive(Debug)]
@@ -241,17 +241,22 @@ impl Yard {
     }
 
     fn look_for_emptiness(&mut self, key: u64) {
-        let Some(attempt) = self.held.get_mut(&key) else {
-            return;
-        };
+        if let Some(event) = self.look(key) {
+            self.happen(key, event);
+        }
+    }
+
+    /// If that is what an attempt waits for, says that nothing of it is left, or begins to wait for that.
+    fn look(&mut self, key: u64) -> Option<Event> {
+        let attempt = self.held.get_mut(&key)?;
         if !attempt.life.awaits_emptiness() {
-            return;
+            return None;
         }
         if attempt.is_empty() {
-            self.happen(key, Event::Empty);
-        } else {
-            attempt.watch(&self.poller);
+            return Some(Event::Empty);
         }
+        attempt.watch(&self.poller);
+        None
     }
 
     /// Looks at those whose time has come.
@@ -347,15 +352,9 @@ impl Yard {
                     self.log
                         .say(format_args!("{attempt}: not all was killed: {error}"));
                 }
-                if !held.life.awaits_emptiness() {
-                    return None;
-                }
-                if held.is_empty() {
-                    return Some(Event::Empty);
-                }
-                held.watch(&self.poller);
-                None
+                self.look(key)
             }
+            Command::Look => self.look(key),
             Command::Conclude {
                 main,
                 ending,
@@ -404,6 +403,9 @@ impl Yard {
             return;
         };
         held.finish(&self.poller, &mut self.buffer);
+        if matches!(failure.stage, Stage::Resources | Stage::Cage) {
+            held.cage.spoil();
+        }
         let attempt = held.id;
         let record = Record::NotStarted { attempt };
         note(&mut self.journal, &mut self.log, &record);
@@ -439,17 +441,25 @@ impl Yard {
         std::mem::take(&mut self.news)
     }
 
-    /// How far the output is of those whose output has grown, once.
+    /// How far the output is of those whose output has grown, once. Of those of which nobody knows yet that they run, it
+    /// is said afterwards.
     pub(super) fn take_progress(&mut self) -> Vec<Reply> {
-        let grown = std::mem::take(&mut self.grown);
-        grown
-            .iter()
-            .filter_map(|key| self.held.get(key))
-            .map(|held| Reply::Output {
+        let held = &self.held;
+        let mut replies = Vec::new();
+        self.grown.retain(|key| {
+            let Some(held) = held.get(key) else {
+                return false;
+            };
+            if matches!(held.life.phase(), Phase::Starting { .. }) {
+                return true;
+            }
+            replies.push(Reply::Output {
                 attempt: held.id,
                 progress: held.progress(),
-            })
-            .collect()
+            });
+            false
+        });
+        replies
     }
 
     /// Everything that is known.

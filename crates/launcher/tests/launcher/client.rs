@@ -226,6 +226,13 @@ impl Client {
         self.write(&bytes);
     }
 
+    /// Says something to somebody who may have gone.
+    pub(crate) fn say_perhaps(&mut self, request: &Request) {
+        let mut bytes = BytesMut::new();
+        encode(request, &mut bytes).expect("short enough");
+        let _ = self.socket.write_all(&bytes);
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).expect("somebody listens");
     }
@@ -236,7 +243,7 @@ impl Client {
             if let Some(reply) = self.decoder.decode().expect("a reply") {
                 return Some(reply);
             }
-            let mut buffer = [0; 65536];
+            let mut buffer = [0; 16384];
             match self.socket.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(length) => self.decoder.push(&buffer[..length]),

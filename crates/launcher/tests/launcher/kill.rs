@@ -148,7 +148,11 @@ fn xj9_without_memory_the_whole_job_dies_and_nobody_else() {
     let mut launch = launcher.sh(&script);
     launch.limits.memory = Some(32 << 20);
     let end = client.run(&launch);
-    assert_eq!(end.residue.limit_hit, Some(LimitKind::Memory));
+    assert_eq!(
+        end.residue.limit_hit,
+        Some(LimitKind::Memory),
+        "{end:?} {facts:?}"
+    );
     assert_eq!(end.exit, Exit::Signaled(9));
     assert_nobody(&name);
     let attempt = other.attempt;

@@ -76,8 +76,12 @@ fn histories() -> Vec<(&'static str, Vec<(u64, Event)>)> {
             vec![running.clone(), kill.clone()],
         ),
         (
+            "Settling",
+            vec![running.clone(), closed.clone(), exited.clone()],
+        ),
+        (
             "Killing after the exit",
-            vec![running.clone(), closed, exited.clone()],
+            vec![running.clone(), closed, exited.clone(), kill.clone()],
         ),
         (
             "Killing what held the output open",
@@ -112,6 +116,9 @@ fn phase(life: &Life) -> String {
         Phase::Draining { until, .. } => {
             format!("Draining(until {}ms{output})", until.as_micros() / 1000)
         }
+        Phase::Settling { until, .. } => {
+            format!("Settling(until {}ms{output})", until.as_micros() / 1000)
+        }
         Phase::Killing {
             ending,
             held_open,
@@ -135,6 +142,7 @@ fn command(command: &Command) -> String {
             ending.exit,
             ending.at.as_micros() / 1000
         ),
+        Command::Look => "Look".to_owned(),
         Command::Kill => "Kill".to_owned(),
         Command::Conclude {
             ending,

@@ -17,7 +17,7 @@ use crate::journal::Journal;
 use crate::protocol::{KnownState, PROTOCOL_VERSION, Reply, Request, Welcome};
 use crate::sys::Signals;
 
-/// What a server is made of.
+/// What an event loop is made of.
 #[derive(Debug)]
 pub(crate) struct Setup {
     /// Where agents connect.
@@ -38,7 +38,7 @@ pub(crate) struct Setup {
 
 /// A launcher: the loop around its [`Yard`].
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct EventLoop {
     yard: Yard,
     listener: Listener,
     signals: Signals,
@@ -48,7 +48,7 @@ pub(crate) struct Server {
     alone_since: Steady,
 }
 
-impl Server {
+impl EventLoop {
     /// A launcher that holds nothing yet.
     pub(crate) fn new(setup: Setup) -> io::Result<Self> {
         let poller = Poller::new()?;
