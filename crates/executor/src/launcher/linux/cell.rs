@@ -1,10 +1,9 @@
 //! What is known of one attempt.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use jobyard_core::{Exit, Output, OutputProgress, Residue, Timestamp};
+use jobyard_core::{ExecutionTrace, Exit, Output, OutputProgress, Residue, Timestamp};
 use jobyard_launcher::protocol::{End, KnownState, LaunchFailure};
 use tokio::sync::watch;
 
@@ -16,6 +15,8 @@ pub(crate) struct Cell {
     /// Who is told of output that the launcher writes to its place itself.
     output: Mutex<Option<Output>>,
     kill_wanted: AtomicBool,
+    /// What its main process was, kept for when it has ended.
+    trace: OnceLock<ExecutionTrace>,
 }
 
 /// How far an attempt is. Later ones never become earlier ones.
@@ -47,6 +48,7 @@ impl Cell {
             progress: watch::Sender::new(OutputProgress::default()),
             output: Mutex::new(None),
             kill_wanted: AtomicBool::new(false),
+            trace: OnceLock::new(),
         }
     }
 
@@ -64,6 +66,11 @@ impl Cell {
             // We hold the sender.
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Its main process, once it was known to run.
+    pub(crate) fn trace(&self) -> Option<ExecutionTrace> {
+        self.trace.get().cloned()
     }
 
     /// How far its output is; changes are seen by the receiver.
@@ -90,8 +97,13 @@ impl Cell {
 
     /// Takes in a stage, unless it is at a later one.
     pub(super) fn advance(&self, stage: Stage) {
-        if let Stage::Ended { end, .. } = &stage {
-            self.on_output(end.output);
+        match &stage {
+            Stage::Running { pid, start_time } => {
+                self.trace
+                    .get_or_init(|| ExecutionTrace::new(*pid, *start_time));
+            }
+            Stage::Ended { end, .. } => self.on_output(end.output),
+            _ => {}
         }
         self.stage.send_if_modified(|now| {
             let is_later = stage.rank() > now.rank();

@@ -29,7 +29,6 @@ struct Body {
     link: Arc<Link>,
     cell: Arc<Cell>,
     attempt: AttemptId,
-    trace: std::sync::OnceLock<ExecutionTrace>,
     scratch: Scratch,
     /// `None`: the launcher writes the output where it is kept.
     copier: Option<Copier>,
@@ -50,7 +49,6 @@ impl LaunchedExecution {
             link,
             cell,
             attempt,
-            trace: std::sync::OnceLock::new(),
             scratch,
             copier: None,
             unenforced: Vec::new(),
@@ -134,12 +132,7 @@ impl Execution for LaunchedExecution {
     }
 
     fn trace(&self) -> Option<ExecutionTrace> {
-        let body = self.body();
-        if let Stage::Running { pid, start_time } = body.cell.stage() {
-            body.trace
-                .get_or_init(|| ExecutionTrace::new(pid, start_time));
-        }
-        body.trace.get().cloned()
+        self.body().cell.trace()
     }
 
     async fn signal(&self, signal: StopSignal) -> Result<(), SignalError> {
