@@ -60,6 +60,8 @@ pub enum Fault {
     WorkerComplained,
     /// A worker has nothing to complain about any more.
     WorkerRelieved,
+    /// A process of an attempt does not seem to end.
+    ProcessUnkillable,
     /// An operator suspends a worker.
     WorkerSuspended,
     /// An operator resumes a worker.
@@ -76,7 +78,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::NetworkStalled,
         Self::OneWayStalled,
         Self::SessionCut,
@@ -105,6 +107,7 @@ impl Fault {
         Self::WorkerStopped,
         Self::WorkerComplained,
         Self::WorkerRelieved,
+        Self::ProcessUnkillable,
         Self::WorkerSuspended,
         Self::WorkerResumed,
         Self::WorkerRemoved,

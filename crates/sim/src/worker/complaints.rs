@@ -1,96 +1,87 @@
 //! Workers that take nothing for a while by their own judgement.
 
-use jobyard_core::{Complaint, ComplaintKind, Hello, WorkerMessage};
+use jobyard_core::{AttemptId, Complaint, ComplaintKind};
+use jobyard_worker::agent::Input;
 
 use super::WorkerNode;
 use crate::env::Env;
 use crate::fault::Fault;
-use crate::network::{Frame, Side};
 
-/// What a life of the agent has said about it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Words {
-    /// It was told to end, and takes nothing more whatever its machine is like.
-    pub(super) is_ending: bool,
-    /// The master has welcomed the session.
-    is_welcome: bool,
-    /// It said that it takes nothing because of its complaints.
-    said_no: bool,
+/// What is wrong with a machine. It outlives the agent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Troubles {
+    complaints: Vec<Complaint>,
+    /// Not even what comes all the same can be run.
+    exhausted: bool,
 }
 
+/// What a machine can be short of.
+const KINDS: [ComplaintKind; 3] = [
+    ComplaintKind::Disk,
+    ComplaintKind::Memory,
+    ComplaintKind::Load,
+];
+
 impl WorkerNode {
-    /// Something about the machine changes: it has one more to complain about, another one, or nothing any more.
+    /// Something about the machine changes: there is more to complain about, something else, or nothing any more.
     pub(crate) fn change_complaints(&mut self, env: &mut Env) {
-        let kinds = [
-            ComplaintKind::Disk,
-            ComplaintKind::Memory,
-            ComplaintKind::Load,
-            ComplaintKind::Tainted,
-        ];
-        if !self.complaints.is_empty() && env.rng.chance(600) {
+        if !self.troubles.complaints.is_empty() && env.rng.chance(600) {
             return self.be_content(env);
         }
         if env.rng.chance(300) {
-            self.complaints.clear();
+            self.troubles.complaints.clear();
         }
-        if let Some(kind) = env.rng.pick(&kinds) {
+        if let Some(kind) = env.rng.pick(&KINDS) {
             env.fault(Fault::WorkerComplained);
-            self.complaints.push(Complaint::new(*kind, "as simulated"));
+            let complaint = Complaint::new(*kind, "as simulated");
+            self.troubles.complaints.push(complaint);
+            self.troubles.exhausted = env.rng.chance(300);
             self.tell_complaints(env);
         }
     }
 
     /// It has nothing to complain about any more.
     pub(crate) fn be_content(&mut self, env: &mut Env) {
-        if !self.complaints.is_empty() {
+        if !self.troubles.complaints.is_empty() {
             env.fault(Fault::WorkerRelieved);
-            self.complaints.clear();
+            self.troubles = Troubles::default();
             self.tell_complaints(env);
         }
+        self.be_clean(env);
     }
 
-    /// A worker that complains says with its first word that it takes nothing; why, once it is welcome.
-    pub(super) fn complain_in(&mut self, hello: &mut Hello) {
-        let complains = !self.complaints.is_empty();
-        hello.accepting &= !complains;
-        if let Some(life) = &mut self.running {
-            life.words.is_welcome = false;
-            life.words.said_no = complains;
+    /// An agent begins a life: it is told what is wrong, and it may be seen that nothing is left of what could not be
+    /// killed.
+    pub(super) fn look_around(&mut self, env: &mut Env) {
+        if !self.troubles.complaints.is_empty() {
+            self.tell_complaints(env);
+        }
+        if env.calm || env.rng.chance(500) {
+            self.be_clean(env);
         }
     }
 
-    /// The master has welcomed the session.
-    pub(super) fn on_welcome(&mut self, env: &mut Env) {
-        let Some(life) = &mut self.running else {
+    fn be_clean(&mut self, env: &mut Env) {
+        let Some(life) = &self.running else {
             return;
         };
-        life.words.is_welcome = true;
-        if life.words.said_no || !self.complaints.is_empty() {
-            self.tell_complaints(env);
+        let taints: Vec<AttemptId> = life.agent.taints().map(|(attempt, _)| attempt).collect();
+        for attempt in taints {
+            self.feed(env, Input::TaintGone { attempt });
         }
     }
 
-    /// Both words, in either order: the one for masters that do not know the other.
     fn tell_complaints(&mut self, env: &mut Env) {
-        let complaints = self.complaints.clone();
-        let Some(life) = &mut self.running else {
-            return;
-        };
-        let (Some(link), true) = (life.session, life.words.is_welcome) else {
-            return;
-        };
-        life.words.said_no = !complaints.is_empty();
-        let accepting = complaints.is_empty() && !life.words.is_ending;
-        let mut words = [
-            WorkerMessage::Accepting(accepting),
-            WorkerMessage::Complaints(complaints),
-        ];
-        if env.rng.chance(500) {
-            words.reverse();
-        }
-        env.summary.transition("says complaints");
-        for word in words {
-            env.send(link, Side::Master, Frame::Said(word));
-        }
+        let Troubles {
+            complaints,
+            exhausted,
+        } = self.troubles.clone();
+        self.feed(
+            env,
+            Input::Complaints {
+                complaints,
+                exhausted,
+            },
+        );
     }
 }

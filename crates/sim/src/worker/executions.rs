@@ -143,6 +143,9 @@ impl WorkerNode {
             Command::CleanUp => {
                 let mut residue = Residue::default();
                 residue.killed = u32::from(env.rng.chance(50));
+                // Without complaints, worlds in which something was found once stay as they were.
+                residue.unconfirmed = env.scenario.complain_every.is_some()
+                    && env.mishap(20, Fault::ProcessUnkillable);
                 let delay = env.rng.millis(0, 20);
                 self.later(env, delay, AgentEvent::CleanedUp { attempt, residue });
             }

@@ -9,8 +9,7 @@ mod uploads;
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AttemptId, BootId, Complaint, ConnectError, LinkError, MasterMessage, Resources, Steady,
-    TagSet, WorkerFacts, WorkerId,
+    AttemptId, BootId, ConnectError, LinkError, Resources, Steady, TagSet, WorkerFacts, WorkerId,
 };
 use jobyard_executor::Supervisor;
 use jobyard_master::records::WorkerRecord;
@@ -23,7 +22,7 @@ use crate::fact::Fact;
 use crate::fault::Fault;
 use crate::network::{Frame, LinkId, Side, lost};
 use crate::scenario::Sabotage;
-use complaints::Words;
+use complaints::Troubles;
 use executions::Process;
 use uploads::{Spool, Upload};
 
@@ -45,8 +44,7 @@ pub(crate) struct WorkerNode {
     spool: BTreeMap<AttemptId, Spool>,
     processes: BTreeMap<AttemptId, Process>,
     last_pid: u32,
-    /// What is wrong with it.
-    complaints: Vec<Complaint>,
+    troubles: Troubles,
     /// It has deleted its identity.
     is_gone: bool,
     running: Option<Life>,
@@ -60,7 +58,6 @@ struct Life {
     session: Option<LinkId>,
     /// Whether the session exists, and not only the wish for it.
     connected: bool,
-    words: Words,
     uploads: BTreeMap<AttemptId, Upload>,
     supervisors: BTreeMap<AttemptId, Supervision>,
 }
@@ -106,7 +103,7 @@ impl WorkerNode {
             spool: BTreeMap::new(),
             processes: BTreeMap::new(),
             last_pid: 0,
-            complaints: Vec::new(),
+            troubles: Troubles::default(),
             is_gone: false,
             running: None,
         }
@@ -182,7 +179,6 @@ impl WorkerNode {
             deadline: None,
             session: None,
             connected: false,
-            words: Words::default(),
             uploads: BTreeMap::new(),
             supervisors: BTreeMap::new(),
         });
@@ -192,6 +188,7 @@ impl WorkerNode {
             .map(|(attempt, spool)| (*attempt, spool.end()))
             .collect();
         self.feed(env, Input::Start { logs });
+        self.look_around(env);
     }
 
     /// The agent dies. What it started runs on.
@@ -263,9 +260,6 @@ impl WorkerNode {
             ShutdownMode::Stop
         };
         env.note("worker told to end", Some(self.index), None);
-        if let Some(life) = &mut self.running {
-            life.words.is_ending = true;
-        }
         self.feed(env, Input::Shutdown(mode));
     }
 
@@ -342,13 +336,7 @@ impl WorkerNode {
                 life.connected = true;
                 self.feed(env, Input::Connected);
             }
-            Frame::Told(message) => {
-                let is_welcome = matches!(*message, MasterMessage::Welcome(_));
-                self.feed(env, Input::Received(*message));
-                if is_welcome {
-                    self.on_welcome(env);
-                }
-            }
+            Frame::Told(message) => self.feed(env, Input::Received(*message)),
             Frame::Closed(error) => self.on_session_over(env, error),
             _ => {}
         }

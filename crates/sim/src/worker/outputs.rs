@@ -48,9 +48,8 @@ impl WorkerNode {
         }
     }
 
-    fn connect(&mut self, env: &mut Env, mut hello: Box<Hello>) {
+    fn connect(&mut self, env: &mut Env, hello: Box<Hello>) {
         self.drop_session(env);
-        self.complain_in(&mut hello);
         let purpose = Purpose {
             worker: self.index,
             upload: None,
@@ -98,6 +97,7 @@ impl WorkerNode {
             WorkerMessage::Finished(report) => ("says finished", Some(report.attempt)),
             WorkerMessage::Declined { attempt, .. } => ("says declined", Some(*attempt)),
             WorkerMessage::Accepting(_) => ("says accepting", None),
+            WorkerMessage::Complaints(_) => ("says complaints", None),
             _ => ("worker heartbeat", None),
         };
         if attempt.is_some() {
