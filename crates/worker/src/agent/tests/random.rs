@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, ClosingReason, ConnectError, HeldState, MasterMessage, Outcome, StopCause, Verdict,
+    AttemptId, ClosingReason, Complaint, ComplaintKind, ConnectError, HeldState, MasterMessage,
+    Outcome, StopCause, Verdict, WorkerMessage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -55,9 +56,17 @@ fn input() -> impl Strategy<Value = Input> {
         4 => attempts().prop_map(move |attempt| Input::AttemptStarted {
             attempt, pid: None, trace: None, at: now.wall,
         }),
-        4 => attempts().prop_map(move |attempt| {
-            Input::AttemptEnded(AttemptEnd::new(attempt, Outcome::Succeeded, now.wall))
+        4 => (attempts(), proptest::bool::weighted(0.1)).prop_map(move |(attempt, unconfirmed)| {
+            let mut end = AttemptEnd::new(attempt, Outcome::Succeeded, now.wall);
+            end.residue.unconfirmed = unconfirmed;
+            Input::AttemptEnded(end)
         }),
+        2 => (proptest::bool::ANY, proptest::bool::weighted(0.2)).prop_map(|(full, exhausted)| {
+            let disk = Complaint::new(ComplaintKind::Disk, "full");
+            let complaints = full.then_some(disk).into_iter().collect();
+            Input::Complaints { complaints, exhausted }
+        }),
+        1 => attempts().prop_map(|attempt| Input::TaintGone { attempt }),
         1 => attempts().prop_map(|attempt| Input::LogConfirmed { attempt }),
         4 => Just(Input::DeadlineReached),
     ]
@@ -207,6 +216,28 @@ proptest! {
             all
         };
         prop_assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn the_master_knows_whether_and_why_not_jobs_are_taken(inputs in vec(input(), 1..120)) {
+        let mut checked = Checked::new();
+        let (mut accepting, mut complaints) = (true, Vec::new());
+        for input in inputs {
+            if !fits(&input, &checked.asked) {
+                continue;
+            }
+            for output in checked.step(input) {
+                match output {
+                    Output::Connect(hello) => (accepting, complaints) = (hello.accepting, Vec::new()),
+                    Output::Send(WorkerMessage::Accepting(now)) => accepting = now,
+                    Output::Send(WorkerMessage::Complaints(now)) => complaints = now,
+                    _ => {}
+                }
+            }
+            if checked.rig.agent.is_connected() {
+                prop_assert_eq!(accepting, complaints.is_empty());
+            }
+        }
     }
 
     #[test]
