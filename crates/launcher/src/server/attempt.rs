@@ -40,6 +40,8 @@ pub(super) struct Attempt {
     is_reaped: bool,
     pipes: Vec<Pipe>,
     writer: SpoolWriter,
+    /// How far the output was when that was last said.
+    said: OutputProgress,
     killed: BTreeSet<u32>,
     listed: Vec<KilledProcess>,
     waits_for_emptiness: bool,
@@ -81,6 +83,7 @@ impl Attempt {
             is_reaped: false,
             pipes: parts.pipes,
             writer: parts.writer,
+            said: OutputProgress::default(),
             killed: BTreeSet::new(),
             listed: Vec::new(),
             waits_for_emptiness: false,
@@ -91,6 +94,14 @@ impl Attempt {
     /// How far its output is.
     pub(super) const fn progress(&self) -> OutputProgress {
         self.writer.progress()
+    }
+
+    /// How far its output is, if that was not said yet.
+    pub(super) fn new_progress(&mut self) -> Option<OutputProgress> {
+        let progress = self.progress();
+        let is_new = progress != self.said;
+        self.said = progress;
+        is_new.then_some(progress)
     }
 
     /// What the disk said when it took no more, once.

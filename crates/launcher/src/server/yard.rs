@@ -444,19 +444,18 @@ impl Yard {
     /// How far the output is of those whose output has grown, once. Of those of which nobody knows yet that they run, it
     /// is said afterwards.
     pub(super) fn take_progress(&mut self) -> Vec<Reply> {
-        let held = &self.held;
+        let held = &mut self.held;
         let mut replies = Vec::new();
         self.grown.retain(|key| {
-            let Some(held) = held.get(key) else {
+            let Some(held) = held.get_mut(key) else {
                 return false;
             };
             if matches!(held.life.phase(), Phase::Starting { .. }) {
                 return true;
             }
-            replies.push(Reply::Output {
-                attempt: held.id,
-                progress: held.progress(),
-            });
+            let attempt = held.id;
+            let progress = held.new_progress();
+            replies.extend(progress.map(|progress| Reply::Output { attempt, progress }));
             false
         });
         replies

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use jobyard_core::{AttemptId, AttemptNumber, Exit, JobId, OutputStream};
+use jobyard_launcher::cage::{CageOptions, Cages};
 use jobyard_launcher::protocol::{
     Decoder, End, Launch, LaunchFailure, PROTOCOL_VERSION, Reply, Request, SOCKET, Welcome,
     WorkDir, encode,
@@ -24,6 +25,7 @@ const GUARD: Duration = Duration::from_secs(30);
 pub(crate) struct Launcher {
     dir: TempDir,
     process: Child,
+    was_killed: bool,
 }
 
 impl Launcher {
@@ -42,7 +44,11 @@ impl Launcher {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("work")).expect("a directory");
         let process = spawn(&mut command(&dir.path().join("launcher")));
-        Self { dir, process }
+        Self {
+            dir,
+            process,
+            was_killed: false,
+        }
     }
 
     /// How many descriptors it has.
@@ -119,6 +125,7 @@ impl Launcher {
     pub(crate) fn kill(&mut self) {
         self.process.kill().expect("it lives");
         self.process.wait().expect("it was not waited for");
+        self.was_killed = true;
     }
 
     /// A launch of a shell script.
@@ -146,6 +153,9 @@ impl Launcher {
 
 impl Drop for Launcher {
     fn drop(&mut self) {
+        if self.was_killed {
+            Cages::clear(&CageOptions::new(name(&self.home())));
+        }
         if self.process.try_wait().is_ok_and(|status| status.is_some()) {
             return;
         }
@@ -170,8 +180,16 @@ impl Drop for Launcher {
 /// The command of a launcher in this directory.
 pub(crate) fn command(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobyard-launcher"));
-    command.arg("--dir").arg(home).args(args);
+    command.arg("--dir").arg(home);
+    command.arg("--name").arg(name(home)).args(args);
     command
+}
+
+/// The name of the launcher in this directory: that of the test's directory, which is unique.
+fn name(home: &Path) -> String {
+    let dir = home.parent().and_then(Path::file_name);
+    let dir = dir.expect("it is in one").to_string_lossy();
+    format!("test{}", dir.replace('.', "-"))
 }
 
 /// Starts it, and returns once it is ready.

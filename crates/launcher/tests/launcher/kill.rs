@@ -153,7 +153,8 @@ fn xj9_without_memory_the_whole_job_dies_and_nobody_else() {
         Some(LimitKind::Memory),
         "{end:?} {facts:?}"
     );
-    assert_eq!(end.exit, Exit::Signaled(9));
+    // Where the kernel kills one process only, the main one may see that before the rest is killed.
+    assert!(!end.exit.is_success());
     assert_nobody(&name);
     let attempt = other.attempt;
     client.say(&Request::Kill { attempt });
