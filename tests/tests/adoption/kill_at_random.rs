@@ -11,7 +11,7 @@ use crate::machine::{Machine, assert_ran_once};
 
 const ROUNDS: u64 = 20;
 /// How many lines each job prints, and how often it says how far it is.
-const LINES: u32 = 20_000;
+const LINES: u32 = 10_000;
 const NOTES: u32 = 20;
 
 #[test]

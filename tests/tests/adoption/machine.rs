@@ -77,7 +77,6 @@ impl Machine {
     /// All of its output, once it has ended, and what is known of it.
     pub(crate) fn end(&self, job: &str) -> (Vec<u8>, Value) {
         let log = self.cluster.cli(&["logs", "--follow", job]);
-        let _ = self.cluster.cli(&["wait", job]);
         let shown = self.cluster.show(job);
         assert_eq!(shown["state"], "finished", "{shown}");
         (log.stdout, shown)

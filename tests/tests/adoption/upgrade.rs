@@ -39,19 +39,18 @@ fn worker_that_detaches_leaves_its_jobs_to_the_next() {
 }
 
 #[test]
-fn worker_that_stops_leaves_no_job_and_its_launcher_ends() {
+fn worker_that_stops_leaves_nothing_running() {
     let mut machine = Machine::new(&["--on-term", "stop"]);
     let script = format!("{}; {}", machine.note("$$"), machine.hold());
     let job = machine.cluster.submit(&["--infra-retries", "0"], &script);
     let process = Process::named(&machine.notes.next());
-    let launcher = machine.launcher();
     machine.worker.signal("TERM");
     let (status, log) = machine.worker.wait();
     assert!(status.success(), "{log}");
     assert!(!process.runs());
-    assert!(!machine.cluster.show(&job)["attempts"].is_null());
-    // After half a minute in which no other worker came.
-    launcher.wait_for_end();
+    assert!(machine.tree().is_empty());
+    let (_, shown) = machine.end(&job);
+    assert_eq!(shown["outcome"]["kind"], "infra", "{shown}");
 }
 
 #[test]

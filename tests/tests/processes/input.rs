@@ -33,7 +33,7 @@ fn xj1_commands_that_no_system_takes_are_refused_at_submit() {
 }
 
 #[test]
-fn xj1_commands_that_come_round_the_cli_start_nothing() {
+fn xj1_commands_that_the_cli_does_not_understand_are_refused_by_the_master() {
     let site = Site::new(&[]);
     for config in [
         json!({"command": ["printf", "a\u{0}b"]}),
@@ -41,15 +41,11 @@ fn xj1_commands_that_come_round_the_cli_start_nothing() {
         json!({"command": ["true"], "dir": "a/../../b"}),
     ] {
         let job = json!({"executor": {"name": "process", "config": config}});
-        let ids = site.cluster.submit_all(&[job]);
-        let ended = site.end(&ids[0]);
-        assert_eq!(
-            (ended.kind(), ended.reason()),
-            ("start_failed", "bad_config"),
-            "{}",
-            ended.job
-        );
+        let said = refusal(&site, &job);
+        assert!(said.contains("executor.config"), "{said}");
     }
+    let jobs = site.cluster.cli(&["jobs", "--json"]).ok().json();
+    assert_eq!(jobs.as_array().map(Vec::len), Some(0), "{jobs}");
 }
 
 /// The reason for which a job with this directory is not started.

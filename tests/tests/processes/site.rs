@@ -91,8 +91,8 @@ impl Site {
 
     /// Waits until a job is over.
     pub(crate) fn end(&self, job: &str) -> Ended {
+        // Ends with the job.
         let log = self.cluster.cli(&["logs", "--follow", job]);
-        let _ = self.cluster.cli(&["wait", job]);
         let shown = self.cluster.show(job);
         assert_eq!(shown["state"], "finished", "{shown}");
         let attempts = shown["attempts"].as_array().expect("attempts");

@@ -174,11 +174,17 @@ fn xj17_job_of_another_user_does_not_reach_the_socket_of_its_launcher() {
     let socket = socket_of(&hostile.site);
     let script = connect(&hostile.site, &socket);
     assert_eq!(hostile.run(&script).output, "Permission denied");
-    let ls = format!(
-        "ls {} 2>/dev/null || echo refused",
-        hostile.site.cluster.path("w").display()
-    );
-    assert_eq!(hostile.run(&ls).output, "refused", "not even its name");
+    // Neither its place, nor the key of the worker, nor what other jobs print.
+    let data = hostile.site.cluster.path("w");
+    for inner in ["launcher", "identity", "journal", "spool"] {
+        let path = data.join(inner);
+        assert!(path.exists(), "{}", path.display());
+        let script = format!(
+            "if [ -d {0} ]; then ls {0}; else cat {0}; fi 2>/dev/null || echo refused",
+            path.display()
+        );
+        assert_eq!(hostile.run(&script).output, "refused", "{inner}");
+    }
 }
 
 #[test]
