@@ -52,5 +52,11 @@ pub(crate) async fn executors(
     settings: &JobSettings,
     data: &Path,
 ) -> anyhow::Result<Vec<Arc<dyn Executor>>> {
-    Ok(vec![Arc::new(processes(settings, data).await?)])
+    let processes = processes(settings, data).await?;
+    let containment = processes.facts().containment.as_str();
+    let mechanism = processes
+        .launcher()
+        .map(|launcher| launcher.facts().mechanism.as_str());
+    tracing::info!(containment, mechanism, "jobs are held");
+    Ok(vec![Arc::new(processes)])
 }

@@ -169,13 +169,14 @@ impl JobOptions {
 impl JobSettings {
     /// Whoever can submit jobs to a worker of root can do everything on its machine, so somebody has to want that.
     pub(crate) fn check_root(&self) -> anyhow::Result<()> {
-        let is_root = |uid: u32| uid == 0;
-        let as_root = match &self.user {
-            Some(user) => is_root(user.ids.uid),
-            None => rustix::process::geteuid().is_root(),
-        };
+        self.check_root_for(rustix::process::geteuid().as_raw())
+    }
+
+    /// The same for a program of this user.
+    fn check_root_for(&self, own: u32) -> anyhow::Result<()> {
+        let jobs = self.user.as_ref().map_or(own, |user| user.ids.uid);
         ensure!(
-            self.allow_root || !as_root,
+            self.allow_root || jobs != 0,
             "jobs would run as root: name another user with --job-user, start the worker as another user, or say \
              --allow-root-jobs"
         );
@@ -200,4 +201,61 @@ fn isolation(namespaces: &[Namespace]) -> Isolation {
     let mut isolation = Isolation::default();
     isolation.namespaces = own;
     isolation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle(user: Option<&str>, allow_root_jobs: bool) -> JobSettings {
+        let options = JobOptions {
+            job_user: user.map(str::to_owned),
+            allow_root_jobs,
+            launcher: Some(PathBuf::from("/some/launcher")),
+            ..JobOptions::default()
+        };
+        options
+            .settle(&ConfigFile::default())
+            .expect("sensible options")
+    }
+
+    #[test]
+    fn somebody_has_to_want_jobs_of_root() {
+        for (user, allowed, own, fine) in [
+            (None, false, 0, false),
+            (None, false, 1000, true),
+            (None, true, 0, true),
+            (Some("65534"), false, 0, true),
+            (Some("0"), false, 0, false),
+            (Some("0"), true, 0, true),
+        ] {
+            let checked = settle(user, allowed).check_root_for(own);
+            assert_eq!(checked.is_ok(), fine, "{user:?} {allowed} {own}");
+        }
+    }
+
+    #[test]
+    fn file_and_flags_make_the_settings_together() {
+        let file = ConfigFile {
+            allow_dir: vec![PathBuf::from("/builds")],
+            missing_limits: Some(MissingLimits::Refuse),
+            isolate: vec![Namespace::Pid],
+            containment: Some(Containment::Freezer),
+            ..ConfigFile::default()
+        };
+        let options = JobOptions {
+            allow_dir: vec![PathBuf::from("/more")],
+            isolate: vec![Namespace::Net],
+            containment: Some(Containment::Subreaper),
+            launcher: Some(PathBuf::from("/some/launcher")),
+            ..JobOptions::default()
+        };
+        let settings = options.settle(&file).expect("sensible options");
+        let dirs = ["/more", "/builds"].map(PathBuf::from).to_vec();
+        assert_eq!(settings.allowed_dirs, Some(dirs));
+        assert_eq!(settings.unenforceable, Unenforceable::Refuse);
+        assert_eq!(settings.mechanism, Some(Mechanism::Subreaper));
+        let namespaces = settings.isolation.namespaces;
+        assert!(namespaces.pid && namespaces.net && !namespaces.mount);
+    }
 }

@@ -466,22 +466,4 @@ mod tests {
         assert!(doctor.json);
         assert_eq!(doctor.protection.min_free_disk_percent, 5);
     }
-
-    #[test]
-    fn root_says_as_whom_jobs_run() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
-        let settle = |flags: &[&str]| {
-            let arguments = ["jobyard-worker", "--master", "m:1"];
-            let options = Options::try_parse_from(arguments.iter().chain(flags));
-            options.unwrap().settle().map(drop)
-        };
-        assert!(settle(&["--job-user", "65534"]).is_ok());
-        assert!(settle(&["--allow-root-jobs"]).is_ok());
-        for flags in [&[][..], &["--job-user", "root"]] {
-            let problem = settle(flags).unwrap_err().to_string();
-            assert!(problem.contains("--job-user"), "{problem}");
-        }
-    }
 }

@@ -87,3 +87,40 @@ pub(super) async fn felt(pressure: Option<&MemoryPressure>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use jobyard_core::ComplaintKind;
+
+    use super::*;
+
+    fn kinds(news: Option<Input>) -> Vec<ComplaintKind> {
+        match news {
+            Some(Input::Complaints { complaints, .. }) => {
+                complaints.iter().map(|complaint| complaint.kind).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_says_counts_before_its_averages_follow() {
+        let mut protection = Protection::NONE;
+        protection.max_memory_pressure = Some(99);
+        let mut watch = Watch::new("/".into(), &protection);
+        assert_eq!(kinds(watch.on_pressure()), [ComplaintKind::Memory]);
+        assert_eq!(watch.on_pressure(), None, "that is known");
+    }
+
+    #[test]
+    fn looks_are_not_taken_at_every_occasion() {
+        let mut protection = Protection::NONE;
+        protection.min_free_disk = u64::MAX;
+        let mut watch = Watch::new("/".into(), &protection);
+        let begin = Steady::from_micros(1_000_000);
+        assert_eq!(kinds(watch.look(begin)), [ComplaintKind::Disk]);
+        watch.judgement = Judgement::default();
+        assert_eq!(watch.look(begin + LOOK_AGAIN / 2), None);
+        assert_eq!(kinds(watch.look(begin + LOOK_AGAIN)), [ComplaintKind::Disk]);
+    }
+}
