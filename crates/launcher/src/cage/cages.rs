@@ -162,7 +162,7 @@ impl Cages {
     }
 
     /// Removes all control groups that were made here, but those in use.
-    pub(crate) fn close(self) {
+    pub fn close(self) {
         if let Some((cgroup2, pool)) = self.cgroup2 {
             drop(pool);
             cgroup2.close();
