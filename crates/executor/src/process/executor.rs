@@ -402,6 +402,25 @@ impl Job {
     }
 }
 
+#[cfg(not(unix))]
+impl Job {
+    #[expect(clippy::unused_async, reason = "the same shape as where it works")]
+    async fn start(self) -> Result<Box<dyn Execution>, StartError> {
+        let Self { output, .. } = self;
+        drop(output);
+        Err(StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: "the process executor does not work on this operating system yet".to_owned(),
+        })
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unused_async, reason = "the same shape as where it works")]
+async fn end_left_over(_context: AttemptContext, _trace: Option<ExecutionTrace>) -> Gone {
+    Gone::new(0)
+}
+
 #[cfg(unix)]
 async fn end_left_over(context: AttemptContext, trace: Option<ExecutionTrace>) -> Gone {
     super::unix::end_left_over(&context.scratch, trace).await

@@ -266,3 +266,168 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the last words may take.
 const PARTING: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jobyard_core::{
+        AttemptId, AttemptNumber, Containment, Exit, JobId, OutputProgress, Timestamp,
+    };
+    use jobyard_launcher::protocol::{
+        CageFacts, Decoder, End, Known, Launch, LaunchFailure, Mechanism, PROTOCOL_VERSION, SOCKET,
+        WorkDir, encode,
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    /// The other end of a connection, which says what a test wants.
+    struct Fake {
+        stream: UnixStream,
+        decoder: Decoder,
+    }
+
+    impl Fake {
+        async fn accept(listener: &UnixListener, attempts: Vec<Known>) -> Self {
+            let (stream, _) = listener.accept().await.expect("somebody connects");
+            let mut fake = Self {
+                stream,
+                decoder: Decoder::default(),
+            };
+            assert!(matches!(fake.hear().await, Request::Hello { .. }));
+            let facts = CageFacts::new(Mechanism::Subreaper, Containment::BestEffort, None);
+            // This process stands for the launcher: it lives.
+            let mut welcome = Welcome::new(PROTOCOL_VERSION, "test", std::process::id(), facts);
+            welcome.attempts = attempts;
+            fake.say(&Reply::Welcome(Box::new(welcome))).await;
+            fake
+        }
+
+        async fn say(&mut self, reply: &Reply) {
+            let mut bytes = bytes::BytesMut::new();
+            encode(reply, &mut bytes).expect("short enough");
+            self.stream.write_all(&bytes).await.expect("sent");
+        }
+
+        async fn hear(&mut self) -> Request {
+            loop {
+                if let Some(request) = self.decoder.decode().expect("a request") {
+                    return request;
+                }
+                let mut buffer = [0; 1024];
+                let count = self.stream.read(&mut buffer).await.expect("open");
+                assert!(count > 0, "the connection was closed");
+                self.decoder.push(&buffer[..count]);
+            }
+        }
+    }
+
+    fn attempt(number: u128) -> AttemptId {
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(number));
+        AttemptId::new(job, AttemptNumber::FIRST)
+    }
+
+    fn launch(attempt: AttemptId) -> Launch {
+        let dir = WorkDir::at("/".into());
+        Launch::new(attempt, "/bin/true".into(), Vec::new(), dir, "/out".into())
+    }
+
+    fn running(number: u128) -> Known {
+        let state = KnownState::Running {
+            pid: 7,
+            start_time: 8,
+        };
+        Known::new(attempt(number), state, OutputProgress::default())
+    }
+
+    fn ended() -> End {
+        End::new(
+            Exit::Exited(3),
+            Timestamp::from_micros(5),
+            OutputProgress::new(0, 4, 0),
+        )
+    }
+
+    async fn connect(dir: &Path) -> Link {
+        let (wire, welcome) = Wire::open(dir).await.expect("a welcome");
+        Connection::spawn(dir.to_owned(), wire, &welcome)
+    }
+
+    #[tokio::test]
+    async fn replies_reach_the_attempt_that_they_are_about() {
+        let base = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
+        let (link, mut fake) =
+            tokio::join!(connect(base.path()), Fake::accept(&listener, Vec::new()));
+        let (one, two) = (attempt(1), attempt(2));
+        let first = link.start(launch(one), None).await;
+        let second = link.start(launch(two), None).await;
+        for expected in [one, two] {
+            let Request::Start(launch) = fake.hear().await else {
+                panic!("a start");
+            };
+            assert_eq!(launch.attempt, expected);
+        }
+        let failure = LaunchFailure::new(jobyard_launcher::protocol::Stage::Program, 2, "gone");
+        fake.say(&Reply::NotStarted {
+            attempt: two,
+            failure: failure.clone(),
+        })
+        .await;
+        fake.say(&Reply::Ended {
+            attempt: one,
+            end: ended(),
+        })
+        .await;
+        let stage = first.reached(Stage::is_final).await;
+        assert!(matches!(stage, Stage::Ended { end, .. } if *end == ended()));
+        assert_eq!(second.stage(), Stage::Refused(failure));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connection_that_broke_is_made_again_and_loses_nothing() {
+        let base = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
+        let known = vec![running(1), running(2), running(3)];
+        let (link, fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, known));
+        let never_heard = link.start(launch(attempt(4)), None).await;
+        let killed = link.cell(attempt(1)).expect("in the welcome");
+        killed.want_kill();
+        link.remove(attempt(3));
+        drop(fake);
+
+        let state = KnownState::Ended {
+            pid: 7,
+            end: ended(),
+        };
+        let forgotten = Known::new(attempt(3), state.clone(), OutputProgress::default());
+        let over = Known::new(attempt(2), state, OutputProgress::default());
+        let mut fake = Fake::accept(&listener, vec![running(1), over, forgotten]).await;
+        let again = [fake.hear().await, fake.hear().await];
+        let (one, three) = (attempt(1), attempt(3));
+        assert!(again.contains(&Request::Kill { attempt: one }));
+        assert!(again.contains(&Request::Forget { attempt: three }));
+        let second = link.cell(attempt(2)).expect("in the welcome");
+        let stage = second.reached(Stage::is_final).await;
+        assert!(matches!(stage, Stage::Ended { .. }));
+        let lost = never_heard.reached(Stage::is_final).await;
+        assert!(matches!(lost, Stage::Lost { pid: None, .. }));
+        assert!(link.is_alive());
+    }
+
+    #[tokio::test]
+    async fn last_words_are_said_before_the_connection_is_closed() {
+        let base = tempfile::tempdir().expect("a directory");
+        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
+        let (link, mut fake) = tokio::join!(
+            connect(base.path()),
+            Fake::accept(&listener, vec![running(1)])
+        );
+        let attempt = attempt(1);
+        assert!(link.try_send(Request::Kill { attempt }));
+        drop(link);
+        assert_eq!(fake.hear().await, Request::Kill { attempt });
+    }
+}

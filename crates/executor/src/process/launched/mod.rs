@@ -45,7 +45,8 @@ pub(super) async fn adopt(
         .ok_or(NotFound::Unknown)?;
     let scratch = Scratch::left_over(&context.scratch, Some(pool.clone()));
     match cell.reached(|stage| *stage != Stage::Asked).await {
-        Stage::Lost { residue, .. } => {
+        // What may still run is no case for `Gone`: it is handed out as an execution that is lost.
+        Stage::Lost { residue, .. } if !residue.unconfirmed => {
             if output.place().is_some() {
                 // What was written until then is counted.
                 cell.tell(Some(output));

@@ -74,7 +74,7 @@ impl Removal {
     /// Removes all in the root. What is moved up while it is read may be missed, so it is read until there is nothing
     /// new.
     fn empty_root(&mut self) {
-        loop {
+        for _ in 0..MAX_PASSES {
             let moved = self.moved;
             let Some(dir) = self.note(Dir::read_from(&self.root)) else {
                 return;
@@ -239,6 +239,8 @@ const DIRECTORY: OFlags = OFlags::DIRECTORY
 
 /// How many directories are open at once: each takes a descriptor.
 const MAX_OPEN: usize = 32;
+/// How often the top is read again: enough for a depth of 32 million, and an end for whoever makes ever more.
+const MAX_PASSES: u32 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
