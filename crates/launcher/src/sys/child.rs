@@ -31,6 +31,8 @@ pub(crate) struct Child {
     /// The main process under a warden.
     main: Option<OwnedFd>,
     phase: Phase,
+    /// Whether its end, once it is reaped, is the end of everything.
+    left_nothing: bool,
 }
 
 /// How far the reports are.
@@ -61,6 +63,7 @@ impl Child {
             introduced: None,
             main: None,
             phase: Phase::Starting,
+            left_nothing: false,
         }
     }
 
@@ -113,6 +116,11 @@ impl Child {
             // Somebody else has reaped it, and how it ended is lost.
             Err(_) => KILLED,
         };
+        self.left_nothing = match self.warden {
+            Some(WardenKind::PidNamespace) => true,
+            Some(WardenKind::Subreaper) => ended.status == 0,
+            None => false,
+        };
         self.read_report(reports);
         if self.report.is_some() {
             // Somebody holds a copy of the pipe, and will not write into it.
@@ -132,6 +140,12 @@ impl Child {
         }
         self.phase = Phase::Reaped;
         true
+    }
+
+    /// Whether it is reaped, and its end proves that nothing of its tree is left: a namespace ends with its first process,
+    /// and a warden that was not killed ends after all others.
+    pub(crate) fn left_nothing(&self) -> bool {
+        self.left_nothing
     }
 
     /// Delivers a signal to the main process and its group, and lets them go on if they are stopped. Never reaches a

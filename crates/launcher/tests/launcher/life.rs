@@ -62,8 +62,14 @@ fn exit_codes_and_signals_are_told_as_they_were() {
 fn signals_reach_the_main_process_and_its_group() {
     let launcher = Launcher::start();
     let mut client = launcher.connect();
-    for (signal, number) in [(Signal::Terminate, 15), (Signal::Interrupt, 2)] {
-        let launch = launcher.sh("echo on; sleep 1000");
+    // A shell that is about to fork keeps an interrupt for later, and one in the background does not hear it.
+    let tree = "sh -c 'echo on; exec sleep 1000' & wait";
+    let single = "echo on; exec sleep 1000";
+    for (script, signal, number) in [
+        (tree, Signal::Terminate, 15),
+        (single, Signal::Interrupt, 2),
+    ] {
+        let launch = launcher.sh(script);
         let attempt = launch.attempt;
         client.start(&launch);
         client.written(attempt, 3);
