@@ -112,10 +112,19 @@ async fn tree(lab: &Lab) -> anyhow::Result<String> {
         residue.killed
     );
     for process in &residue.processes {
-        let left = std::path::Path::new("/proc").join(process.pid.to_string());
-        ensure!(!left.exists(), "process {} is still there", process.pid);
+        ensure!(!runs(process.pid), "process {} is still there", process.pid);
     }
     Ok(format!("{} processes were killed", residue.killed))
+}
+
+/// Whether a process runs. One that is dead and that nobody has waited for yet does not.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it may hold anything, the parenthesis that ends it included.
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 async fn stop(lab: &Lab) -> anyhow::Result<String> {
