@@ -16,6 +16,15 @@ fn kill_launcher(executor: &ProcessExecutor) -> u32 {
     pid
 }
 
+/// The control groups of version 2 that are named after a launcher, at the top, where the machine has any.
+fn control_groups_of(launcher: &str) -> Vec<std::path::PathBuf> {
+    let tops = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+    tops.iter()
+        .map(|top| std::path::Path::new(top).join(format!("jobyard-{launcher}")))
+        .filter(|group| group.exists())
+        .collect()
+}
+
 #[tokio::test]
 async fn its_jobs_are_ended_and_lost_and_the_next_start_finds_another() {
     let bench = Workbench::script("setsid sleep 600 & echo ready; wait");
@@ -65,6 +74,10 @@ async fn launcher_that_died_between_two_lives_left_nothing_running() {
     let execution = start(&first, &bench).await;
     let job = execution.pid().expect("a process").to_string();
     execution.detach().await;
+    let above = bench.base.path().join("launcher");
+    let mut names = std::fs::read_dir(above).expect("there").flatten();
+    let dead = names.next().expect("one launcher").file_name();
+    let dead = dead.into_string().expect("text");
     kill_launcher(&first);
     drop(first);
 
@@ -77,6 +90,7 @@ async fn launcher_that_died_between_two_lives_left_nothing_running() {
     drop(second);
     let directories = std::fs::read_dir(bench.base.path().join("launcher")).expect("there");
     assert_eq!(directories.count(), 1, "that of the dead one is gone");
+    assert!(control_groups_of(&dead).is_empty());
 }
 
 #[tokio::test]

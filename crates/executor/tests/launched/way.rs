@@ -12,11 +12,28 @@ use tokio::runtime::Runtime;
 pub(crate) fn executor(_base: &Path) -> ProcessExecutor {
     static SHARED: OnceLock<Launcher> = OnceLock::new();
     let shared = SHARED.get_or_init(|| {
-        let name = format!("launchers-{}", std::process::id());
-        open(options(&Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)))
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        remove_those_of_the_dead(all);
+        open(options(
+            &all.join(format!("{PREFIX}{}", std::process::id())),
+        ))
     });
     ProcessExecutor::launched(shared.clone())
 }
+
+/// The directories of earlier tests, whose launchers have ended meanwhile.
+fn remove_those_of_the_dead(all: &Path) {
+    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        if let Some(pid) = name.strip_prefix(PREFIX)
+            && !Path::new("/proc").join(pid).exists()
+        {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+const PREFIX: &str = "launchers-";
 
 /// The usual options: a launcher that does not stay for long.
 pub(crate) fn options(base: &Path) -> LauncherOptions {

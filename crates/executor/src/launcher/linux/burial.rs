@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jobyard_core::{AttemptId, KilledProcess, MAX_LISTED_PROCESSES, OutputProgress, Residue};
+use jobyard_launcher::cage::{CageOptions, Cages};
 use jobyard_launcher::journal::{self, Remembered, RememberedState};
 use jobyard_launcher::protocol::End;
 
@@ -27,11 +28,19 @@ pub(super) struct Buried {
 pub(super) fn bury(dir: &Path) -> io::Result<Vec<Buried>> {
     let forgotten = read_forgotten(dir);
     let remembered = journal::read(dir)?;
-    Ok(remembered
+    let buried = remembered
         .into_iter()
         .filter(|remembered| !forgotten.contains(&remembered.attempt.to_string()))
         .map(|remembered| settle(&remembered))
-        .collect())
+        .collect();
+    Cages::clear(&CageOptions::new(name(dir)));
+    Ok(buried)
+}
+
+/// The name of the launcher of a directory, by which its control groups are named.
+pub(super) fn name(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// Writes down that an attempt of a dead launcher need not be remembered. Blocks.

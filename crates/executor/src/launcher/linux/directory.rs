@@ -48,7 +48,7 @@ pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
 /// Makes a directory for a new launcher.
 pub(super) fn make(above: &Path) -> io::Result<PathBuf> {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    // Sorted by age. Two programs that share the machine, as launchers' names do, differ in their process.
+    // Sorted by age, and unlike that of any other launcher of the machine: control groups are named after it.
     let name = format!("{:014x}-{:x}", now.as_micros(), std::process::id());
     let dir = above.join(name);
     DirBuilder::new().mode(0o700).create(&dir)?;

@@ -14,6 +14,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::burial;
 use crate::launcher::{LauncherCommand, LauncherOptions, OpenLauncherError};
 use crate::process::DeathWatch;
 
@@ -27,6 +28,7 @@ pub(super) async fn start(options: &LauncherOptions, dir: &Path) -> Result<(), O
     };
     let mut command = Command::new(&program);
     command.args(argument).arg("--dir").arg(dir);
+    command.args(["--name", &burial::name(dir)]);
     if let Some(mechanism) = options.mechanism {
         command.args(["--mechanism", mechanism.as_str()]);
     }
