@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobyard_launcher::protocol::{KnownState, Reply, Request, Welcome};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::burial::bury;
 use super::cell::Stage;
@@ -22,6 +22,9 @@ pub(super) struct Connection {
     orders: mpsc::Receiver<Request>,
     /// `None`: it was dead already when it was looked at.
     death: Option<DeathWatch>,
+    connected_at: Instant,
+    /// How long to wait before the next try to connect.
+    pause: Duration,
 }
 
 /// Why a conversation is over.
@@ -43,6 +46,8 @@ impl Connection {
             board: Arc::clone(&board),
             wire,
             orders,
+            connected_at: Instant::now(),
+            pause: Duration::ZERO,
         };
         tokio::spawn(connection.run());
         Link::new(board, sender)
@@ -60,6 +65,7 @@ impl Connection {
             match self.regain().await {
                 Some((wire, welcome)) => {
                     self.wire = wire;
+                    self.connected_at = Instant::now();
                     self.resume(&welcome);
                 }
                 None => return self.bury().await,
@@ -144,23 +150,28 @@ impl Connection {
     /// Connects again; `None`: the launcher is dead.
     async fn regain(&mut self) -> Option<(Wire, Welcome)> {
         let death = self.death.as_ref()?;
-        let mut pause = FIRST_PAUSE;
+        if self.connected_at.elapsed() > LASTED {
+            self.pause = Duration::ZERO;
+        }
         loop {
+            // Also after a connection that was made and did not last: somebody else may want it as well, and two who take
+            // it from each other without a pause would do nothing else.
+            let pause = self.pause;
+            self.pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            let open = async {
+                sleep(pause).await;
+                Wire::open(&self.board.dir).await
+            };
             let connected = tokio::select! {
                 biased;
                 () = death.dead() => return None,
-                connected = Wire::open(&self.board.dir) => connected,
+                connected = open => connected,
             };
             match connected {
                 Ok(connected) => return Some(connected),
                 Err(error) => {
                     tracing::debug!(launcher = self.board.pid, %error, "a launcher is not reached");
                 }
-            }
-            tokio::select! {
-                biased;
-                () = death.dead() => return None,
-                () = sleep(pause) => pause = LONGEST_PAUSE.min(pause * 2),
             }
         }
     }
@@ -261,6 +272,8 @@ fn watch_death(pid: u32) -> Option<DeathWatch> {
 
 /// How many bytes may wait to be sent before further requests wait: more than one of the longest.
 const MAX_UNSENT: usize = 1024 * 1024;
+/// A connection that was there for longer than this is made again at once.
+const LASTED: Duration = Duration::from_secs(10);
 /// How long to wait before a second try to connect, and the most between later ones.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -386,7 +399,7 @@ mod tests {
         assert_eq!(second.stage(), Stage::Refused(failure));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn connection_that_broke_is_made_again_and_loses_nothing() {
         let base = tempfile::tempdir().expect("a directory");
         let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
