@@ -1,20 +1,13 @@
 //! What happens to one attempt, without touching anything.
 
+mod effort;
+
 use std::time::Duration;
 
 use jobyard_core::{Exit, Now, Steady, Timestamp, Usage};
 
+use self::effort::Effort;
 use crate::protocol::{LaunchFailure, Stage};
-
-/// How long a killed attempt may take to be gone. Whoever is not dead by then hangs in the kernel.
-pub(super) const KILL_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long after the first kill the next follows: where killing is not one step of the kernel, something may have been
-/// forked between the look and the kill. Doubled each time, up to [`LONGEST_PAUSE`].
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
-
-/// The longest pause between two kills.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long what is left may take to end by itself once the output is closed: a process that ends closes its files first,
 /// and is no leftover.
@@ -111,37 +104,6 @@ pub(super) struct Ending {
     pub(super) at: Timestamp,
     /// What it used, with all that it had waited for; `None`: nobody could say.
     pub(super) usage: Option<Usage>,
-}
-
-/// Killing, until nothing is left or the patience is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Effort {
-    next: Steady,
-    pause: Duration,
-    until: Steady,
-}
-
-impl Effort {
-    fn begin(now: Now) -> Self {
-        Self {
-            next: now.steady + FIRST_PAUSE,
-            pause: FIRST_PAUSE,
-            until: now.steady + KILL_PATIENCE,
-        }
-    }
-
-    fn again(self, now: Now) -> Self {
-        let pause = (self.pause * 2).min(LONGEST_PAUSE);
-        Self {
-            next: now.steady + pause,
-            pause,
-            until: self.until,
-        }
-    }
-
-    fn deadline(self) -> Steady {
-        self.next.min(self.until)
-    }
 }
 
 /// What happens.

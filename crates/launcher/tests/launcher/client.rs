@@ -168,9 +168,11 @@ impl Drop for Launcher {
             }
             client.say(&Request::Retire);
         });
-        if ended.is_err() || std::thread::panicking() {
+        if std::thread::panicking() {
             let log = fs::read_to_string(self.home().join("log"));
             eprintln!("the launcher's log: {}", log.unwrap_or_default());
+        }
+        if ended.is_err() {
             let _ = self.process.kill();
         }
         let _ = self.process.wait();
