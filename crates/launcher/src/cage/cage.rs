@@ -42,7 +42,7 @@ impl Cage {
     /// Says which process was forked into it: the warden where the entry has one, else the main process. Its name is
     /// from then on that of a cage with a warden.
     pub(crate) fn entered(&mut self, forked: Pid) {
-        self.forked = Process::of(pid_number(forked));
+        self.forked = self.warden.and_then(|_| Process::of(pid_number(forked)));
         if let (Some(_), Some(forked)) = (self.warden, &self.forked) {
             self.name.warden = Some(forked.identity());
         }

@@ -24,10 +24,18 @@ pub(super) struct Leaf {
     dir: OwnedFd,
     /// `cgroup.events`, which tells of emptiness. Held open: each read arms it for the next change.
     events: File,
+    /// `cpu.stat` and `cgroup.type`, held open where they are read again and again: to open one costs five times as much
+    /// as to read it.
+    cpu_stat: Option<File>,
+    kind: Option<File>,
     /// `cgroup.procs`, open for writing, where nobody can be born in it.
     door: Option<File>,
     /// What was used before it was taken.
     earlier: CpuTime,
+    /// What was used when it was last asked.
+    latest: Cell<CpuTime>,
+    /// Whether it may have controllers, and with them files that tell of limits.
+    is_limited: Cell<bool>,
     /// Whether it is of no more use after this attempt, see [`Leaf::renew`].
     spoilt: Cell<bool>,
 }
@@ -45,9 +53,15 @@ impl Leaf {
     /// Makes it.
     pub(super) fn make(path: &Path, way: Way) -> io::Result<Self> {
         std::fs::create_dir(path)?;
-        Self::open(path.to_path_buf(), way).inspect_err(|_| {
+        let leaf = Self::open(path.to_path_buf(), way).inspect_err(|_| {
             // It is of no use, and whoever wants to know why has the error.
             let _ = group::remove(path);
+        })?;
+        Ok(Self {
+            cpu_stat: File::open(path.join(CPU_STAT)).ok(),
+            kind: File::open(path.join(KIND)).ok(),
+            is_limited: Cell::new(false),
+            ..leaf
         })
     }
 
@@ -64,8 +78,12 @@ impl Leaf {
             path,
             dir,
             events,
+            cpu_stat: None,
+            kind: None,
             door,
             earlier: CpuTime::default(),
+            latest: Cell::default(),
+            is_limited: Cell::new(true),
             spoilt: Cell::new(false),
         })
     }
@@ -92,6 +110,7 @@ impl Leaf {
 
     /// Sets what the plan has for leaves.
     pub(super) fn apply(&self, plan: &Plan) -> io::Result<()> {
+        self.is_limited.set(true);
         plan.writes
             .iter()
             .filter(|write| write.group == Group::Leaf)
@@ -100,17 +119,18 @@ impl Leaf {
 
     /// Whether nothing runs in it nor beneath it: the kernel's own proof.
     pub(super) fn is_empty(&self) -> io::Result<bool> {
-        let mut buffer = [0; 256];
-        let length = match self.events.read_at(&mut buffer, 0) {
+        let populated = match self.event("populated") {
             // Somebody else has removed it: that only works with what is empty.
             Err(problem) if group::is_gone(&problem) => return Ok(true),
-            length => length?,
+            populated => populated?,
         };
-        let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
-        let populated = value_of(&text, "populated");
         populated
             .map(|populated| populated == 0)
             .ok_or_else(|| io::Error::other("cgroup.events does not say whether it is populated"))
+    }
+
+    fn event(&self, key: &str) -> io::Result<Option<u64>> {
+        Ok(value_of(&read_start(&self.events)?, key))
     }
 
     /// Kills all that is in it and beneath it.
@@ -162,34 +182,41 @@ impl Leaf {
         }
     }
 
-    /// From here on, what is used counts.
+    /// From here on, what is used counts. Nothing was used since it was last asked, as it is empty.
     pub(super) fn start_counting(&mut self) {
-        self.earlier = self.cpu_time().unwrap_or_default();
+        self.earlier = self.latest.get();
     }
 
     /// What was used since.
     pub(super) fn cpu_time_since(&self) -> Option<CpuTime> {
-        Some(self.cpu_time()?.since(self.earlier))
-    }
-
-    fn cpu_time(&self) -> Option<CpuTime> {
-        CpuTime::parse(&group::read(&self.path, "cpu.stat").ok()?)
+        let now = CpuTime::parse(&self.read(self.cpu_stat.as_ref(), CPU_STAT).ok()?)?;
+        self.latest.set(now);
+        Some(now.since(self.earlier))
     }
 
     /// Where it has that controller.
     pub(super) fn peak_memory(&self) -> Option<u64> {
+        if !self.is_limited.get() {
+            return None;
+        }
         let peak = group::read(&self.path, "memory.peak").ok()?;
         peak.trim().parse().ok()
     }
 
     /// Where it has that controller.
     pub(super) fn disk_bytes(&self) -> Option<DiskBytes> {
+        if !self.is_limited.get() {
+            return None;
+        }
         let stat = group::read(&self.path, "io.stat").ok()?;
         Some(DiskBytes::parse(&stat))
     }
 
     /// The limit that the kernel enforced in it.
     pub(super) fn limit_hit(&self) -> Option<LimitKind> {
+        if !self.is_limited.get() {
+            return None;
+        }
         let count = |file: &str, key: &str| {
             group::read(&self.path, file)
                 .ok()
@@ -213,14 +240,36 @@ impl Leaf {
         if self.spoilt.get() || !self.is_empty().unwrap_or(false) {
             return false;
         }
+        // Counted, a directory's links are two and one for each that is beneath it.
+        let is_alone = rustix::fs::fstat(&self.dir).is_ok_and(|stat| stat.st_nlink == 2);
+        (is_alone || self.remove_nested())
+            && self
+                .read(self.kind.as_ref(), KIND)
+                .is_ok_and(|kind| kind.trim() == "domain")
+            && (matches!(self.event("frozen"), Ok(Some(0)))
+                || group::write(&self.path, "cgroup.freeze", "0").is_ok())
+    }
+
+    fn read(&self, held: Option<&File>, name: &str) -> io::Result<String> {
+        held.map_or_else(|| group::read(&self.path, name), read_start)
+    }
+
+    fn remove_nested(&self) -> bool {
         let beneath = group::with_nested(&self.path);
-        let removed = beneath
+        beneath
             .iter()
             .skip(1)
             .rev()
-            .all(|nested| std::fs::remove_dir(nested).is_ok());
-        removed
-            && group::read(&self.path, "cgroup.type").is_ok_and(|kind| kind.trim() == "domain")
-            && group::write(&self.path, "cgroup.freeze", "0").is_ok()
+            .all(|nested| std::fs::remove_dir(nested).is_ok())
     }
+}
+
+const CPU_STAT: &str = "cpu.stat";
+const KIND: &str = "cgroup.type";
+
+/// The first lines of a file of the kernel that is held open: what is wanted of it stands there.
+fn read_start(file: &File) -> io::Result<String> {
+    let mut buffer = [0; 512];
+    let length = file.read_at(&mut buffer, 0)?;
+    Ok(String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned())
 }
