@@ -183,6 +183,11 @@ impl Attempt {
         self.pipes.is_empty().then_some(Event::OutputClosed)
     }
 
+    /// Whether the child has something to say that is not waited for.
+    pub(super) fn has_news(&self) -> bool {
+        self.child.has_news()
+    }
+
     /// Hears what the child has to say.
     pub(super) fn hear(&mut self, reports: &mut Vec<Report>) {
         self.child.read_report(reports);

@@ -65,6 +65,7 @@ impl Yard {
             user: launch.user.as_ref(),
             rlimits: cage.rlimits(),
             isolation: &launch.isolation,
+            inherited: &self.inherited,
         };
         let record = Record::Starting {
             attempt: launch.attempt,

@@ -17,7 +17,7 @@ use super::start::nothing;
 use crate::cage::Cages;
 use crate::journal::{Journal, Record};
 use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
-use crate::sys::{Report, reap_strays};
+use crate::sys::{Inherited, Report, reap_strays};
 
 /// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
 const MOST_ATTEMPTS: usize = 4096;
@@ -35,6 +35,8 @@ pub(super) struct Yard {
     pub(super) is_accepting: bool,
     /// What a job reads that is given nothing to read.
     pub(super) nothing: OwnedFd,
+    /// What jobs have to put off.
+    pub(super) inherited: Inherited,
     most_held: usize,
     last_key: u64,
     held: BTreeMap<u64, Attempt>,
@@ -66,6 +68,7 @@ impl Yard {
             log,
             is_accepting: true,
             nothing: nothing()?,
+            inherited: Inherited::look(),
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
             last_key: 0,
             held: BTreeMap::new(),
@@ -109,6 +112,7 @@ impl Yard {
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let key = attempt.key;
         let listening = attempt.listen(&self.poller);
+        let has_news = attempt.has_news();
         self.children.insert(attempt.child(), key);
         self.keys.insert(attempt.id, key);
         self.held.insert(key, attempt);
@@ -117,6 +121,8 @@ impl Yard {
             let problem = format!("the child cannot be waited for: {error}");
             let failure = LaunchFailure::new(Stage::Resources, errno, problem);
             self.happen(key, Event::Failed(failure));
+        } else if has_news {
+            self.on_part(key, Part::Report);
         }
     }
 

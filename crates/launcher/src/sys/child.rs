@@ -1,6 +1,5 @@
 //! A process that was forked.
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_sen
 use super::raw;
 use super::record::{Ended, RECORD_BYTES, Record};
 use super::stat::Stat;
-use super::step::Step;
+use super::step::{Failed, Step};
 use super::{Report, WardenKind};
 use crate::protocol::{LaunchFailure, Signal, Stage};
 
@@ -24,6 +23,8 @@ pub(crate) struct Child {
     pid: Pid,
     pidfd: OwnedFd,
     report: Option<OwnedFd>,
+    /// What is known without a pipe, and was not reported yet.
+    known: Vec<Record>,
     warden: Option<WardenKind>,
     program: PathBuf,
     /// Who the main process said that it is.
@@ -58,6 +59,7 @@ impl Child {
             pid,
             pidfd,
             report: Some(report),
+            known: Vec::new(),
             warden,
             program: program.to_path_buf(),
             introduced: None,
@@ -65,6 +67,37 @@ impl Child {
             phase: Phase::Starting,
             left_nothing: false,
         }
+    }
+
+    /// One of which it is known already whether its program was executed.
+    pub(super) fn borrowing(
+        pid: Pid,
+        pidfd: OwnedFd,
+        program: &Path,
+        stat: Stat,
+        failed: Option<Failed>,
+    ) -> Self {
+        let first = failed.map_or(Record::Executed, |failed| Record::Failed {
+            step: failed.step,
+            errno: failed.errno.raw_os_error(),
+        });
+        Self {
+            pid,
+            pidfd,
+            report: None,
+            known: vec![first],
+            warden: None,
+            program: program.to_path_buf(),
+            introduced: Some(stat),
+            main: None,
+            phase: Phase::Starting,
+            left_nothing: false,
+        }
+    }
+
+    /// Whether `read_report` has something to say that `report_fd` does not tell of.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.known.is_empty()
     }
 
     /// The process that was forked: the main process, or the warden above it.
@@ -87,6 +120,9 @@ impl Child {
 
     /// Appends what is there to read. Never waits.
     pub(crate) fn read_report(&mut self, reports: &mut Vec<Report>) {
+        for record in std::mem::take(&mut self.known) {
+            self.on_record(record, reports);
+        }
         while let Some(pipe) = &self.report {
             let mut buffer = [0; 4 * RECORD_BYTES];
             match read(pipe, &mut buffer) {
@@ -267,8 +303,7 @@ const KILLED: Ended = Ended {
 /// A process that somebody else reaps: `None` if that has happened already.
 fn open_same(pid: Pid, stat: Stat) -> Option<OwnedFd> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    let path = CString::new(format!("/proc/{}/stat", stat.pid)).ok()?;
-    (Stat::read(&path) == Some(stat)).then_some(pidfd)
+    (Stat::of(stat.pid) == Some(stat)).then_some(pidfd)
 }
 
 fn exited(ended: Ended) -> Report {

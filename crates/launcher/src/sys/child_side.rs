@@ -1,6 +1,6 @@
 //! The child between its birth and its program.
 //!
-//! Only system calls from here on: the child is a copy of the launcher with one thread.
+//! Only system calls from here on: the child is a copy of the launcher with one thread, or borrows its memory.
 
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,14 +31,30 @@ pub(super) fn run(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> i32 {
     }
 }
 
+/// What the child does that borrows its parent's memory: it executes the program, or says what failed.
+pub(super) fn borrow(prepared: &Prepared<'_>) -> Failed {
+    match enter(prepared)
+        .and_then(|()| become_job(prepared, Some(prepared.launcher), None))
+        .and_then(|()| execute(prepared, 0))
+    {
+        Err(failed) => failed,
+        Ok(never) => match never {},
+    }
+}
+
 fn begin(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> Result<Infallible, Failed> {
+    enter(prepared)?;
+    match prepared.warden {
+        None => run_job(prepared, Some(prepared.launcher), report),
+        Some(kind) => warden::become_warden(prepared, kind, report),
+    }
+}
+
+fn enter(prepared: &Prepared<'_>) -> Result<(), Failed> {
     for group in prepared.join {
         write(group, b"0").map_err(|errno| Step::Join.failed(errno))?;
     }
-    match prepared.warden {
-        None => become_job(prepared, Some(prepared.launcher), report),
-        Some(kind) => warden::become_warden(prepared, kind, report),
-    }
+    Ok(())
 }
 
 /// Says what failed. The code with which the process is to end.
@@ -53,19 +69,33 @@ pub(super) fn fail(failed: Failed, report: BorrowedFd<'_>) -> i32 {
 }
 
 /// As shells do it. Nobody looks at it.
-const FAILED: i32 = 127;
+pub(super) const FAILED: i32 = 127;
 
 /// Puts off all that is the launcher's, and executes the program. `parent`: who must be alive; where the kernel can
 /// say it.
-pub(super) fn become_job(
+pub(super) fn run_job(
     prepared: &Prepared<'_>,
     parent: Option<Pid>,
     report: BorrowedFd<'_>,
 ) -> Result<Infallible, Failed> {
     introduce(report);
-    // The launcher made itself a bad choice; it may not be allowed to, and then this is not either.
-    let _ = write_file(c"/proc/self/oom_score_adj", b"0");
-    raw::default_signals();
+    become_job(prepared, parent, Some(report))?;
+    execute(prepared, LONGEST_WAIT)
+}
+
+/// Puts off all that is the launcher's, but this.
+fn become_job(
+    prepared: &Prepared<'_>,
+    parent: Option<Pid>,
+    report: Option<BorrowedFd<'_>>,
+) -> Result<(), Failed> {
+    if prepared.inherited.is_preferred {
+        // The launcher made itself a bad choice; it may not be allowed to, and then this is not either.
+        let _ = write_file(c"/proc/self/oom_score_adj", b"0");
+    }
+    for signal in &prepared.inherited.ignored {
+        raw::default_signal(*signal);
+    }
     setsid().map_err(|errno| Step::Session.failed(errno))?;
     if prepared.namespaces.moves_mounts() {
         // The working directory moves into the new mounts with its process, a descriptor would not.
@@ -91,10 +121,13 @@ pub(super) fn become_job(
         fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
     }
     // Now and not by the exec: a copy of a file that is open for writing would be in the way of its execution.
-    raw::close_all_but(FIRST_OTHER, [report]);
+    match report {
+        Some(report) => raw::close_all_but(FIRST_OTHER, [report]),
+        None => raw::close_all_but(FIRST_OTHER, []),
+    }
     end_with_parent(parent)?;
     raw::block_signals(false);
-    execute(prepared)
+    Ok(())
 }
 
 /// The first descriptor that is none of the three.
@@ -137,13 +170,13 @@ fn end_with_parent(parent: Option<Pid>) -> Result<(), Failed> {
 }
 
 /// Executes the program. A file that was just written may still be open for writing in a process that is being forked
-/// elsewhere, so that is waited for.
-fn execute(prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
+/// elsewhere, so that is waited for, in nanoseconds.
+fn execute(prepared: &Prepared<'_>, patience: i64) -> Result<Infallible, Failed> {
     let mut pause = FIRST_PAUSE;
     let mut waited = 0;
     loop {
         let errno = raw::execve(prepared.program(), &prepared.argv, &prepared.env);
-        if errno != Errno::TXTBSY || waited >= LONGEST_WAIT {
+        if errno != Errno::TXTBSY || waited >= patience {
             return Err(Step::Execute.failed(errno));
         }
         let _ = nanosleep(&Timespec {

@@ -3,11 +3,13 @@
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::Inherited;
+
 /// The limits with which a process starts: those of a fresh login, and what was asked for. What the launcher itself
 /// inherited does not matter, except that a hard limit stays where nobody may raise it.
 #[derive(Debug)]
 pub(super) struct ProcessLimits {
-    limits: [(Resource, Bound); BASELINE.len()],
+    limits: Vec<(Resource, Bound)>,
 }
 
 /// A limit.
@@ -18,6 +20,26 @@ enum Bound {
     /// The hard limit stays, the soft one is the same.
     Hard,
 }
+
+impl Bound {
+    fn is_met(self, has: Rlimit) -> bool {
+        match self {
+            Self::Exactly(soft, hard) => has.current == finite(soft) && has.maximum == finite(hard),
+            Self::Hard => has.current == has.maximum,
+        }
+    }
+}
+
+/// All that have a limit here.
+pub(super) const RESOURCES: [Resource; BASELINE.len()] = {
+    let mut resources = [Resource::Cpu; BASELINE.len()];
+    let mut next = 0;
+    while next < BASELINE.len() {
+        resources[next] = BASELINE[next].0;
+        next += 1;
+    }
+    resources
+};
 
 /// What a fresh login has: the defaults of the kernel, with the number of open files as today's service managers set it.
 const BASELINE: [(Resource, Bound); 16] = [
@@ -45,8 +67,8 @@ const NONE: u64 = u64::MAX;
 const MIB: u64 = 1 << 20;
 
 impl ProcessLimits {
-    /// These (resource, soft, hard) before those of a fresh login.
-    pub(super) fn new(asked: &[(Resource, u64, u64)]) -> Self {
+    /// These (resource, soft, hard) before those of a fresh login, without those that the process has anyway.
+    pub(super) fn new(asked: &[(Resource, u64, u64)], inherited: &Inherited) -> Self {
         let mut limits = BASELINE;
         for (resource, soft, hard) in asked {
             for limit in &mut limits {
@@ -55,7 +77,15 @@ impl ProcessLimits {
                 }
             }
         }
-        Self { limits }
+        Self {
+            limits: limits
+                .into_iter()
+                .filter(|(resource, bound)| {
+                    let has = inherited.limit(*resource);
+                    has.is_none_or(|has| !bound.is_met(has))
+                })
+                .collect(),
+        }
     }
 
     /// Sets them for this process. Only makes system calls.

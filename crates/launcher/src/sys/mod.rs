@@ -11,6 +11,11 @@
 //! 4. The pipe closes by itself when the program is executed. That, or the record of a failure, is the first
 //!    [`Report`]; the last ones are how the main process ended and, with a warden, that nothing is left.
 //!
+//! A copy costs as much as starting a small program does, so most jobs are started without one: where the child stays
+//! the launcher's own user and makes no namespaces, it borrows the launcher's memory until it executes its program
+//! (see `vfork`). The launcher stands still until then, so no pipe is needed to hear of it. A program that is still being
+//! written, for which a child waits, is tried again with a copy.
+//!
 //! # Wardens
 //!
 //! Where the kernel has no better way to keep hold of a tree, a process of ours stands above it: the [`WardenKind`]. It
@@ -21,6 +26,7 @@ mod c_strings;
 mod child;
 mod child_side;
 mod entry;
+mod inherited;
 mod landlock;
 mod limits;
 mod namespaces;
@@ -32,15 +38,18 @@ mod report;
 mod self_protection;
 mod signals;
 mod spawn;
+mod start_time;
 mod stat;
 mod step;
 mod strays;
 #[cfg(test)]
 mod tests;
+mod vfork;
 mod warden;
 
 pub(crate) use self::child::Child;
 pub(crate) use self::entry::{Entry, WardenKind};
+pub(crate) use self::inherited::Inherited;
 pub(crate) use self::probe::{landlock_version, try_namespaces};
 pub(crate) use self::report::Report;
 pub(crate) use self::self_protection::protect_self;

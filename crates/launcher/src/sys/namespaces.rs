@@ -63,6 +63,11 @@ impl NamespacePlan {
         }
     }
 
+    /// Whether none is made.
+    pub(super) fn is_empty(&self) -> bool {
+        !(self.pid || self.mount || self.net)
+    }
+
     /// Whether the child that is cloned begins a PID namespace.
     pub(super) fn clone_pid(&self) -> bool {
         self.pid

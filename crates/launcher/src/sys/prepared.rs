@@ -10,7 +10,7 @@ use rustix::process::{Gid, Pid, Uid, getpid};
 use super::c_strings::{CStrings, HasNul};
 use super::limits::ProcessLimits;
 use super::namespaces::NamespacePlan;
-use super::{Spawn, WardenKind, landlock};
+use super::{Inherited, Spawn, WardenKind, landlock};
 use crate::protocol::{LaunchFailure, Stage, User};
 
 /// What a child does, in the form in which it can do it without memory of its own.
@@ -40,6 +40,8 @@ pub(super) struct Prepared<'a> {
     pub(super) warden: Option<WardenKind>,
     /// The launcher.
     pub(super) launcher: Pid,
+    /// What it has of the launcher.
+    pub(super) inherited: &'a Inherited,
 }
 
 /// A user as the kernel wants it.
@@ -92,12 +94,18 @@ impl<'a> Prepared<'a> {
             ],
             join: &spawn.entry.join,
             user: spawn.user.map(Identity::new),
-            limits: ProcessLimits::new(&spawn.rlimits),
+            limits: ProcessLimits::new(&spawn.rlimits, spawn.inherited),
             namespaces: NamespacePlan::new(asked, warden),
             landlock,
             warden,
             launcher: getpid(),
+            inherited: spawn.inherited,
         })
+    }
+
+    /// Whether the child may borrow the launcher's memory, see [`vfork`](super::vfork::vfork).
+    pub(super) fn may_borrow(&self) -> bool {
+        self.warden.is_none() && self.user.is_none() && self.namespaces.is_empty()
     }
 
     /// The path of the program.

@@ -36,26 +36,8 @@ pub(super) fn fork(
     how: Clone3<'_>,
     child: impl FnOnce() -> c_int,
 ) -> Result<(Pid, OwnedFd), Errno> {
-    let mut flags = FLAG_PIDFD | FLAG_CLEAR_SIGHAND;
-    if how.cgroup.is_some() {
-        flags |= FLAG_INTO_CGROUP;
-    }
-    if how.new_pid {
-        flags |= FLAG_NEWPID;
-    }
-    if how.new_user {
-        flags |= FLAG_NEWUSER;
-    }
     let mut pidfd: RawFd = -1;
-    let mut args = CloneArgs {
-        flags,
-        pidfd: ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
-        cgroup: how
-            .cgroup
-            .map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
-        ..CloneArgs::default()
-    };
+    let mut args = CloneArgs::new(how, &mut pidfd);
     // SAFETY: the arguments are a valid `clone_args` of the size that is said. Without CLONE_VM the child has its own
     // copy of the memory and stack, so neither side sees what the other writes; the child ends after the closure, so
     // nothing that both own is dropped twice.
@@ -68,7 +50,7 @@ pub(super) fn fork(
     };
     if result == -1 && errno() == Errno::NOSYS && how.cgroup.is_none() {
         // Some sandboxes know only the older call.
-        let flags = (flags & !FLAG_CLEAR_SIGHAND) | args.exit_signal;
+        let flags = (args.flags & !FLAG_CLEAR_SIGHAND) | args.exit_signal;
         // SAFETY: as above; a stack of null means a copy of this one, and the third argument is where the pidfd goes on
         // every architecture.
         result = unsafe {
@@ -103,18 +85,43 @@ const FLAG_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// `struct clone_args` of the kernel.
 #[derive(Default)]
 #[repr(C)]
-struct CloneArgs {
-    flags: u64,
+pub(super) struct CloneArgs {
+    pub(super) flags: u64,
     pidfd: u64,
     child_tid: u64,
     parent_tid: u64,
     exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
+    pub(super) stack: u64,
+    pub(super) stack_size: u64,
     tls: u64,
     set_tid: u64,
     set_tid_size: u64,
     cgroup: u64,
+}
+
+impl CloneArgs {
+    /// For a child that is cloned so, whose descriptor the kernel writes there.
+    pub(super) fn new(how: Clone3<'_>, pidfd: &mut RawFd) -> Self {
+        let mut flags = FLAG_PIDFD | FLAG_CLEAR_SIGHAND;
+        if how.cgroup.is_some() {
+            flags |= FLAG_INTO_CGROUP;
+        }
+        if how.new_pid {
+            flags |= FLAG_NEWPID;
+        }
+        if how.new_user {
+            flags |= FLAG_NEWUSER;
+        }
+        Self {
+            flags,
+            pidfd: ptr::from_mut(pidfd) as u64,
+            exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
+            cgroup: how
+                .cgroup
+                .map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
+            ..Self::default()
+        }
+    }
 }
 
 /// Becomes another program. Returns only why it did not.
@@ -181,6 +188,18 @@ pub(super) fn default_signals() {
     }
 }
 
+/// The signals that are ignored.
+pub(super) fn ignored_signals() -> Vec<c_int> {
+    (1..=LAST_SIGNAL)
+        .filter(|signal| disposition(*signal) == Some(IGNORE))
+        .collect()
+}
+
+/// Sets this signal to its default.
+pub(super) fn default_signal(signal: c_int) {
+    set_disposition(signal, DEFAULT);
+}
+
 /// Ignores this signal.
 pub(super) fn ignore(signal: Signal) {
     set_disposition(signal.as_raw(), IGNORE);
@@ -201,6 +220,21 @@ fn set_disposition(signal: c_int, disposition: u64) {
             size_of::<u64>(),
         );
     }
+}
+
+fn disposition(signal: c_int) -> Option<u64> {
+    let mut action = [0; 4];
+    // SAFETY: the pointer is to as many bytes as the kernel writes at most.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            ptr::null::<u64>(),
+            ptr::from_mut(&mut action),
+            size_of::<u64>(),
+        )
+    };
+    (result == 0).then_some(action[0])
 }
 
 const DEFAULT: u64 = 0;

@@ -10,7 +10,10 @@ use rustix::process::Resource;
 
 use super::prepared::{Prepared, above_standard, no_resources};
 use super::raw::{self, Clone3};
-use super::{Child, Entry, child_side};
+use super::stat::Stat;
+use super::step::{Failed, Step};
+use super::vfork::vfork;
+use super::{Child, Entry, Inherited, child_side, start_time};
 use crate::protocol::{Isolation, LaunchFailure, Stage, User};
 
 /// All that a child is started with.
@@ -38,15 +41,80 @@ pub(crate) struct Spawn<'a> {
     pub(crate) rlimits: Vec<(Resource, u64, u64)>,
     /// What else keeps it apart.
     pub(crate) isolation: &'a Isolation,
+    /// What it has to put off.
+    pub(crate) inherited: &'a Inherited,
 }
 
-/// Forks a child. Returns as soon as it is forked: its first report says whether the program was executed.
+/// Forks a child. Its first report, which may be there already, says whether the program was executed.
 ///
 /// # Errors
 ///
 /// Nothing was forked.
 pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
     let prepared = Prepared::new(spawn)?;
+    if prepared.may_borrow()
+        && let Some(child) = spawn_borrowing(spawn, &prepared)?
+    {
+        return Ok(child);
+    }
+    spawn_copying(spawn, &prepared)
+}
+
+/// Without a copy of this process. `None`: it has to be tried with one.
+fn spawn_borrowing(
+    spawn: &Spawn<'_>,
+    prepared: &Prepared<'_>,
+) -> Result<Option<Child>, LaunchFailure> {
+    let mut failed = None;
+    let mut born = start_time::now();
+    let before = born;
+    let made = vfork(spawn.entry.cgroup2, || {
+        born = start_time::now();
+        let problem = child_side::borrow(prepared);
+        failed = Some(problem);
+        child_side::FAILED
+    });
+    let (pid, pidfd) = match made {
+        Err(Errno::NOSYS) => return Ok(None),
+        made => made.map_err(|errno| {
+            let how = Clone3 {
+                cgroup: spawn.entry.cgroup2,
+                ..Clone3::default()
+            };
+            not_forked(how, errno)
+        })?,
+    };
+    if let Some(Failed {
+        step: Step::Execute,
+        errno: Errno::TXTBSY,
+    }) = failed
+    {
+        // It is dead, so this does not wait.
+        let _ = raw::wait(Some(pid), true);
+        return Ok(None);
+    }
+    let number = pid.as_raw_nonzero().get().unsigned_abs();
+    let started = if before == born {
+        born
+    } else {
+        // It began between two ticks, and only the kernel knows in which.
+        Stat::of(number).map_or(born, |stat| stat.start_time)
+    };
+    let stat = Stat {
+        pid: number,
+        start_time: started,
+    };
+    Ok(Some(Child::borrowing(
+        pid,
+        pidfd,
+        spawn.program,
+        stat,
+        failed,
+    )))
+}
+
+/// With a copy of this process.
+fn spawn_copying(spawn: &Spawn<'_>, prepared: &Prepared<'_>) -> Result<Child, LaunchFailure> {
     let (report, child_report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
         .and_then(|(read, write)| Ok((read, above_standard(write)?)))
         .map_err(|errno| no_resources("cannot make a pipe", errno))?;
@@ -55,7 +123,7 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
         new_pid: prepared.namespaces.clone_pid(),
         new_user: prepared.namespaces.clone_user(),
     };
-    let (pid, pidfd) = raw::fork(how, || child_side::run(&prepared, child_report.as_fd()))
+    let (pid, pidfd) = raw::fork(how, || child_side::run(prepared, child_report.as_fd()))
         .map_err(|errno| not_forked(how, errno))?;
     Ok(Child::new(
         pid,

@@ -1,6 +1,6 @@
 //! What `/proc` says of a process.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
@@ -15,6 +15,11 @@ pub(super) struct Stat {
 }
 
 impl Stat {
+    /// Of this process. `None`: it is gone.
+    pub(super) fn of(pid: u32) -> Option<Self> {
+        Self::read(&CString::new(format!("/proc/{pid}/stat")).ok()?)
+    }
+
     /// Reads a file named `stat`. Only makes system calls, so a child may do so before it executes its program.
     pub(super) fn read(path: &CStr) -> Option<Self> {
         let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;

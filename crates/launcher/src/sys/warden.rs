@@ -17,7 +17,7 @@ use rustix::process::{
 use rustix::thread::set_name;
 
 use super::WardenKind;
-use super::child_side::{become_job, fail};
+use super::child_side::{fail, run_job};
 use super::prepared::{Prepared, above_standard};
 use super::raw::{self, Clone3};
 use super::record::{Ended, RECORD_BYTES, Record};
@@ -53,7 +53,7 @@ pub(super) fn become_warden(
     let (progress, main_report) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let main_report = above_standard(main_report).map_err(failed)?;
     let (main, _) = raw::fork(Clone3::default(), || {
-        match become_job(prepared, parent, main_report.as_fd()) {
+        match run_job(prepared, parent, main_report.as_fd()) {
             Err(failed) => fail(failed, main_report.as_fd()),
             Ok(never) => match never {},
         }

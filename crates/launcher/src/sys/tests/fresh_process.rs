@@ -180,7 +180,10 @@ fn a_signal_reaches_the_group_even_when_it_is_stopped() {
     for warden in WARDENS {
         let script = "trap 'echo got it; exit 3' TERM; echo ready; kill -STOP $$; echo on; wait";
         let mut started = Job::script(script).warden(warden).start().expect("forked");
-        assert!(started.child.signal_main(Signal::Terminate).is_err());
+        if warden.is_some() {
+            // Of one without, it is known at once that it runs.
+            assert!(started.child.signal_main(Signal::Terminate).is_err());
+        }
         started.until_said("ready");
         started.main();
         started

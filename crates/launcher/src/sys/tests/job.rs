@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource};
 
 use crate::protocol::{Isolation, LaunchFailure, Namespaces, User};
-use crate::sys::{Child, Entry, Report, Spawn, WardenKind, spawn};
+use crate::sys::{Child, Entry, Inherited, Report, Spawn, WardenKind, spawn};
 
 /// What is started.
 pub(super) struct Job {
@@ -86,13 +86,18 @@ impl Job {
             user: self.user.as_ref(),
             rlimits: self.rlimits.clone(),
             isolation: &self.isolation,
+            inherited: &Inherited::look(),
         })?;
-        Ok(Started {
+        let mut started = Started {
             child,
             output: Some(output),
             text: String::new(),
             reports: Vec::new(),
-        })
+        };
+        if started.child.has_news() {
+            started.child.read_report(&mut started.reports);
+        }
+        Ok(started)
     }
 
     /// Runs it to its end.
