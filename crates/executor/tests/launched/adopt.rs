@@ -33,7 +33,7 @@ pub(crate) async fn start(executor: &ProcessExecutor, bench: &Workbench) -> Box<
 }
 
 /// A job that prints `ready`, goes on when somebody opens its gate, and ends with the code 7.
-fn gated() -> (Workbench, String) {
+pub(crate) fn gated() -> (Workbench, String) {
     let gate = tempfile::tempdir().expect("a directory").keep();
     let path = gate.join("gate").to_str().expect("text").to_owned();
     let script = format!(
@@ -43,7 +43,7 @@ fn gated() -> (Workbench, String) {
     (Workbench::script(&script), path)
 }
 
-async fn open_gate(path: &str, line: &str) {
+pub(crate) async fn open_gate(path: &str, line: &str) {
     let (path, line) = (path.to_owned(), format!("{line}\n"));
     let opened = tokio::task::spawn_blocking(move || std::fs::write(path, line));
     opened.await.expect("no panic").expect("the gate is there");

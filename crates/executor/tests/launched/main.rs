@@ -29,3 +29,4 @@ mod isolation;
 mod limits;
 mod place;
 mod tree;
+mod upgrade;
