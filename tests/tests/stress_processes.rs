@@ -24,18 +24,20 @@ const JOBS: usize = 2_000;
 const ROUNDS: usize = 3;
 /// How many run at once.
 const AT_ONCE: usize = 48;
-/// How much more memory may be held after the third round than after the second. A leak of a hundred bytes for each job
-/// would be as much.
-const NOISE: u64 = 192 * 1024;
+/// How much more memory launcher and agent may hold after the third round than after the second. The launcher has one
+/// thread, and a leak of sixty-four bytes for each job would be as much. In the agent the threads of the runtime take turns
+/// with what they allocate, so that pages fill up for many rounds although as much is given back as is taken.
+const NOISE: [u64; 2] = [128 * 1024, 512 * 1024];
 
-/// Each leaves two processes: one has forked twice, is in a session of its own and ignores signals, one ignores signals;
-/// both hold the output open. Then it ends, or ignores signals itself, or stops itself.
-const JOB: &str = "(setsid sh -c 'trap \"\" TERM HUP INT; exec sleep 1000' &)\n\
-    (trap '' TERM HUP INT; exec sleep 1000) &\n\
+/// Each leaves two processes that ignore signals and hold the output open; one has forked twice and is in a session of its
+/// own. Then it ends, or becomes such a process itself, or stops itself.
+const JOB: &str = "trap '' TERM HUP\n\
+    (setsid sleep 1000 &)\n\
+    sleep 1000 &\n\
     echo ready\n\
     case $1 in\n\
     0) exit 3;;\n\
-    1) trap '' TERM; while :; do sleep 1000; done;;\n\
+    1) exec sleep 1000;;\n\
     2) while :; do kill -STOP $$; done;;\n\
     esac\n";
 
@@ -84,7 +86,7 @@ async fn run(executor: Arc<ProcessExecutor>, base: PathBuf, mark: String, number
         Exit::Signaled(9)
     };
     let exit = execution.wait().await.expect("the launcher lives");
-    // An interrupt ends those that only stop themselves.
+    // Interrupts are not ignored.
     assert!(exit == expected || exit == Exit::Signaled(2), "{exit}");
     let residue = execution.cleanup().await;
     assert!(residue.killed >= 2 && !residue.unconfirmed, "{residue:?}");
@@ -155,8 +157,15 @@ fn entries(dir: &Path) -> usize {
     fs::read_dir(dir).map_or(0, Iterator::count)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_jobs_leave_no_process_no_group_no_file_and_no_memory() {
+#[test]
+fn thousands_of_jobs_leave_no_process_no_group_no_file_and_no_memory() {
+    // Few threads, so that little memory waits for them.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(2).build();
+    runtime.expect("a runtime").block_on(rounds());
+}
+
+async fn rounds() {
     let base = tempfile::tempdir().expect("a directory");
     fs::create_dir(base.path().join("scratch")).expect("made");
     fs::write(base.path().join("job.sh"), JOB).expect("written");
@@ -177,12 +186,10 @@ async fn thousands_of_jobs_leave_no_process_no_group_no_file_and_no_memory() {
     let executor =
         Arc::new(ProcessExecutor::launched(launcher.clone()).with_drain(std::time::Duration::ZERO));
 
-    let rounds = std::env::var("JOBYARD_STRESS_ROUNDS").ok();
-    let rounds = rounds
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(ROUNDS);
+    let number = std::env::var("JOBYARD_STRESS_ROUNDS").ok();
+    let number = number.and_then(|number| number.parse().ok());
     let mut held = Vec::new();
-    for number in 1..=rounds {
+    for number in 1..=number.unwrap_or(ROUNDS) {
         let begun = std::time::Instant::now();
         round(&executor, base.path(), &mark).await;
         let now = [&launcher_process, &agent_process]
@@ -196,8 +203,9 @@ async fn thousands_of_jobs_leave_no_process_no_group_no_file_and_no_memory() {
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(marked(&mark), [] as [String; 0]);
     }
-    for (before, after) in held[1].iter().zip(&held[2]) {
-        assert!(after.0 <= before.0 + NOISE, "{held:?}");
+    let last = &held[held.len() - 2..];
+    for ((before, after), noise) in last[0].iter().zip(&last[1]).zip(NOISE) {
+        assert!(after.0 <= before.0 + noise, "{held:?}");
         assert_eq!(after.1, before.1, "descriptors: {held:?}");
     }
 
