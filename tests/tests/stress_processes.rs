@@ -76,7 +76,7 @@ async fn run(executor: Arc<ProcessExecutor>, base: PathBuf, mark: String, number
             .wait_for(|count| *count > 0)
             .await
             .expect("it says that it is ready");
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             execution
                 .signal(StopSignal::Interrupt)
                 .await

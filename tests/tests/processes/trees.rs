@@ -87,7 +87,7 @@ fn xj4_daemon_of_another_user_dies_with_its_job() {
 fn xj4_control_group_is_empty_when_the_job_is_over() {
     let site = Site::new(&["--containment", "cgroup2"]);
     let (job, tree) = with_daemon(&site, &[]);
-    let groups: Vec<String> = tree.iter().map(|process| own_group(process)).collect();
+    let groups: Vec<String> = tree.iter().map(own_group).collect();
     assert!(groups.iter().all(|group| *group == groups[0]), "{groups:?}");
     site.gate.let_through(1);
     let _ = site.end(&job);
