@@ -16,5 +16,5 @@ mod program;
 pub use cluster::{Cluster, Token};
 pub use launchers::launcher_beneath;
 pub use pipe::{Gate, Notes};
-pub use process::{Process, descendants};
+pub use process::{Process, control_groups, descendants};
 pub use program::{GUARD, Program, Ran, program};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -165,6 +166,30 @@ pub fn descendants(of: u32) -> Vec<Process> {
     }
     let found = found.into_iter().filter_map(Process::find);
     found.filter(Process::runs).collect()
+}
+
+/// All directories of control groups whose path holds this.
+///
+/// # Panics
+///
+/// When there is no `/proc`.
+pub fn control_groups(name: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
+    let mounts = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let mounts = mounts.filter(|mount| mount[2].starts_with("cgroup"));
+    let mut open: Vec<PathBuf> = mounts.map(|mount| PathBuf::from(mount[1])).collect();
+    let mut found = Vec::new();
+    while let Some(dir) = open.pop() {
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        open.extend(inner.map(|entry| entry.path()));
+        if dir.to_string_lossy().contains(name) {
+            found.push(dir);
+        }
+    }
+    found
 }
 
 /// The numbers of all processes.

@@ -13,7 +13,7 @@ use jobyard_core::{
 };
 use jobyard_executor::launcher::{Launcher, LauncherCommand};
 use jobyard_executor::{ProcessConfig, ProcessExecutor};
-use jobyard_tests::{GUARD, Process, descendants, program};
+use jobyard_tests::{GUARD, Process, control_groups, descendants, program};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -121,26 +121,6 @@ async fn round(executor: &Arc<ProcessExecutor>, base: &Path, mark: &str) {
     }
 }
 
-/// All directories of control groups whose path holds this.
-fn groups(name: &str) -> Vec<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
-    let mounts = mounts
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>());
-    let mounts = mounts.filter(|mount| mount[2].starts_with("cgroup"));
-    let mut open: Vec<PathBuf> = mounts.map(|mount| PathBuf::from(mount[1])).collect();
-    let mut found = Vec::new();
-    while let Some(dir) = open.pop() {
-        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
-        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        open.extend(inner.map(|entry| entry.path()));
-        if dir.to_string_lossy().contains(name) {
-            found.push(dir);
-        }
-    }
-    found
-}
-
 /// All processes that have this in their environment.
 fn marked(mark: &str) -> Vec<String> {
     let has_it = |pid: &String| {
@@ -213,6 +193,6 @@ async fn rounds() {
     launcher_process.terminate();
     drop((executor, launcher));
     launcher_process.wait_for_end();
-    assert_eq!(groups(&id), [] as [PathBuf; 0]);
+    assert_eq!(control_groups(&id), [] as [PathBuf; 0]);
     assert_eq!(entries(&base.path().join("scratch")), 0);
 }

@@ -1,5 +1,6 @@
 //! The worker is killed in the middle of jobs, twenty times, and no byte is lost.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::hint::spin_loop;
 use std::time::{Duration, Instant};
@@ -16,11 +17,7 @@ const NOTES: u32 = 20;
 
 #[test]
 fn every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
-    let seed = std::env::var("JOBYARD_TEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    println!("JOBYARD_TEST_SEED={seed}");
+    let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut machine = Machine::new(&["--slots", "2"]);
     let launcher = machine.launcher();
@@ -63,6 +60,40 @@ fn every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
             "the same launcher"
         );
     }
+}
+
+#[test]
+fn no_attempt_starts_twice_when_the_worker_is_killed_around_its_start() {
+    let seed = seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut machine = Machine::new(&[]);
+    for round in 0..8 {
+        let starts = machine.cluster.path(&format!("starts-{round}"));
+        let script = format!("echo $JOBYARD_ATTEMPT >> {}; exit 7", starts.display());
+        let job = machine.cluster.submit(&[], &script);
+        spin(Duration::from_micros(random.u64(0..20_000)));
+        machine.worker.kill_9();
+        machine.start_again();
+        // It may never have been started, or not be known to have been: then another attempt follows.
+        let (_, shown) = machine.end(&job);
+        assert_eq!(shown["outcome"]["exit_code"], 7, "seed {seed}: {shown}");
+        let starts = fs::read_to_string(&starts).expect("it ran");
+        let unique: BTreeSet<&str> = starts.lines().collect();
+        assert_eq!(
+            unique.len(),
+            starts.lines().count(),
+            "seed {seed}: {starts}"
+        );
+    }
+}
+
+/// By which everything that happens at random can be had again.
+fn seed() -> u64 {
+    let given = std::env::var("JOBYARD_TEST_SEED").ok();
+    let given = given.and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    println!("JOBYARD_TEST_SEED={seed}");
+    seed
 }
 
 /// Waits without an event to wait for: the moment of the kill is meant to be any.

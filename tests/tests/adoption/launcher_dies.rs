@@ -1,6 +1,8 @@
 //! Launchers are killed as well: what they held is lost, and nothing of it lives on.
 
-use jobyard_tests::Process;
+use std::path::PathBuf;
+
+use jobyard_tests::{Process, control_groups};
 
 use crate::machine::{Machine, attempts};
 
@@ -21,12 +23,20 @@ fn with_daemon(machine: &Machine, options: &[&str]) -> (String, Vec<Process>) {
     (job, tree)
 }
 
+/// What the control groups of its launcher are called after.
+fn name_of(machine: &Machine) -> String {
+    let dir = machine.launcher_dir();
+    let name = dir.file_name().and_then(|name| name.to_str());
+    name.expect("UTF-8").to_owned()
+}
+
 /// Worker and launcher are killed at once. Whoever comes next ends what is left, and reports a failure that is not the
 /// job's.
 fn both_die(containment: &str) {
     let mut machine = Machine::new(&["--containment", containment]);
     let (job, tree) = with_daemon(&machine, &["--infra-retries", "0"]);
     let launcher = machine.launcher();
+    let name = name_of(&machine);
     machine.worker.kill_9();
     launcher.kill_9();
     machine.start_again();
@@ -34,6 +44,7 @@ fn both_die(containment: &str) {
     for process in &tree {
         assert!(!process.runs(), "{process:?} {shown}");
     }
+    assert_eq!(control_groups(&name), [] as [PathBuf; 0]);
     assert_eq!(shown["outcome"]["kind"], "infra", "{shown}");
     assert_eq!(
         attempts(&shown, 1)[0]["residue"]["unconfirmed"],
@@ -117,8 +128,10 @@ fn worker_goes_on_with_another_launcher_when_its_own_was_killed() {
     let machine = Machine::new(&[]);
     let (job, tree) = with_daemon(&machine, &["--infra-retries", "0"]);
     let launcher = machine.launcher();
+    let name = name_of(&machine);
     launcher.kill_9();
     let (_, shown) = machine.end(&job);
+    assert_eq!(control_groups(&name), [] as [PathBuf; 0]);
     for process in &tree {
         assert!(!process.runs(), "{process:?} {shown}");
     }

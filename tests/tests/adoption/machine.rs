@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use jobyard_tests::{Cluster, GUARD, Gate, Notes, Process, Program, descendants};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -43,11 +44,16 @@ impl Machine {
         self.cluster.launcher(WORKER)
     }
 
-    /// Waits until its launcher has written this into its journal.
-    pub(crate) fn wait_for_journal(&self, text: &str) {
+    /// The directory of its launcher, by whose name its control groups are called.
+    pub(crate) fn launcher_dir(&self) -> PathBuf {
         let launchers = fs::read_dir(self.cluster.path(WORKER).join("launcher"));
         let mut launchers = launchers.expect("launchers live there").flatten();
-        let journal = launchers.next().expect("one").path().join("journal");
+        launchers.next().expect("one").path()
+    }
+
+    /// Waits until its launcher has written this into its journal.
+    pub(crate) fn wait_for_journal(&self, text: &str) {
+        let journal = self.launcher_dir().join("journal");
         let changes = inotify::init(inotify::CreateFlags::CLOEXEC).expect("Linux");
         inotify::add_watch(&changes, &journal, inotify::WatchFlags::MODIFY).expect("it is there");
         let mut wanted = [PollFd::from_borrowed_fd(changes.as_fd(), PollFlags::IN)];
