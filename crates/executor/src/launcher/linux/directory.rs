@@ -27,7 +27,8 @@ pub(super) fn take_if_dead(dir: &Path) -> io::Result<Option<DeadLock>> {
     }
 }
 
-/// All launchers' directories, the newest first. Makes the one above them if it is not there.
+/// All launchers' directories, the newest first. Makes the one above them if it is not there. What else is in that one
+/// is somebody else's: a directory without a lock counts as that of a dead launcher, and those are removed.
 pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
     DirBuilder::new()
         .recursive(true)
@@ -36,7 +37,7 @@ pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(above)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
+        if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(is_name) {
             dirs.push(entry.path());
         }
     }
@@ -55,11 +56,42 @@ pub(super) fn make(above: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
+/// Whether a directory is called as [`make`] calls them.
+fn is_name(name: &str) -> bool {
+    let is_number = |text: &str| {
+        let mut bytes = text.bytes();
+        !text.is_empty() && bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    name.split_once('-')
+        .is_some_and(|(time, process)| time.len() >= 14 && is_number(time) && is_number(process))
+}
+
 /// Removes the directory of a dead launcher. Nothing but files of its own is in it.
 pub(super) fn remove(dir: &Path) {
     if let Err(error) = fs::remove_dir_all(dir)
         && error.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!(dir = %dir.display(), %error, "the directory of a dead launcher cannot be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_of_others_are_not_taken_for_launchers() {
+        let above = tempfile::tempdir().expect("a directory");
+        for name in [
+            "documents",
+            "0123456789abcd",
+            "cafe-1",
+            "00000000000000-x",
+            "-",
+        ] {
+            fs::create_dir(above.path().join(name)).expect("made");
+        }
+        let ours = make(above.path()).expect("made");
+        assert_eq!(list(above.path()).expect("readable"), [ours]);
     }
 }
