@@ -49,12 +49,17 @@ pub(super) fn forget(dir: &Path, attempt: AttemptId) -> io::Result<()> {
         .append(true)
         .create(true)
         .open(dir.join(FORGOTTEN))?;
-    writeln!(file, "{attempt}")
+    // At once, since others may write as well; and not behind what a full disk has left of another line.
+    file.write_all(format!("\n{attempt}\n").as_bytes())
 }
 
 fn read_forgotten(dir: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(dir.join(FORGOTTEN)).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
+    // Half a line may look like another attempt of the same job.
+    text.split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n'))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn settle(remembered: &Remembered) -> Buried {
@@ -121,3 +126,21 @@ fn end_left_over(remembered: &Remembered, main: Option<(u32, u64)>) -> Residue {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The name of the file in a dead launcher's directory that says what need not be remembered: one attempt a line.
 const FORGOTTEN: &str = "forgotten";
+
+#[cfg(test)]
+mod tests {
+    use jobyard_core::{AttemptNumber, JobId};
+
+    use super::*;
+
+    #[test]
+    fn half_a_line_forgets_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(1));
+        let attempt = AttemptId::new(job, AttemptNumber::FIRST);
+        fs::write(dir.path().join(FORGOTTEN), attempt.to_string()).expect("written");
+        assert!(!read_forgotten(dir.path()).contains(&attempt.to_string()));
+        forget(dir.path(), attempt).expect("written");
+        assert!(read_forgotten(dir.path()).contains(&attempt.to_string()));
+    }
+}
