@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::burial::bury;
 use super::cell::Stage;
+use super::directory;
 use super::link::{Board, Link, ORDERS};
 use super::wire::{Turn, Wire, WireError};
 use crate::process::DeathWatch;
@@ -20,7 +21,7 @@ pub(super) struct Connection {
     board: Arc<Board>,
     wire: Wire,
     orders: mpsc::Receiver<Request>,
-    /// `None`: it was dead already when it was looked at.
+    /// `None`: it could not be watched. Most often it was dead already; but there may have been no descriptor left.
     death: Option<DeathWatch>,
     connected_at: Instant,
     /// How long to wait before the next try to connect.
@@ -149,7 +150,6 @@ impl Connection {
 
     /// Connects again; `None`: the launcher is dead.
     async fn regain(&mut self) -> Option<(Wire, Welcome)> {
-        let death = self.death.as_ref()?;
         if self.connected_at.elapsed() > LASTED {
             self.pause = Duration::ZERO;
         }
@@ -164,7 +164,7 @@ impl Connection {
             };
             let connected = tokio::select! {
                 biased;
-                () = death.dead() => return None,
+                () = dead(self.death.as_ref()) => return None,
                 connected = open => connected,
             };
             match connected {
@@ -173,7 +173,18 @@ impl Connection {
                     tracing::debug!(launcher = self.board.pid, %error, "a launcher is not reached");
                 }
             }
+            if self.death.is_none() && self.is_unlocked().await {
+                return None;
+            }
         }
+    }
+
+    /// Whether the lock of the launcher can be taken, which proves that it is dead as well. Jobs of one that lives must
+    /// not be ended only because nobody could watch it.
+    async fn is_unlocked(&self) -> bool {
+        let dir = self.board.dir.clone();
+        let lock = spawn_blocking(move || directory::take_if_dead(&dir)).await;
+        matches!(lock, Ok(Ok(Some(_))))
     }
 
     /// After the connection was made again: what was said meanwhile is said once more, on both sides.
@@ -258,8 +269,16 @@ impl Connection {
         }
         if self.board.cells().is_empty() {
             let dir = self.board.dir.clone();
-            let _ = spawn_blocking(move || super::directory::remove(&dir)).await;
+            let _ = spawn_blocking(move || directory::remove(&dir)).await;
         }
+    }
+}
+
+/// Returns when it is dead; never, if it is not watched.
+async fn dead(watch: Option<&DeathWatch>) {
+    match watch {
+        Some(watch) => watch.dead().await,
+        None => std::future::pending().await,
     }
 }
 
