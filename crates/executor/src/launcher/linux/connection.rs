@@ -251,7 +251,10 @@ impl Connection {
     }
 
     /// The launcher is dead: ends what it left, and learns what its journal says.
-    async fn bury(self) {
+    async fn bury(mut self) {
+        // First of all: a start that was handed over after what is open was given up would never be answered.
+        self.orders.close();
+        self.board.die();
         let dir = self.board.dir.clone();
         tracing::warn!(
             launcher = self.board.pid,
@@ -303,6 +306,7 @@ const PARTING: Duration = Duration::from_secs(2);
 mod tests {
     use std::path::Path;
 
+    use futures_util::FutureExt as _;
     use jobyard_core::{
         AttemptId, AttemptNumber, Containment, Exit, JobId, OutputProgress, Timestamp,
     };
@@ -447,6 +451,30 @@ mod tests {
         let lost = never_heard.reached(Stage::is_final).await;
         assert!(matches!(lost, Stage::Lost { pid: None, .. }));
         assert!(link.is_alive());
+    }
+
+    #[tokio::test]
+    async fn start_that_comes_after_the_death_is_answered() {
+        let base = tempfile::tempdir().expect("a directory");
+        let board = Arc::new(Board::new(base.path().to_owned(), 0));
+        let (sender, orders) = mpsc::channel(ORDERS);
+        let (stream, _other) = UnixStream::pair().expect("a pair");
+        let connection = Connection {
+            board: Arc::clone(&board),
+            wire: Wire::silent(stream),
+            orders,
+            death: None,
+            connected_at: Instant::now(),
+            pause: Duration::ZERO,
+        };
+        let link = Link::new(board, sender);
+        // Asked for while the journal is read, and not only when all is over.
+        let mut burial = std::pin::pin!(connection.bury());
+        assert!((&mut burial).now_or_never().is_none());
+        assert!(!link.is_alive());
+        let cell = link.start(launch(attempt(1)), None).await;
+        assert!(matches!(cell.stage(), Stage::Lost { pid: None, .. }));
+        burial.await;
     }
 
     #[tokio::test]

@@ -83,7 +83,8 @@ impl Link {
         cell.tell(output);
         self.board.cells().insert(attempt, Arc::clone(&cell));
         if !self.send(Request::Start(Box::new(launch))).await {
-            self.board.lose_unanswered();
+            // This one alone: what else was asked for was perhaps started, which the journal will tell.
+            self.board.lose(|other, _| *other == attempt);
         }
         cell
     }
@@ -137,14 +138,14 @@ impl Board {
         }
     }
 
-    /// What was asked for and is not known to the launcher after all. Nothing of it runs.
-    pub(super) fn lose_unanswered(&self) {
-        self.lose(|stage| *stage == Stage::Asked);
+    /// It is dead: nobody is to ask it for more.
+    pub(super) fn die(&self) {
+        self.is_alive.store(false, Ordering::Release);
     }
 
     /// It is dead: takes in what its journal said. What that does not know was never started.
     pub(super) fn bury(&self, buried: Vec<Buried>) {
-        self.is_alive.store(false, Ordering::Release);
+        self.die();
         {
             let mut cells = self.cells();
             for Buried {
@@ -160,13 +161,13 @@ impl Board {
                 cell.advance(stage);
             }
         }
-        self.lose(|stage| !stage.is_final());
+        self.lose(|_, stage| !stage.is_final());
     }
 
-    pub(super) fn lose(&self, is_lost: impl Fn(&Stage) -> bool) {
-        for cell in self.cells().values() {
+    fn lose(&self, is_lost: impl Fn(&AttemptId, &Stage) -> bool) {
+        for (attempt, cell) in &*self.cells() {
             let stage = cell.stage();
-            if is_lost(&stage) {
+            if is_lost(attempt, &stage) {
                 cell.advance(Stage::Lost {
                     pid: stage.pid(),
                     problem: "its launcher is gone".to_owned(),

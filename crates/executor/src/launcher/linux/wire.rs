@@ -48,11 +48,7 @@ impl Wire {
 
     /// Says hello over a stream and waits for the welcome.
     pub(super) async fn over(stream: UnixStream) -> Result<(Self, Welcome), WireError> {
-        let mut wire = Self {
-            stream,
-            decoder: Decoder::default(),
-            out: BytesMut::new(),
-        };
+        let mut wire = Self::silent(stream);
         let version = PROTOCOL_VERSION;
         wire.push(&Request::Hello { version })?;
         loop {
@@ -63,6 +59,15 @@ impl Wire {
                 };
             }
             wire.turn(std::future::pending::<()>()).await?;
+        }
+    }
+
+    /// A stream over which nothing was said yet.
+    pub(super) fn silent(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            decoder: Decoder::default(),
+            out: BytesMut::new(),
         }
     }
 
