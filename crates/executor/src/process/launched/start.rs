@@ -104,8 +104,13 @@ fn describe(job: &Job, prepared: &Prepared, place: Option<OutputPlace>) -> Launc
 
 fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
     let problem = failure.problem.clone();
+    let is_short = matches!(
+        Errno::from_raw_os_error(failure.errno),
+        Errno::AGAIN | Errno::NOMEM | Errno::NOSPC | Errno::MFILE | Errno::NFILE
+    );
     match failure.stage {
-        protocol::Stage::Directory => StartError::Job {
+        // What the machine is short of is no fault of the directory.
+        protocol::Stage::Directory if !is_short => StartError::Job {
             cause: StartFailure::BadDirectory,
             problem,
         },
@@ -114,13 +119,12 @@ fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
             reason: InfraReason::NoResources,
             problem,
         },
+        _ if is_short => StartError::Worker {
+            reason: InfraReason::NoResources,
+            problem,
+        },
         _ => StartError::Worker {
-            reason: match Errno::from_raw_os_error(failure.errno) {
-                Errno::AGAIN | Errno::NOMEM | Errno::NOSPC | Errno::MFILE | Errno::NFILE => {
-                    InfraReason::NoResources
-                }
-                _ => InfraReason::WorkerFault,
-            },
+            reason: InfraReason::WorkerFault,
             problem,
         },
     }
