@@ -170,7 +170,8 @@ fn parse_stat(line: &str) -> Option<Stat> {
     // Numbered from 1 in the manual; the first of these is its third.
     let field = |number: usize| fields.get(number - 3).copied();
     Some(Stat {
-        is_alive: !matches!(field(3)?, "Z" | "X" | "x"),
+        // The first thread may have ended before the others: the process looks dead then, and is not.
+        is_alive: !matches!(field(3)?, "Z" | "X" | "x") || field(20)?.parse::<u32>().ok()? > 1,
         // A process that is being torn down shows -1, a thread of the kernel 0.
         group: field(5)?
             .parse()
@@ -192,6 +193,14 @@ mod tests {
         assert!(stat.is_alive);
         assert_eq!(stat.group.as_raw_nonzero().get(), 70);
         assert_eq!(stat.start_time, 123_456);
+    }
+
+    #[test]
+    fn process_lives_as_long_as_one_of_its_threads() {
+        let line = "77 (a) Z 1 70 60 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9";
+        assert!(parse_stat(line).is_some_and(|stat| !stat.is_alive));
+        let line = line.replace(" 20 0 1 0 ", " 20 0 3 0 ");
+        assert!(parse_stat(&line).is_some_and(|stat| stat.is_alive));
     }
 
     #[test]
