@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use super::processes::Deadline;
 use super::{Cage, Cages};
 use crate::protocol::{Isolation, Launch, LaunchFailure, Stage};
-use crate::sys::{Child, Entry, Inherited, Report, Spawn, spawn};
+use crate::sys::{Child, Entry, Report, Spawn, Starter, spawn};
 
 /// A shell with a script, in a cage.
 pub(super) struct TrialRun {
@@ -82,7 +82,7 @@ impl TrialRun {
             user: launch.user.as_ref(),
             rlimits: cage.rlimits(),
             isolation: &launch.isolation,
-            inherited: &Inherited::look(),
+            starter: &Starter::new(),
         })?;
         Ok((child, output))
     }
@@ -203,7 +203,7 @@ pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
         user: None,
         rlimits: Vec::new(),
         isolation: &Isolation::default(),
-        inherited: &Inherited::look(),
+        starter: &Starter::new(),
     })
     .map_err(refused)?;
     Deadline::after(PATIENCE).wait(child.pidfd(), PollFlags::IN);

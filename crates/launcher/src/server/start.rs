@@ -65,7 +65,7 @@ impl Yard {
             user: launch.user.as_ref(),
             rlimits: cage.rlimits(),
             isolation: &launch.isolation,
-            inherited: &self.inherited,
+            starter: &self.starter,
         };
         let record = Record::Starting {
             attempt: launch.attempt,

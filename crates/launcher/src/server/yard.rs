@@ -17,7 +17,7 @@ use super::start::nothing;
 use crate::cage::Cages;
 use crate::journal::{Journal, Record};
 use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
-use crate::sys::{Inherited, Report, reap_strays};
+use crate::sys::{Report, Starter, reap_strays};
 
 /// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
 const MOST_ATTEMPTS: usize = 4096;
@@ -35,8 +35,8 @@ pub(super) struct Yard {
     pub(super) is_accepting: bool,
     /// What a job reads that is given nothing to read.
     pub(super) nothing: OwnedFd,
-    /// What jobs have to put off.
-    pub(super) inherited: Inherited,
+    /// What their starts have in common.
+    pub(super) starter: Starter,
     most_held: usize,
     last_key: u64,
     held: BTreeMap<u64, Attempt>,
@@ -68,7 +68,7 @@ impl Yard {
             log,
             is_accepting: true,
             nothing: nothing()?,
-            inherited: Inherited::look(),
+            starter: Starter::new(),
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
             last_key: 0,
             held: BTreeMap::new(),

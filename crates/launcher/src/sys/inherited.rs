@@ -12,7 +12,7 @@ use super::raw;
 /// What a child has to put off: it would keep it when it executes a program. Found out once, since it is the same for
 /// all children, and most of it is as a job shall have it anyway. Whoever changes it for this process looks again.
 #[derive(Debug)]
-pub(crate) struct Inherited {
+pub(super) struct Inherited {
     /// The signals that are ignored.
     pub(super) ignored: Vec<c_int>,
     /// The limits.
@@ -23,7 +23,7 @@ pub(crate) struct Inherited {
 
 impl Inherited {
     /// Looks at this process.
-    pub(crate) fn look() -> Self {
+    pub(super) fn look() -> Self {
         Self {
             ignored: raw::ignored_signals(),
             limits: RESOURCES

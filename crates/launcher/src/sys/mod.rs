@@ -13,7 +13,8 @@
 //!
 //! A copy costs as much as starting a small program does, so most jobs are started without one: where the child stays
 //! the launcher's own user and makes no namespaces, it borrows the launcher's memory until it executes its program
-//! (see `vfork`). The launcher stands still until then, so no pipe is needed to hear of it. A program that is still being
+//! (see `vfork`). The launcher stands still until then, so no pipe is needed to hear of it; if it stands
+//! still for too long, copies are made for a while. A program that is still being
 //! written, for which a child waits, is tried again with a copy.
 //!
 //! # Wardens
@@ -39,6 +40,7 @@ mod self_protection;
 mod signals;
 mod spawn;
 mod start_time;
+mod starter;
 mod stat;
 mod step;
 mod strays;
@@ -49,10 +51,11 @@ mod warden;
 
 pub(crate) use self::child::Child;
 pub(crate) use self::entry::{Entry, WardenKind};
-pub(crate) use self::inherited::Inherited;
+use self::inherited::Inherited;
 pub(crate) use self::probe::{landlock_version, try_namespaces};
 pub(crate) use self::report::Report;
 pub(crate) use self::self_protection::protect_self;
 pub(crate) use self::signals::Signals;
 pub(crate) use self::spawn::{Spawn, spawn};
+pub(crate) use self::starter::Starter;
 pub(crate) use self::strays::reap_strays;

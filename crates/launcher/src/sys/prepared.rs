@@ -94,12 +94,12 @@ impl<'a> Prepared<'a> {
             ],
             join: &spawn.entry.join,
             user: spawn.user.map(Identity::new),
-            limits: ProcessLimits::new(&spawn.rlimits, spawn.inherited),
+            limits: ProcessLimits::new(&spawn.rlimits, &spawn.starter.inherited),
             namespaces: NamespacePlan::new(asked, warden),
             landlock,
             warden,
             launcher: getpid(),
-            inherited: spawn.inherited,
+            inherited: &spawn.starter.inherited,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -13,7 +14,7 @@ use super::raw::{self, Clone3};
 use super::stat::Stat;
 use super::step::{Failed, Step};
 use super::vfork::vfork;
-use super::{Child, Entry, Inherited, child_side, start_time};
+use super::{Child, Entry, Starter, child_side, start_time};
 use crate::protocol::{Isolation, LaunchFailure, Stage, User};
 
 /// All that a child is started with.
@@ -41,8 +42,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) rlimits: Vec<(Resource, u64, u64)>,
     /// What else keeps it apart.
     pub(crate) isolation: &'a Isolation,
-    /// What it has to put off.
-    pub(crate) inherited: &'a Inherited,
+    /// What starts have in common.
+    pub(crate) starter: &'a Starter,
 }
 
 /// Forks a child. Its first report, which may be there already, says whether the program was executed.
@@ -53,6 +54,7 @@ pub(crate) struct Spawn<'a> {
 pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
     let prepared = Prepared::new(spawn)?;
     if prepared.may_borrow()
+        && spawn.starter.may_borrow()
         && let Some(child) = spawn_borrowing(spawn, &prepared)?
     {
         return Ok(child);
@@ -68,12 +70,14 @@ fn spawn_borrowing(
     let mut failed = None;
     let mut born = start_time::now();
     let before = born;
+    let begun = Instant::now();
     let made = vfork(spawn.entry.cgroup2, || {
         born = start_time::now();
         let problem = child_side::borrow(prepared);
         failed = Some(problem);
         child_side::FAILED
     });
+    spawn.starter.stood_still(begun.elapsed());
     let (pid, pidfd) = match made {
         Err(Errno::NOSYS) => return Ok(None),
         made => made.map_err(|errno| {

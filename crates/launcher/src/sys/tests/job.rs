@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource};
 
 use crate::protocol::{Isolation, LaunchFailure, Namespaces, User};
-use crate::sys::{Child, Entry, Inherited, Report, Spawn, WardenKind, spawn};
+use crate::sys::{Child, Entry, Report, Spawn, Starter, WardenKind, spawn};
 
 /// What is started.
 pub(super) struct Job {
@@ -86,7 +86,7 @@ impl Job {
             user: self.user.as_ref(),
             rlimits: self.rlimits.clone(),
             isolation: &self.isolation,
-            inherited: &Inherited::look(),
+            starter: &Starter::new(),
         })?;
         let mut started = Started {
             child,
