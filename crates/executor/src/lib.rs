@@ -23,6 +23,9 @@
 //! with, so that no signal can ever reach a stranger whose process has the same number. Neither way installs a signal
 //! handler: on Linux, deaths are learned from process descriptors.
 //!
+//! Launchers exist on Linux only. On macOS an attempt is a process group, on Windows a job object, which ends with this
+//! program; what differs there is told at [`ProcessExecutor`]. For both systems the code is checked by the compiler only.
+//!
 //! # Example
 //!
 //! ```

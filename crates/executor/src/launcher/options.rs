@@ -9,6 +9,13 @@ use super::LauncherCommand;
 
 /// Where launchers live, and how a new one is started.
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(
+        dead_code,
+        reason = "elsewhere there is nobody to whom they would be told"
+    )
+)]
 pub struct LauncherOptions {
     pub(super) dir: PathBuf,
     pub(super) command: LauncherCommand,

@@ -26,10 +26,10 @@ pub const MAX_ARGUMENT_BYTES: usize = 128 * 1024 - 1;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ProcessConfig {
-    /// The program and its arguments. A name without a slash is looked up in the `PATH` of the job.
+    /// The program and its arguments. A name without a slash (on Windows: nor a backslash or colon) is looked up in the `PATH` of the job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// Instead of a command: text that `/bin/sh` runs with `-eu`.
+    /// Instead of a command: text that `/bin/sh` runs with `-eu`. Refused on Windows, which has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
     /// The job's own environment. Wins over all others.

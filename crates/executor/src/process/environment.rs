@@ -25,30 +25,53 @@ impl Baseline<'_> {
         worker: &BTreeMap<String, String>,
         config: &ProcessConfig,
     ) -> Result<BTreeMap<String, String>, ConfigError> {
-        let mut all: BTreeMap<String, String> = [
-            ("CI", "true".to_owned()),
-            ("HOME", self.home.to_string_lossy().into_owned()),
-            ("LANG", "C.UTF-8".to_owned()),
-            ("PATH", self.path.to_owned()),
-            ("TMPDIR", self.tmp.to_string_lossy().into_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let mut all = BTreeMap::new();
+        let tmp = self.tmp.to_string_lossy();
+        let home = self.home.to_string_lossy();
+        set(&mut all, "CI", "true");
+        set(&mut all, "HOME", &home);
+        set(&mut all, "LANG", "C.UTF-8");
+        set(&mut all, "PATH", self.path);
+        set(&mut all, "TMPDIR", &tmp);
+        if cfg!(windows) {
+            set(&mut all, "USERPROFILE", &home);
+            set(&mut all, "TEMP", &tmp);
+            set(&mut all, "TMP", &tmp);
+            for (name, usual) in OF_WINDOWS {
+                let of_machine = std::env::var(name);
+                set(&mut all, name, of_machine.as_deref().unwrap_or(usual));
+            }
+        }
         if let Some(user) = self.user {
             for name in ["USER", "LOGNAME"] {
-                all.insert(name.to_owned(), user.to_owned());
+                set(&mut all, name, user);
             }
         }
         for (name, value) in worker {
             check_env(name, value)?;
-            all.insert(name.clone(), value.clone());
+            set(&mut all, name, value);
         }
-        all.extend(
-            config
-                .env
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone())),
-        );
+        for (name, value) in &config.env {
+            set(&mut all, name, value);
+        }
         Ok(all)
     }
+}
+
+/// Without these, many a program of Windows does not even start. They are the machine's and say nothing of who started
+/// us.
+const OF_WINDOWS: [(&str, &str); 5] = [
+    ("ComSpec", r"C:\Windows\System32\cmd.exe"),
+    ("PATHEXT", ".COM;.EXE;.BAT;.CMD"),
+    ("SystemDrive", "C:"),
+    ("SystemRoot", r"C:\Windows"),
+    ("windir", r"C:\Windows"),
+];
+
+/// Sets a variable in the place of an earlier one. Windows does not tell `Path` from `PATH`.
+fn set(all: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    if cfg!(windows) {
+        all.retain(|known, _| !known.eq_ignore_ascii_case(name));
+    }
+    all.insert(name.to_owned(), value.to_owned());
 }

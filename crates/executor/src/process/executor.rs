@@ -15,16 +15,37 @@ use super::{IsolationError, JobUser, ProcessConfig, Unenforceable};
 use crate::launcher::{CageFacts, Isolation, Launcher};
 
 /// Where jobs look for programs, unless the worker or the job says otherwise.
+#[cfg(not(windows))]
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the output of a job without launcher may stay open after the main process and its group are gone: what is in
-/// the pipes arrives at once, so that whoever keeps them open for longer has escaped from the group.
+/// Where jobs look for programs, unless the worker or the job says otherwise.
+#[cfg(windows)]
+pub const DEFAULT_PATH: &str = r"C:\Windows\System32;C:\Windows;C:\Windows\System32\Wbem;C:\Windows\System32\WindowsPowerShell\v1.0";
+
+/// How long the output of a job without launcher may stay open after the main process and its group (on Windows: its
+/// job object) are gone: what is in the pipes arrives at once, so that whoever keeps them open for longer has escaped.
 pub const OUTPUT_DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs programs. Its configuration is [`ProcessConfig`].
 ///
 /// [`new`](Self::new) gives the in-process way, [`launched`](Self::launched) the full one; what the second alone can do is
 /// refused by the first. The `with_` methods say how all of its jobs run.
+///
+/// # Other systems than Linux
+///
+/// There are no launchers, so that the in-process way is all there is. The code for them is checked by the compiler only: no
+/// test runs there.
+///
+/// On macOS, the members of a process group are not counted before they are killed, and a later life of this program does
+/// not recognise the group of an earlier one.
+///
+/// On Windows, each attempt is in a job object that allows no breakaway, from before its first instruction on. What is still
+/// in it when the main process has ended is ended as well, uncounted. If this program dies, the system closes the job object,
+/// and everything in it ends. The facts say `best-effort` all the same: a process that means to get out can have a process
+/// outside, of the same user, pass for the parent of what it starts. There are no signals; a stop goes straight to the
+/// kill, after which the exit code is 1. There is no `/bin/sh`: scripts are refused. A program's name without a separator is
+/// looked up in the `PATH` of the job, with `.exe` behind it where it has no extension, whatever `PATHEXT` says.
+/// Directories have the access rights of the one above them, which has to be private to the user of this program.
 #[derive(Clone, Debug)]
 pub struct ProcessExecutor {
     way: Way,
@@ -248,6 +269,10 @@ impl ProcessExecutor {
     fn read(&self, config: &str) -> Result<ProcessConfig, ConfigError> {
         let config = ProcessConfig::parse(config)?;
         self.user_of(&config)?;
+        if cfg!(windows) && config.script.is_some() {
+            let problem = "there is no /bin/sh on Windows to run it; give a command";
+            return Err(ConfigError::new("script", problem));
+        }
         Ok(config)
     }
 }
@@ -261,10 +286,10 @@ impl Default for ProcessExecutor {
 #[async_trait]
 impl Executor for ProcessExecutor {
     fn facts(&self) -> ExecutorFacts {
-        let mut capabilities = Capabilities::NONE
-            .with_process_tree()
-            .with_signal()
-            .with_two_streams();
+        let mut capabilities = Capabilities::NONE.with_process_tree().with_two_streams();
+        if cfg!(unix) {
+            capabilities = capabilities.with_signal();
+        }
         if self.launcher().is_some() {
             capabilities = capabilities.with_adopt();
         }
@@ -307,7 +332,8 @@ impl Executor for ProcessExecutor {
     /// still there.
     ///
     /// Without: never finds anything, since the output of what an earlier life started is lost with that life. It kills
-    /// what is left of the process group, if the trace proves that the group is still the same, and removes the files.
+    /// what is left of the process group, if the trace proves that the group is still the same, and removes the files. On
+    /// Windows nothing is left to kill.
     async fn adopt(
         &self,
         context: AttemptContext,
@@ -356,7 +382,6 @@ pub(super) struct Job {
     pub(super) output: Output,
 }
 
-#[cfg(unix)]
 impl Job {
     async fn start(self) -> Result<Box<dyn Execution>, StartError> {
         #[cfg(target_os = "linux")]
@@ -364,7 +389,7 @@ impl Job {
             let launcher = launcher.clone();
             return super::launched::start(launcher, self).await;
         }
-        super::unix::start(self).await
+        super::system::start(self).await
     }
 
     pub(super) fn path(&self) -> &str {
@@ -373,7 +398,7 @@ impl Job {
 
     pub(super) fn home(&self) -> PathBuf {
         let users = || self.user.as_ref().map(|user| user.home.clone());
-        let own = || std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let own = || std::env::home_dir().unwrap_or_else(|| PathBuf::from(ROOT));
         let given = self.executor.home.clone();
         given.or_else(users).unwrap_or_else(own)
     }
@@ -402,26 +427,9 @@ impl Job {
     }
 }
 
-#[cfg(not(unix))]
-impl Job {
-    #[expect(clippy::unused_async, reason = "the same shape as where it works")]
-    async fn start(self) -> Result<Box<dyn Execution>, StartError> {
-        let Self { output, .. } = self;
-        drop(output);
-        Err(StartError::Worker {
-            reason: InfraReason::WorkerFault,
-            problem: "the process executor does not work on this operating system yet".to_owned(),
-        })
-    }
-}
+/// The home of a user who has none.
+const ROOT: &str = if cfg!(windows) { r"C:\" } else { "/" };
 
-#[cfg(not(unix))]
-#[expect(clippy::unused_async, reason = "the same shape as where it works")]
-async fn end_left_over(_context: AttemptContext, _trace: Option<ExecutionTrace>) -> Gone {
-    Gone::new(0)
-}
-
-#[cfg(unix)]
 async fn end_left_over(context: AttemptContext, trace: Option<ExecutionTrace>) -> Gone {
-    super::unix::end_left_over(&context.scratch, trace).await
+    super::system::end_left_over(&context.scratch, trace).await
 }

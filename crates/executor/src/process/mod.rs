@@ -17,17 +17,30 @@
 //! A job inherits three descriptors from us. What the host program itself was given by its parent without the mark
 //! `close-on-exec`, and the limits, mask and ignored signals with which it was started, are passed on: between fork and
 //! exec there is nobody of ours who could change that. No limit is enforced.
+//!
+//! # Other systems
+//!
+//! The in-process way is all there is on macOS and Windows. What a job finds there, and how well it is held, is told at
+//! [`ProcessExecutor`]. What the systems have in common is here; `unix` and `windows` each have the rest behind the same
+//! two functions, `start` and `end_left_over`.
 
 mod config;
-#[cfg(unix)]
 mod environment;
 mod executor;
 mod isolation;
 #[cfg(target_os = "linux")]
 mod launched;
+mod pump;
 #[cfg(unix)]
 mod unix;
 mod user;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 pub use config::{MAX_ARGUMENT_BYTES, ProcessConfig};
 pub use executor::{DEFAULT_PATH, OUTPUT_DRAIN, ProcessExecutor};

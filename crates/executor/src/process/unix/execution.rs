@@ -11,9 +11,9 @@ use jobyard_core::{
 use rustix::process::Signal;
 use tokio::runtime::Handle;
 
+use super::super::pump::Pump;
 use super::group;
 use super::leader::Leader;
-use super::pump::Pump;
 use super::scratch::Scratch;
 
 /// A process group that we started. Dropped before its clean-up, it is killed at once, and a task of the runtime in

@@ -7,10 +7,10 @@ mod leader;
 mod pool;
 mod prepare;
 mod program;
-mod pump;
 mod removal;
 mod scratch;
 mod spawn;
+mod stream;
 
 use std::path::Path;
 

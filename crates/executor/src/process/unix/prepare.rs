@@ -37,6 +37,10 @@ pub(in super::super) struct Place {
     /// As a path, for those who can do no better.
     pub(in super::super) path: PathBuf,
     /// For a launcher, which makes sure of it.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "launchers are of Linux")
+    )]
     pub(in super::super) dir: WorkDir,
 }
 

@@ -108,11 +108,19 @@ impl Scratch {
     }
 
     /// Says that everything is gone that could hold on to the directories.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only what a launcher holds is proven or left")
+    )]
     pub(in super::super) fn proven_alone(&mut self) {
         self.is_proven = true;
     }
 
     /// Leaves everything where it is.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only what a launcher holds is proven or left")
+    )]
     pub(in super::super) fn leave(mut self) {
         self.base = None;
     }

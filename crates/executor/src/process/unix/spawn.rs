@@ -15,7 +15,7 @@ use super::execution::ProcessExecution;
 use super::group;
 use super::leader::Leader;
 use super::prepare::{Prepared, explain_program, prepare, worker_failure};
-use super::pump::Pump;
+use super::stream;
 
 /// Makes the directories, finds the program and starts it. Blocks. Needs a runtime, for the tasks that serve it.
 pub(super) fn spawn(job: &Job) -> Result<ProcessExecution, StartError> {
@@ -25,7 +25,7 @@ pub(super) fn spawn(job: &Job) -> Result<ProcessExecution, StartError> {
         end_unwatched(child);
         worker_failure("the process cannot be watched", &error)
     })?;
-    let attended = Pump::start(pipes, &job.output);
+    let attended = stream::pump(pipes, &job.output);
     let start_time = group::start_time(leader.pid());
     let drain = job.drain(OUTPUT_DRAIN);
     let execution = ProcessExecution::new(leader, start_time, prepared.scratch, drain)

@@ -1,57 +1,29 @@
-//! Moves what a job prints from its pipes into its output.
+//! The pipes through which a job prints.
 
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::join_all;
 use jobyard_core::{Output, OutputStream};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-/// Reads all pipes of one attempt, from its start to their end.
-#[derive(Debug)]
-pub(super) struct Pump {
-    /// Answers whether somebody still held a pipe open.
-    task: JoinHandle<bool>,
-    cut: watch::Sender<bool>,
-}
+use super::super::pump::Pump;
 
-impl Pump {
-    /// Begins to read. Needs a runtime.
-    pub(super) fn start(
-        pipes: Vec<(OutputStream, PipeReader)>,
-        output: &Output,
-    ) -> io::Result<Self> {
-        let (cut, _) = watch::channel(false);
-        let mut streams = Vec::with_capacity(pipes.len());
-        for (name, pipe) in pipes {
-            streams.push(Stream {
-                name,
-                pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?,
-                output: output.clone(),
-                cut: cut.subscribe(),
-            });
-        }
-        let task = tokio::spawn(async move {
-            let held_open = join_all(streams.into_iter().map(Stream::run)).await;
-            held_open.contains(&true)
-        });
-        Ok(Self { task, cut })
+/// Begins to read the pipes of an attempt. Needs a runtime.
+pub(super) fn pump(pipes: Vec<(OutputStream, PipeReader)>, output: &Output) -> io::Result<Pump> {
+    let (cut, _) = watch::channel(false);
+    let mut streams = Vec::with_capacity(pipes.len());
+    for (name, pipe) in pipes {
+        let stream = Stream {
+            name,
+            pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?,
+            output: output.clone(),
+            cut: cut.subscribe(),
+        };
+        streams.push(stream.run());
     }
-
-    /// Waits for the end of the pipes, at most for `patience`; then takes what is in them and cuts them off. Answers
-    /// whether they had to be cut off. All that was read has been handed over on return.
-    pub(super) async fn finish(mut self, patience: Duration) -> bool {
-        if let Ok(ended) = timeout(patience, &mut self.task).await {
-            return ended.unwrap_or(false);
-        }
-        self.cut.send_replace(true);
-        self.task.await.unwrap_or(true)
-    }
+    Ok(Pump::start(cut, streams))
 }
 
 /// One pipe.
