@@ -46,6 +46,8 @@ impl Listener {
 
     /// The next who wants to connect, if there is one.
     pub(super) fn accept(&mut self) -> io::Result<Option<Visitor>> {
+        // It may have been given up for a stranger, who is gone.
+        self.restock();
         let accepted = match self.socket.accept() {
             Err(error) if is_out_of_descriptors(&error) && self.spare.is_some() => {
                 self.spare = None;
