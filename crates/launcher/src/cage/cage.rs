@@ -164,7 +164,7 @@ impl Cage {
         let mut found = if let Some(leaf) = &self.leaf {
             leaf.members()
         } else if let Some(path) = &self.name.freezer {
-            group::members(path).unwrap_or_default()
+            group::visible_members(path)
         } else {
             self.tree(true)
         };

@@ -17,8 +17,7 @@ pub(super) fn kill(group: &Path, spared: Option<u32>) -> io::Result<Vec<Process>
         return Ok(Vec::new());
     }
     let killed = processes::kill_all(|| {
-        let members = group::members(group).unwrap_or_default();
-        members
+        group::visible_members(group)
             .into_iter()
             .filter(|process| Some(process.pid) != spared)
             .collect()

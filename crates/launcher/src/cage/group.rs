@@ -67,22 +67,43 @@ pub(super) fn remove(group: &Path) -> io::Result<()> {
 }
 
 /// The living processes in the group and in all that are beneath it.
+///
+/// # Errors
+///
+/// The group, or one of its processes, cannot be looked at: what is in it is not known.
 pub(super) fn members(group: &Path) -> io::Result<Vec<Process>> {
     let mut found = Vec::new();
+    look_through(group, &mut found).map(|()| found)
+}
+
+/// As many of them as can be looked at: for whoever kills them, and proves nothing by it.
+pub(super) fn visible_members(group: &Path) -> Vec<Process> {
+    let mut found = Vec::new();
+    // What was found is right, whatever else could not be looked at.
+    let _ = look_through(group, &mut found);
+    found
+}
+
+fn look_through(group: &Path, found: &mut Vec<Process>) -> io::Result<()> {
+    let mut seen = Ok(());
     for nested in with_nested(group) {
-        let text = match read(&nested, "cgroup.procs") {
-            // One with threads alone: its processes are listed above.
-            Err(problem) if problem.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
-                continue;
+        match read(&nested, "cgroup.procs") {
+            Ok(text) => {
+                for pid in text.lines().filter_map(|line| line.parse().ok()) {
+                    match Process::look(pid) {
+                        Ok(process) => found.extend(process.filter(|it| !it.dead)),
+                        Err(problem) => seen = seen.and(Err(problem)),
+                    }
+                }
             }
+            // One with threads alone: its processes are listed above.
+            Err(problem) if problem.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
             // Removed meanwhile.
-            Err(problem) if is_gone(&problem) && nested != group => continue,
-            text => text?,
-        };
-        let pids = text.lines().filter_map(|line| line.parse().ok());
-        found.extend(pids.filter_map(Process::of).filter(|it| !it.dead));
+            Err(problem) if is_gone(&problem) && nested != group => {}
+            Err(problem) => seen = seen.and(Err(problem)),
+        }
     }
-    Ok(found)
+    seen
 }
 
 /// Whether the group itself is not there any more.

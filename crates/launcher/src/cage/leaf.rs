@@ -139,8 +139,11 @@ impl Leaf {
         match group::write(&self.path, "cgroup.kill", "1") {
             Err(problem) if group::is_gone(&problem) => Ok(()),
             // A job with the right to do so has made it a group of threads, which takes no such order.
-            Err(_) => {
-                processes::kill_all(|| self.all_members());
+            Err(problem) => {
+                let killed = processes::kill_all(|| self.all_members());
+                if killed.is_empty() && !self.is_empty()? {
+                    return Err(problem);
+                }
                 Ok(())
             }
             killed => killed,
@@ -154,7 +157,7 @@ impl Leaf {
 
     /// The living processes in it and beneath it.
     pub(super) fn members(&self) -> Vec<Process> {
-        group::members(&self.path).unwrap_or_default()
+        group::visible_members(&self.path)
     }
 
     /// Its processes, found by their threads where it is a group of threads.

@@ -59,8 +59,9 @@ fn end_leaf(path: &Path, deadline: Deadline, killed: &mut Vec<Process>) -> bool 
         Err(problem) => return group::is_gone(&problem),
     };
     killed.extend(leaf.members());
-    let done = leaf.kill().and_then(|()| leaf.wait_empty(deadline));
-    done.unwrap_or(false)
+    // If not all could be killed, it does not become empty either.
+    let _ = leaf.kill();
+    leaf.wait_empty(deadline).unwrap_or(false)
 }
 
 fn end_frozen(path: &Path, deadline: Deadline, killed: &mut Vec<Process>) -> bool {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use jobyard_core::{AttemptId, KilledProcess};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal};
 
 /// A process at one moment. Its number and its start name it for ever, since boot.
@@ -22,9 +24,22 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process of this number, if there is one.
+    /// The process of this number, if there is one and it can be looked at.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        Self::look(pid).ok()?
+    }
+
+    /// The process of this number; `None`: there is none.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be looked at, for lack of descriptors perhaps: nothing is known of it.
+    pub(super) fn look(pid: u32) -> io::Result<Option<Self>> {
+        match fs::read(format!("/proc/{pid}/stat")) {
+            Ok(stat) => Ok(Self::parse(&stat)),
+            Err(problem) if is_gone(&problem) => Ok(None),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// The process of this number, if it still is the one that started then.
@@ -58,26 +73,42 @@ impl Process {
 
     /// Kills it, and nothing that only has its number.
     pub(super) fn kill(&self) {
-        if let Some(pidfd) = self.open() {
+        if let Ok(Some(pidfd)) = self.open() {
             // It may have ended meanwhile, or be another user's: then it is seen to live on.
             let _ = pidfd_send_signal(pidfd, Signal::KILL);
         }
     }
 
-    fn open(&self) -> Option<OwnedFd> {
-        let pid = Pid::from_raw(i32::try_from(self.pid).ok()?)?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    /// `None`: it is gone.
+    fn open(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(None),
+            opened => opened?,
+        };
         // After the descriptor holds it: whoever has the number now is who the descriptor names.
-        Self::started_at(self.identity()).map(|_| pidfd)
+        let now = Self::look(self.pid)?;
+        Ok(now
+            .filter(|now| now.start_time == self.start_time)
+            .map(|_| pidfd))
     }
 
-    /// Waits until nothing of it runs.
+    /// Waits until nothing of it runs. `false`: the time is over, or it cannot be seen.
     pub(super) fn wait_gone(&self, deadline: Deadline) -> bool {
         match self.open() {
-            Some(pidfd) => deadline.wait(&pidfd, PollFlags::IN),
-            None => true,
+            Ok(Some(pidfd)) => deadline.wait(&pidfd, PollFlags::IN),
+            Ok(None) => true,
+            Err(_) => false,
         }
     }
+}
+
+/// Whether a file of a process is not there, or was not any more when it was read.
+fn is_gone(problem: &io::Error) -> bool {
+    problem.kind() == io::ErrorKind::NotFound
+        || problem.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 impl From<Process> for KilledProcess {
@@ -112,7 +143,7 @@ impl Deadline {
             let left = Timespec::try_from(left).ok();
             match poll(fds, left.as_ref()) {
                 Ok(ready) => return ready > 0,
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 Err(_) => return false,
             }
         }
@@ -309,6 +340,13 @@ mod tests {
             b"JOBYARD_JOB_ID=y",
             b"JOBYARD_ATTEMPT=12"
         ));
+    }
+
+    #[test]
+    fn a_number_that_nobody_has_is_gone() {
+        assert!(matches!(Process::look(u32::MAX), Ok(None)));
+        let gone = process(u32::MAX, 1);
+        assert!(gone.wait_gone(Deadline::after(Duration::ZERO)));
     }
 
     #[test]
