@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use jobyard_core::{KilledProcess, LimitKind, Usage};
-use rustix::process::{Pid, Resource};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Signal, kill_process};
 
 use super::cgroup1::Groups;
 use super::leaf::Leaf;
@@ -91,10 +92,11 @@ impl Cage {
             return freezer::kill(path, warden).map(drop);
         }
         if self.warden == Some(WardenKind::PidNamespace) {
-            if let Some(warden) = self.forked.as_ref().filter(|_| forked.is_some()) {
-                warden.kill();
-            }
-            return Ok(());
+            // It was not reaped, so its number is its own, and nothing has to be opened to be sure of that.
+            return match forked.map(|warden| kill_process(warden, Signal::KILL)) {
+                Some(Err(errno)) if errno != Errno::SRCH => Err(errno.into()),
+                _ => Ok(()),
+            };
         }
         processes::kill_all(|| self.tree(forked.is_some()));
         Ok(())
