@@ -71,6 +71,11 @@ impl Cage {
         self.name.clone()
     }
 
+    /// The warden, by its number and its start, once `entered` has seen it.
+    pub(crate) fn warden(&self) -> Option<(u32, u64)> {
+        self.name.warden
+    }
+
     /// The processes that live in it, without a warden of ours.
     pub(crate) fn members(&self) -> Vec<KilledProcess> {
         self.processes().into_iter().map(Into::into).collect()

@@ -42,6 +42,7 @@ mod usage;
 pub(crate) use self::cage::Cage;
 pub use self::cages::{CageOptions, Cages};
 pub use self::name::{CageName, LeftOver};
+pub(crate) use self::processes::parent;
 pub use self::self_check::{Check, self_check};
 
 #[cfg(test)]

@@ -164,6 +164,11 @@ pub(super) fn all() -> Vec<Process> {
         .collect()
 }
 
+/// The parent of a process; `None`: that is not known.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    Process::of(pid).map(|process| process.parent)
+}
+
 /// The living ones among these that descend from `ancestor`, without itself.
 pub(super) fn descendants(of: &[Process], ancestor: u32) -> Vec<Process> {
     let mut children: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
@@ -284,6 +289,12 @@ mod tests {
         assert_eq!((process.pid, process.parent), (42, 7));
         assert_eq!(process.start_time, 12345);
         assert!(!process.dead);
+    }
+
+    #[test]
+    fn our_own_parent_is_known() {
+        let known = parent(std::process::id());
+        assert_eq!(known, Some(std::os::unix::process::parent_id()));
     }
 
     #[test]

@@ -14,7 +14,6 @@ mod log;
 mod peer;
 mod pipe;
 mod poller;
-mod process;
 mod start;
 mod yard;
 

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use rustix::net::sockopt::socket_peercred;
 
-use super::process::Stat;
+use crate::cage;
 
 /// How many ancestors are looked at. Whoever has more is refused: it is no agent.
 const MOST_ANCESTORS: usize = 1024;
@@ -27,9 +27,7 @@ pub(super) fn check(socket: impl AsFd) -> Result<(), String> {
         ));
     }
     let pid = peer.pid.as_raw_nonzero().get().unsigned_abs();
-    match descends(pid, std::process::id(), |pid| {
-        Stat::of(pid).map(|stat| stat.parent)
-    }) {
+    match descends(pid, std::process::id(), cage::parent) {
         Some(false) => Ok(()),
         Some(true) => Err(format!("process {pid} is of one of its own jobs")),
         None => Err(format!("nobody knows where process {pid} comes from")),

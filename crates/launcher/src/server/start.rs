@@ -13,7 +13,6 @@ use super::attempt::{Attempt, Parts, part_of};
 use super::life::Life;
 use super::pipe::Pipe;
 use super::poller::{Interest, Poller, Source};
-use super::process::Stat;
 use super::yard::{Yard, note};
 use crate::cage::Cage;
 use crate::journal::Record;
@@ -133,21 +132,15 @@ impl Yard {
     }
 
     fn hold(&mut self, launch: &Launch, key: u64, mut cage: Cage, child: Child, pipes: Vec<Pipe>) {
-        let pid = child.pid();
-        cage.entered(pid);
-        let number = pid.as_raw_nonzero().get().unsigned_abs();
-        if cage.entry().warden.is_some()
-            && let Some(stat) = Stat::of(number)
-        {
-            note(
-                &mut self.journal,
-                &mut self.log,
-                &Record::Warden {
-                    attempt: launch.attempt,
-                    pid: number,
-                    start_time: stat.start_time,
-                },
-            );
+        cage.entered(child.pid());
+        if let Some((pid, start_time)) = cage.warden() {
+            let attempt = launch.attempt;
+            let record = Record::Warden {
+                attempt,
+                pid,
+                start_time,
+            };
+            note(&mut self.journal, &mut self.log, &record);
         }
         let attempt = Attempt::new(Parts {
             id: launch.attempt,
