@@ -1,8 +1,8 @@
 //! Directories that can be used again.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -111,22 +111,27 @@ fn make_dir(parent: &Path) -> io::Result<PathBuf> {
 }
 
 fn owner_if_unchanged(path: &Path) -> Option<Owner> {
-    use rustix::fs::{CWD, Mode, OFlags, flistxattr, openat};
+    use rustix::fs::{CWD, Dir, Mode, OFlags, flistxattr, fstat, openat};
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let dir = File::from(openat(CWD, path, flags, Mode::empty()).ok()?);
-    let metadata = dir.metadata().ok()?;
-    let as_made = metadata.mode() & 0o7777 == PRIVATE;
+    let dir = openat(CWD, path, flags, Mode::empty()).ok()?;
+    let found = fstat(&dir).ok()?;
+    let as_made = Mode::from_raw_mode(found.st_mode) == Mode::from_raw_mode(PRIVATE.into());
     // A size is asked for; a system without attributes answers with an error.
     let has_attributes = flistxattr(&dir, &mut [0_u8; 0]).is_ok_and(|size| size > 0);
-    if !as_made || has_attributes || fs::read_dir(path).ok()?.next().is_some() {
+    if !as_made || has_attributes {
         return None;
     }
-    Some((metadata.uid(), metadata.gid()))
+    let is_nothing = |name: &[u8]| matches!(name, b"." | b"..");
+    let is_empty = Dir::new(dir).ok()?.all(|entry| {
+        // What cannot be read may be anything.
+        entry.is_ok_and(|entry| is_nothing(entry.file_name().to_bytes()))
+    });
+    is_empty.then_some((found.st_uid, found.st_gid))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 

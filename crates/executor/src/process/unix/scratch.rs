@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{getgid, getuid};
 use tokio::task::spawn_blocking;
@@ -23,6 +24,8 @@ pub(in super::super) struct Scratch {
     pool: Option<Pool>,
     /// Whether nothing can hold on to the directories any more, so that they may be used again.
     is_proven: bool,
+    /// Whether there may be something beside the directories.
+    has_files: AtomicBool,
 }
 
 impl Scratch {
@@ -37,6 +40,7 @@ impl Scratch {
             owner,
             pool,
             is_proven: false,
+            has_files: AtomicBool::new(false),
         };
         for name in [WORK, TMP] {
             scratch.make(&scratch.file(name))?;
@@ -51,6 +55,7 @@ impl Scratch {
             owner: None,
             pool,
             is_proven: false,
+            has_files: AtomicBool::new(true),
         }
     }
 
@@ -66,6 +71,9 @@ impl Scratch {
 
     /// A place for something else of the attempt; one of the names below.
     pub(in super::super) fn file(&self, name: &str) -> PathBuf {
+        if !matches!(name, WORK | TMP) {
+            self.has_files.store(true, Ordering::Relaxed);
+        }
         let mut path = self.base.clone().unwrap_or_default().into_os_string();
         path.push(".");
         path.push(name);
@@ -173,6 +181,9 @@ impl Scratch {
             if !kept {
                 remove_or_warn(&path);
             }
+        }
+        if !self.has_files.load(Ordering::Relaxed) {
+            return;
         }
         for name in [SCRIPT, STDIN, OUTPUT] {
             remove_or_warn(&self.file(name));
