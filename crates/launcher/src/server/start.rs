@@ -207,7 +207,15 @@ fn open_dir(dir: &WorkDir) -> Result<OwnedFd, LaunchFailure> {
         return Ok(root);
     };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    openat2(&root, beneath, flags, Mode::empty(), resolve).map_err(|errno| {
+    let mut tries = OPEN_TRIES;
+    let opened = loop {
+        match openat2(&root, beneath, flags, Mode::empty(), resolve) {
+            // Something was renamed somewhere meanwhile, so that the kernel is not sure of a `..`.
+            Err(Errno::AGAIN | Errno::INTR) if tries > 0 => tries -= 1,
+            opened => break opened,
+        }
+    };
+    opened.map_err(|errno| {
         let problem = match errno {
             Errno::XDEV | Errno::LOOP => "leads out of the directory of the job",
             _ => "",
@@ -215,6 +223,9 @@ fn open_dir(dir: &WorkDir) -> Result<OwnedFd, LaunchFailure> {
         dir_failure(beneath, errno, problem)
     })
 }
+
+/// How often the way to a directory is gone again. Whoever renames all the time does not keep the launcher from the rest.
+const OPEN_TRIES: u32 = 16;
 
 fn dir_failure(path: &Path, errno: Errno, problem: &str) -> LaunchFailure {
     let problem = if problem.is_empty() {
