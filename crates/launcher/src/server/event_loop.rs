@@ -131,7 +131,8 @@ impl EventLoop {
     fn on_visitor(&mut self) {
         match self.listener.accept() {
             Ok(Some(Visitor::Agent(socket))) => {
-                // What the one before it has said is done first.
+                // What was read of the one before it is done first. The rest is lost with it: whoever comes says again
+                // what still matters.
                 self.on_agent();
                 self.part("another one has come");
                 let connection = Connection::new(socket);

@@ -126,7 +126,7 @@ impl Board {
         self.cells().get(&attempt).cloned()
     }
 
-    /// Takes in the first welcome: all that it holds.
+    /// Takes in a welcome: all that the launcher holds.
     pub(super) fn fill(&self, welcome: &Welcome) {
         let mut cells = self.cells();
         for known in &welcome.attempts {
