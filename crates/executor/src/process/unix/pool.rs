@@ -88,6 +88,7 @@ impl Drop for State {
 
 /// The mode of directories that nobody else may look into.
 pub(super) const PRIVATE: u32 = 0o700;
+const AS_MADE: rustix::fs::Mode = rustix::fs::Mode::RWXU;
 /// More than this many jobs seldom end and begin at once.
 const MAX_FREE: usize = 64;
 const PREFIX: &str = ".free-";
@@ -115,7 +116,7 @@ fn owner_if_unchanged(path: &Path) -> Option<Owner> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(CWD, path, flags, Mode::empty()).ok()?;
     let found = fstat(&dir).ok()?;
-    let as_made = Mode::from_raw_mode(found.st_mode) == Mode::from_raw_mode(PRIVATE.into());
+    let as_made = Mode::from_raw_mode(found.st_mode) == AS_MADE;
     // A size is asked for; a system without attributes answers with an error.
     let has_attributes = flistxattr(&dir, &mut [0_u8; 0]).is_ok_and(|size| size > 0);
     if !as_made || has_attributes {
