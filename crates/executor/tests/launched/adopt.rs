@@ -224,6 +224,21 @@ async fn unknown_attempt_is_gone() {
 }
 
 #[tokio::test]
+async fn second_start_of_what_runs_is_refused_and_leaves_it_alone() {
+    let (bench, gate) = gated();
+    let executor = life(&bench).await;
+    let execution = start(&executor, &bench).await;
+    let files = files_of_attempts(bench.base.path());
+    let (_, nowhere) = output();
+    let again = executor.start(bench.context.clone(), nowhere).await;
+    assert!(again.is_err());
+    assert_eq!(files_of_attempts(bench.base.path()), files);
+    open_gate(&gate, "on").await;
+    assert_eq!(execution.wait().await, Ok(Exit::Exited(7)));
+    execution.cleanup().await;
+}
+
+#[tokio::test]
 async fn launcher_of_the_same_build_is_used_again() {
     let bench = Workbench::script("echo ready; sleep 600");
     let first = life(&bench).await;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobyard_core::{Execution, InfraReason, OutputPlace, StartError, StartFailure};
+use jobyard_core::{AttemptId, Execution, InfraReason, OutputPlace, StartError, StartFailure};
 use jobyard_launcher::protocol::{self, Launch, LaunchFailure};
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
@@ -28,6 +28,7 @@ pub(crate) async fn start(launcher: Launcher, job: Job) -> Result<Box<dyn Execut
 }
 
 async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, StartError> {
+    refuse_what_runs(&launcher, job.context.attempt)?;
     let prepared = spawn_blocking(move || (prepare(&job, Some(job.pool().clone())), job)).await;
     let (prepared, job) = prepared.map_err(|error| StartError::Worker {
         reason: InfraReason::WorkerFault,
@@ -77,6 +78,17 @@ async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, Start
             })
         }
         _ => Ok(Box::new(execution)),
+    }
+}
+
+/// An attempt is started once. A second start would begin by removing the files of the first, and end by forgetting it.
+fn refuse_what_runs(launcher: &Launcher, attempt: AttemptId) -> Result<(), StartError> {
+    match launcher.keeper().find(attempt) {
+        Some((_, cell)) if !cell.stage().is_final() => Err(StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: format!("the attempt {attempt} runs already"),
+        }),
+        _ => Ok(()),
     }
 }
 
