@@ -28,9 +28,9 @@ fn main() -> Result<()> {
     let places = Places::make(&options)?;
     let runtime = runtime(&options)?;
     let report = Report::new(&options, &places);
-    let mut figures = measure(&runtime, &options, &places, Row::small(&places)?, &report)?;
+    let mut figures = measure(&runtime, &options, &places, Row::small(&places))?;
     let ballast = black_box(vec![1_u8; options.ballast << 20]);
-    let large = measure(&runtime, &options, &places, Row::large(), &report)?;
+    let large = measure(&runtime, &options, &places, Row::large())?;
     drop(black_box(ballast));
     figures.extend(large);
     report.finish(&figures);
@@ -43,7 +43,6 @@ fn measure(
     options: &Options,
     places: &Places,
     mut rows: Vec<Row>,
-    report: &Report,
 ) -> Result<Vec<Figure>> {
     rows.retain(|row| options.wants(&row.name));
     let mut contenders = Vec::new();
@@ -54,7 +53,7 @@ fn measure(
                 contenders.push(contender);
                 figures.push(Figure::new(row));
             }
-            Err(reason) => report.left_out(&row, &reason),
+            Err(reason) => Report::left_out(&row, &reason),
         }
     }
     for _ in 0..options.rounds {
@@ -63,7 +62,7 @@ fn measure(
         }
     }
     for figure in &figures {
-        report.row(figure);
+        Report::row(figure);
     }
     Ok(figures)
 }

@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::place::{Places, file_system};
 use crate::row::{LAUNCHED, LAUNCHED_LARGE, Row, Way};
 
-/// Prints rows as they come, and the goals at the end.
+/// Prints rows, and the goals at the end.
 pub(crate) struct Report {
     judges: bool,
 }
@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// Prints a row.
-    pub(crate) fn row(&self, figure: &Figure) {
+    pub(crate) fn row(figure: &Figure) {
         let (least, most) = figure.spread(Turn::rate_ratio);
         let launched = matches!(figure.row.way, Way::Launched(_));
         let supervised = figure.row.way != Way::Forked;
@@ -82,7 +82,7 @@ impl Report {
     }
 
     /// Prints that a row is not measured, and why.
-    pub(crate) fn left_out(&self, row: &Row, reason: &str) {
+    pub(crate) fn left_out(row: &Row, reason: &str) {
         println!("| {:<40} | left out: {reason} |", row.name);
     }
 
