@@ -16,7 +16,9 @@ pub(crate) struct Report {
 impl Report {
     /// Prints what is measured, and on what.
     pub(crate) fn new(options: &Options, places: &Places) -> Self {
-        let command: Vec<String> = std::env::args().skip(1).collect();
+        // `cargo bench` adds the first of these itself.
+        let given = std::env::args().skip(1);
+        let command: Vec<String> = given.filter(|word| word != "--bench").collect();
         println!("machine: {}", Machine::this());
         println!("{}", Revision::this());
         println!(
