@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Instant;
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Resource;
@@ -55,11 +56,35 @@ pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
     let prepared = Prepared::new(spawn)?;
     if prepared.may_borrow()
         && spawn.starter.may_borrow()
+        && is_at_hand(spawn.program)
         && let Some(child) = spawn_borrowing(spawn, &prepared)?
     {
         return Ok(child);
     }
     spawn_copying(spawn, &prepared)
+}
+
+/// Whether a program can be executed without waiting for anybody but a disk of this machine. Who borrows the memory of
+/// this process holds it up until it has executed its program, and a server of files that does not answer would hold up
+/// all jobs with one.
+///
+/// Nothing of the question itself waits: the path is only looked up in what the kernel remembers (`RESOLVE_CACHED`, Linux
+/// 5.12), and file systems that are on no disk, those of networks and of other programs among them, have devices with the
+/// major number 0.
+fn is_at_hand(program: &Path) -> bool {
+    let remembered = openat2(
+        CWD,
+        program,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::CACHED,
+    );
+    let of_a_disk = |file| {
+        let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let known: Result<_, Errno> = statx(&file, c"", how, StatxFlags::TYPE);
+        known.is_ok_and(|known| known.stx_dev_major != 0)
+    };
+    remembered.is_ok_and(of_a_disk)
 }
 
 /// Without a copy of this process. `None`: it has to be tried with one.
@@ -150,4 +175,21 @@ fn not_forked(how: Clone3<'_>, errno: Errno) -> LaunchFailure {
         errno.raw_os_error(),
         format!("cannot make a process: {errno}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_on_a_disk_are_at_hand() {
+        let sh = Path::new("/bin/sh");
+        // Whatever was forgotten of it is remembered now.
+        std::fs::metadata(sh).expect("every system has one");
+        let dev = statx(CWD, sh, AtFlags::empty(), StatxFlags::TYPE);
+        let on_a_disk = dev.expect("there").stx_dev_major != 0;
+        assert_eq!(is_at_hand(sh), on_a_disk);
+        assert!(!is_at_hand(Path::new("/proc/self/exe/nothing")));
+        assert!(!is_at_hand(Path::new("/proc/version")), "of no disk");
+    }
 }
