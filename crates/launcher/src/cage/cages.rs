@@ -185,11 +185,23 @@ impl Cages {
         let Some((cgroup2, pool)) = &mut self.cgroup2 else {
             return Ok(None);
         };
-        if plan.groups().contains(&Group::Leaf) {
-            cgroup2.make_limited(plan).map(Some)
-        } else {
-            pool.take().map(Some)
-        }
+        let is_limited = plan.groups().contains(&Group::Leaf);
+        let mut take = |cgroup2: &mut Cgroup2| {
+            if is_limited {
+                cgroup2.make_limited(plan)
+            } else {
+                pool.take()
+            }
+        };
+        let taken = take(cgroup2).or_else(|problem| {
+            if !group::is_gone(&problem) {
+                return Err(problem);
+            }
+            // Somebody has removed the empty groups of the launcher.
+            cgroup2.restore()?;
+            take(cgroup2)
+        });
+        taken.map(Some)
     }
 
     fn return_leaf(&mut self, leaf: Option<Leaf>) {
@@ -268,7 +280,7 @@ fn unenforced(launch: &Launch, plan: &Plan, each: &[(LimitKind, Resource, u64)])
 }
 
 fn failure(what: &str, problem: &io::Error) -> LaunchFailure {
-    let errno = problem.raw_os_error().unwrap_or(0);
+    let errno = group::errno(problem).unwrap_or(0);
     LaunchFailure::new(
         Stage::Cage,
         errno,

@@ -149,7 +149,7 @@ impl Groups {
     fn add(&mut self, controller: Controller, path: PathBuf) -> io::Result<()> {
         if !self.paths.values().any(|known| *known == path) {
             // One of this name that was left here is not ours to use: it may hold limits and processes.
-            fs::create_dir(&path)?;
+            make_beneath(&path)?;
             self.paths.insert(controller, path.clone());
             self.doors
                 .push(group::open_for_writing(&path, "cgroup.procs")?);
@@ -268,4 +268,16 @@ impl Groups {
     fn number(&self, controller: Controller, file: &str) -> Option<u64> {
         self.read(controller, file)?.trim().parse().ok()
     }
+}
+
+/// Makes a group that is not there, and the launcher's own above it, if somebody has removed that.
+fn make_beneath(path: &Path) -> io::Result<()> {
+    let made = fs::create_dir(path).or_else(|problem| match path.parent() {
+        Some(parent) if group::is_gone(&problem) => {
+            group::make(parent)?;
+            fs::create_dir(path)
+        }
+        _ => Err(problem),
+    });
+    made.map_err(|problem| group::named(path, problem))
 }

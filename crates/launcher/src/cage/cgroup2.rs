@@ -88,6 +88,20 @@ impl Cgroup2 {
         Ok(leaf)
     }
 
+    /// Makes the groups again that somebody has removed.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        group::make(&self.ours)?;
+        group::make(&self.plain())?;
+        if self.support != Support::default() {
+            // What cannot be handed down any more shows itself when the limit is set.
+            let mut notes = Vec::new();
+            enable(&self.ours, &mut notes);
+            group::make(&self.limited())?;
+            enable(&self.limited(), &mut notes);
+        }
+        Ok(())
+    }
+
     /// Removes all that is empty.
     pub(super) fn close(&self) {
         // What is in use stays: its processes are in the notes of whoever abandoned it.
@@ -213,7 +227,7 @@ fn make_room_and_enable(base: &Path, notes: &mut Vec<String>) {
             let moved = group::make(&leaf)
                 .and_then(|()| group::write(&leaf, "cgroup.procs", &own.to_string()));
             if let Err(problem) = moved {
-                notes.push(format!("cgroup2: no move to {}: {problem}", leaf.display()));
+                notes.push(format!("cgroup2: no move: {problem}"));
                 return;
             }
             enable(base, notes);
@@ -256,10 +270,7 @@ fn enable(group: &Path, notes: &mut Vec<String>) {
     for controller in missing(group) {
         let order = format!("+{controller}");
         if let Err(problem) = group::write(group, "cgroup.subtree_control", &order) {
-            notes.push(format!(
-                "cgroup2: {controller} in {}: {problem}",
-                group.display()
-            ));
+            notes.push(format!("cgroup2: {controller}: {problem}"));
         }
     }
 }

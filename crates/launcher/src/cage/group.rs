@@ -12,8 +12,31 @@ use super::processes::Process;
 pub(super) fn make(group: &Path) -> io::Result<()> {
     match fs::create_dir(group) {
         Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
+        made => made.map_err(|problem| named(group, problem)),
     }
+}
+
+/// The same problem, that says which file or directory it is with.
+pub(super) fn named(path: &Path, problem: io::Error) -> io::Error {
+    let kind = problem.kind();
+    let path = path.to_path_buf();
+    io::Error::new(kind, Named { path, problem })
+}
+
+/// The number of the kernel's error, also of one that was [`named`].
+pub(super) fn errno(problem: &io::Error) -> Option<i32> {
+    let named = || problem.get_ref()?.downcast_ref::<Named>();
+    problem
+        .raw_os_error()
+        .or_else(|| named()?.problem.raw_os_error())
+}
+
+/// Something that is not as it should be with a file or a directory.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+struct Named {
+    path: PathBuf,
+    problem: io::Error,
 }
 
 /// Reads a file of a group.
@@ -23,12 +46,16 @@ pub(super) fn read(group: &Path, file: &str) -> io::Result<String> {
 
 /// Writes to a file that the kernel has made.
 pub(super) fn write(group: &Path, file: &str, value: &str) -> io::Result<()> {
-    open_for_writing(group, file)?.write_all(value.as_bytes())
+    open_for_writing(group, file)?
+        .write_all(value.as_bytes())
+        .map_err(|problem| named(&group.join(file), problem))
 }
 
 /// Opens a file that the kernel has made.
 pub(super) fn open_for_writing(group: &Path, file: &str) -> io::Result<File> {
-    OpenOptions::new().write(true).open(group.join(file))
+    let path = group.join(file);
+    let opened = OpenOptions::new().write(true).open(&path);
+    opened.map_err(|problem| named(&path, problem))
 }
 
 /// The group and all that are beneath it, from above.
@@ -108,8 +135,7 @@ fn look_through(group: &Path, found: &mut Vec<Process>) -> io::Result<()> {
 
 /// Whether the group itself is not there any more.
 pub(super) fn is_gone(problem: &io::Error) -> bool {
-    problem.kind() == io::ErrorKind::NotFound
-        || problem.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+    problem.kind() == io::ErrorKind::NotFound || errno(problem) == Some(Errno::NODEV.raw_os_error())
 }
 
 /// Whether the group holds processes, by its `cgroup.procs`.
@@ -152,5 +178,12 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let problem = write(root.path(), "memory.max", "1").expect_err("no such file");
         assert!(is_gone(&problem));
+        let path = root.path().join("memory.max");
+        assert!(
+            problem
+                .to_string()
+                .starts_with(&format!("{}: ", path.display()))
+        );
+        assert_eq!(errno(&problem), Some(Errno::NOENT.raw_os_error()));
     }
 }

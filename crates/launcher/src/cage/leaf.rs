@@ -52,7 +52,7 @@ pub(super) enum Way {
 impl Leaf {
     /// Makes it.
     pub(super) fn make(path: &Path, way: Way) -> io::Result<Self> {
-        std::fs::create_dir(path)?;
+        std::fs::create_dir(path).map_err(|problem| group::named(path, problem))?;
         let leaf = Self::open(path.to_path_buf(), way).inspect_err(|_| {
             // It is of no use, and whoever wants to know why has the error.
             let _ = group::remove(path);
@@ -69,7 +69,8 @@ impl Leaf {
     pub(super) fn open(path: PathBuf, way: Way) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(&path, flags, Mode::empty())?;
-        let events = File::open(path.join("cgroup.events"))?;
+        let events = path.join("cgroup.events");
+        let events = File::open(&events).map_err(|problem| group::named(&events, problem))?;
         let door = match way {
             Way::Birth => None,
             Way::Door => Some(group::open_for_writing(&path, "cgroup.procs")?),
@@ -115,6 +116,12 @@ impl Leaf {
             .iter()
             .filter(|write| write.group == Group::Leaf)
             .try_for_each(|write| group::write(&self.path, write.file, &write.value))
+    }
+
+    /// Whether it is there and the next attempt can have it.
+    pub(super) fn is_free(&self) -> bool {
+        // One that was removed gives an error here, and does not count as empty.
+        matches!(self.event("populated"), Ok(Some(0)))
     }
 
     /// Whether nothing runs in it nor beneath it: the kernel's own proof.

@@ -28,11 +28,11 @@ impl LeafPool {
     /// A leaf with nothing in it.
     pub(super) fn take(&mut self) -> io::Result<Leaf> {
         while let Some(mut leaf) = self.free.pop() {
-            if leaf.is_empty().unwrap_or(false) {
+            if leaf.is_free() {
                 leaf.start_counting();
                 return Ok(leaf);
             }
-            // Somebody put a process into it. What is not ours is not killed: the leaf is left to it.
+            // Somebody removed it, or put a process into it. What is not ours is not killed: the leaf is left to it.
         }
         loop {
             self.made += 1;

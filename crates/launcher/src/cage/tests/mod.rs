@@ -7,3 +7,4 @@ mod left_over;
 mod limits;
 mod machine;
 mod recorded;
+mod removed;
