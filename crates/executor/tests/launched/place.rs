@@ -2,17 +2,21 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jobyard_core::{Executor, Exit, Output, OutputPlace, OutputProgress, OutputSink, OutputStream};
-use jobyard_executor::ProcessConfig;
+use jobyard_clock::SystemClock;
+use jobyard_core::{
+    Executor, Exit, Outcome, Output, OutputPlace, OutputProgress, OutputSink, OutputStream,
+};
+use jobyard_executor::{ProcessConfig, SupervisorEvent, supervise};
 use jobyard_launcher::spool::{frame, segment_path};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::adopt::life;
-use crate::workbench::Workbench;
+use crate::workbench::{GUARD, Workbench};
 
 /// Has a place, and keeps how far it got.
 struct Placed {
@@ -33,6 +37,31 @@ impl OutputSink for Placed {
 
     fn advanced(&self, progress: OutputProgress) {
         self.progress.send_replace(progress);
+    }
+}
+
+/// As an agent's log: once it was told that another process writes the output, it drops what it is given.
+#[derive(Default)]
+struct Log {
+    dir: PathBuf,
+    is_followed: Mutex<bool>,
+    written: Mutex<Vec<u8>>,
+}
+
+#[async_trait]
+impl OutputSink for Log {
+    async fn write(&self, _stream: OutputStream, bytes: Bytes) {
+        if !*self.is_followed.lock().expect("ours") {
+            self.written.lock().expect("ours").extend_from_slice(&bytes);
+        }
+    }
+
+    fn place(&self) -> Option<OutputPlace> {
+        Some(OutputPlace::new(self.dir.clone(), u64::MAX))
+    }
+
+    fn advanced(&self, _progress: OutputProgress) {
+        *self.is_followed.lock().expect("ours") = true;
     }
 }
 
@@ -72,4 +101,33 @@ async fn what_exceeds_the_limit_is_counted() {
     let (bytes, progress) = run(&config, 4).await;
     assert_eq!(bytes, b"0123");
     assert_eq!(progress, OutputProgress::new(0, 4, 6));
+}
+
+#[tokio::test]
+async fn why_it_was_not_started_arrives_where_the_launcher_would_have_written() {
+    let bench = Workbench::new(&ProcessConfig::command(["/no/such/program"]));
+    let log = Arc::new(Log {
+        dir: bench.base.path().join("spool"),
+        ..Log::default()
+    });
+    let sink = Arc::clone(&log) as Arc<dyn OutputSink>;
+    let (events, mut reports) = mpsc::channel(1);
+    let executor = Arc::new(bench.executor.clone());
+    let clock = Arc::new(SystemClock::new());
+    let handle = supervise(
+        executor,
+        bench.context.clone(),
+        Output::new(sink),
+        clock,
+        events,
+    );
+    let report = timeout(GUARD, reports.recv()).await.expect("in time");
+    let Some((_, SupervisorEvent::Finished(ending))) = report else {
+        panic!("not started: {report:?}");
+    };
+    drop(handle);
+    assert!(matches!(ending.outcome, Outcome::StartFailed { .. }));
+    let written = String::from_utf8(log.written.lock().expect("ours").clone());
+    let written = written.expect("text");
+    assert!(written.starts_with("jobyard: "), "{written:?}");
 }

@@ -78,11 +78,15 @@ impl Cell {
         self.progress.subscribe()
     }
 
-    /// Says who is told of output from now on, and tells it how far that is.
+    /// Says who is told of output from now on, and tells it how far that is if there is any: who was told counts on the
+    /// launcher to write the rest, and takes no line any more that says why an attempt was not started.
     pub(crate) fn tell(&self, output: Option<Output>) {
         let mut told = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(output) = &output {
-            output.advanced(*self.progress.borrow());
+        let progress = *self.progress.borrow();
+        if let Some(output) = &output
+            && progress != OutputProgress::default()
+        {
+            output.advanced(progress);
         }
         *told = output;
     }
