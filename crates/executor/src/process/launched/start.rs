@@ -63,21 +63,30 @@ async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, Start
         let copier = Copier::start(own_output, cell.progress(), job.output);
         execution = execution.with_copier(Some(copier));
     }
-    match cell.reached(|stage| *stage != Stage::Asked).await {
-        Stage::Refused(failure) => {
+    let stage = cell.reached(|stage| *stage != Stage::Asked).await;
+    match refusal(&program, stage) {
+        Some(error) => {
             execution.discard().await;
-            Err(explain(&program, &failure))
+            Err(error)
         }
+        None => Ok(Box::new(execution)),
+    }
+}
+
+/// Why the first answer to a start means that nothing runs. What may still run is no case for an error: it is handed
+/// out as an execution that is lost, and its clean-up says so.
+fn refusal(program: &Path, answer: Stage) -> Option<StartError> {
+    match answer {
+        Stage::Refused(failure) => Some(explain(program, &failure)),
         Stage::Lost {
-            pid: None, problem, ..
-        } => {
-            execution.discard().await;
-            Err(StartError::Worker {
-                reason: InfraReason::WorkerFault,
-                problem: format!("the launcher was lost during the start: {problem}"),
-            })
-        }
-        _ => Ok(Box::new(execution)),
+            pid: None,
+            problem,
+            residue,
+        } if !residue.unconfirmed => Some(StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: format!("the launcher was lost during the start: {problem}"),
+        }),
+        _ => None,
     }
 }
 
@@ -144,3 +153,26 @@ fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
 
 /// How long the output may stay open after the main process has ended: `exec > >(tee log)` is no daemon.
 const DRAIN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use jobyard_core::Residue;
+
+    use super::*;
+
+    #[test]
+    fn start_of_which_something_may_still_run_is_no_refusal() {
+        let lost = |unconfirmed| {
+            let mut residue = Residue::default();
+            residue.unconfirmed = unconfirmed;
+            Stage::Lost {
+                pid: None,
+                problem: "its launcher died".to_owned(),
+                residue: Box::new(residue),
+            }
+        };
+        let program = Path::new("/bin/true");
+        assert!(refusal(program, lost(false)).is_some());
+        assert_eq!(refusal(program, lost(true)), None);
+    }
+}
