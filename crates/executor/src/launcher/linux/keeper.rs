@@ -119,6 +119,7 @@ impl Keeper {
             return;
         }
         let keeper = Arc::clone(self);
+        let replacement = Replacement::new(self.current.clone(), failures);
         tokio::spawn(async move {
             let next = match start(&keeper.options).await {
                 Ok((link, _)) => {
@@ -129,15 +130,10 @@ impl Keeper {
                 }
                 Err(error) => {
                     tracing::error!(%error, "a new launcher could not be started");
-                    let pause = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures));
-                    Current::Failed {
-                        times: failures.saturating_add(1),
-                        problem: error.to_string(),
-                        not_before: Instant::now() + pause,
-                    }
+                    failed(failures, error.to_string())
                 }
             };
-            keeper.current.send_replace(next);
+            replacement.done(next);
         });
     }
 
@@ -179,6 +175,49 @@ impl Keeper {
     fn links(&self) -> MutexGuard<'_, Vec<Arc<Link>>> {
         // Nothing in here can be left half done.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who starts a launcher. Dropped before it is done, as by a panic, it says that this failed: who waits for it
+/// would wait for ever otherwise, and nobody would try again.
+#[derive(Debug)]
+struct Replacement {
+    current: watch::Sender<Current>,
+    failures: u32,
+    next: Option<Current>,
+}
+
+impl Replacement {
+    /// After so many failures in a row.
+    const fn new(current: watch::Sender<Current>, failures: u32) -> Self {
+        Self {
+            current,
+            failures,
+            next: None,
+        }
+    }
+
+    fn done(mut self, next: Current) {
+        self.next = Some(next);
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        let next = self.next.take();
+        let next =
+            next.unwrap_or_else(|| failed(self.failures, "the start was cut short".to_owned()));
+        self.current.send_replace(next);
+    }
+}
+
+/// After so many failures before this one.
+fn failed(failures: u32, problem: String) -> Current {
+    let pause = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures));
+    Current::Failed {
+        times: failures.saturating_add(1),
+        problem,
+        not_before: Instant::now() + pause,
     }
 }
 
@@ -309,3 +348,21 @@ const TRIES: u32 = 20;
 /// How long to wait before a second try, and the most between later ones.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn start_that_panics_is_a_failure_and_not_one_that_goes_on_for_ever() {
+        let current = watch::Sender::new(Current::Starting);
+        let replacement = Replacement::new(current.clone(), 2);
+        let task = tokio::spawn(async move {
+            let _replacement = replacement;
+            panic!("as by a mistake");
+        });
+        task.await.expect_err("it panics");
+        let now = current.borrow().clone();
+        assert!(matches!(now, Current::Failed { times: 3, .. }), "{now:?}");
+    }
+}
