@@ -1,5 +1,6 @@
 //! The task that owns the connection to a launcher.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::burial::bury;
 use super::cell::Stage;
-use super::directory;
+use super::directory::{self, DeadLock};
 use super::link::{Board, Link, ORDERS};
 use super::wire::{Turn, Wire, WireError};
 use crate::process::DeathWatch;
@@ -260,21 +261,39 @@ impl Connection {
             launcher = self.board.pid,
             "a launcher died; what it held is ended"
         );
-        let buried = spawn_blocking(move || bury(&dir)).await;
-        match buried {
-            Ok(Ok(buried)) => self.board.bury(buried),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the journal of a launcher cannot be read");
-                self.board.bury(Vec::new());
+        let work = move || (take_lock(&dir), bury(&dir));
+        let lock = match spawn_blocking(work).await {
+            Ok((lock, Ok(buried))) => {
+                self.board.bury(buried);
+                lock
             }
+            Ok((_, Err(error))) => {
+                tracing::error!(%error, "the journal of a launcher cannot be read");
+                return self.board.abandon();
+            }
+            Err(error) if error.is_panic() => return self.board.abandon(),
             // The runtime ends.
             Err(_) => return,
-        }
+        };
         if self.board.cells().is_empty() {
             let dir = self.board.dir.clone();
             let _ = spawn_blocking(move || directory::remove(&dir)).await;
         }
+        drop(lock);
     }
+}
+
+/// The lock of a launcher that is known to be dead. Blocks on the disk. `None`: somebody else has it. What is left is
+/// ended all the same, since it may be that nobody else does.
+fn take_lock(dir: &Path) -> Option<DeadLock> {
+    let lock = directory::take_if_dead(dir).unwrap_or_else(|error| {
+        tracing::warn!(dir = %dir.display(), %error, "the lock of a dead launcher cannot be taken");
+        None
+    });
+    if lock.is_none() {
+        tracing::debug!(dir = %dir.display(), "a dead launcher is buried without its lock");
+    }
+    lock
 }
 
 /// Returns when it is dead; never, if it is not watched.
@@ -304,8 +323,6 @@ const PARTING: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use futures_util::FutureExt as _;
     use jobyard_core::{
         AttemptId, AttemptNumber, Containment, Exit, JobId, OutputProgress, Timestamp,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jobyard_core::{AttemptId, Output};
+use jobyard_core::{AttemptId, Output, Residue};
 use jobyard_launcher::protocol::{Launch, Request, Welcome};
 use tokio::sync::mpsc;
 
@@ -164,14 +164,26 @@ impl Board {
         self.lose(|_, stage| !stage.is_final());
     }
 
+    /// It is dead, and what it left could not be found out, nor ended.
+    pub(super) fn abandon(&self) {
+        self.die();
+        let mut residue = Residue::default();
+        residue.unconfirmed = true;
+        self.lose_leaving(|_, stage| !stage.is_final(), &residue);
+    }
+
     fn lose(&self, is_lost: impl Fn(&AttemptId, &Stage) -> bool) {
+        self.lose_leaving(is_lost, &Residue::default());
+    }
+
+    fn lose_leaving(&self, is_lost: impl Fn(&AttemptId, &Stage) -> bool, residue: &Residue) {
         for (attempt, cell) in &*self.cells() {
             let stage = cell.stage();
             if is_lost(attempt, &stage) {
                 cell.advance(Stage::Lost {
                     pid: stage.pid(),
                     problem: "its launcher is gone".to_owned(),
-                    residue: Box::default(),
+                    residue: Box::new(residue.clone()),
                 });
             }
         }
