@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jobyard_launcher::protocol::LOCK;
 use rustix::fs::{FlockOperation, flock};
@@ -28,7 +28,8 @@ pub(super) fn take_if_dead(dir: &Path) -> io::Result<Option<DeadLock>> {
 }
 
 /// All launchers' directories, the newest first. Makes the one above them if it is not there. What else is in that one
-/// is somebody else's: a directory without a lock counts as that of a dead launcher, and those are removed.
+/// is somebody else's: a directory without a lock counts as that of a dead launcher, and those are removed. One that was
+/// made just now is left out until it has a lock: its launcher may be about to take it.
 pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
     DirBuilder::new()
         .recursive(true)
@@ -37,8 +38,13 @@ pub(super) fn list(above: &Path) -> io::Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for entry in fs::read_dir(above)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() && entry.file_name().to_str().is_some_and(is_name) {
-            dirs.push(entry.path());
+        let name = entry.file_name();
+        let Some(made) = name.to_str().and_then(made_at) else {
+            continue;
+        };
+        let path = entry.path();
+        if entry.file_type()?.is_dir() && (!is_new(made) || path.join(LOCK).exists()) {
+            dirs.push(path);
         }
     }
     dirs.sort_unstable();
@@ -56,14 +62,22 @@ pub(super) fn make(above: &Path) -> io::Result<PathBuf> {
     Ok(dir)
 }
 
-/// Whether a directory is called as [`make`] calls them.
-fn is_name(name: &str) -> bool {
+/// Whether a directory that was made then may still get its lock.
+fn is_new(made: SystemTime) -> bool {
+    // An age of less than nothing is that of a clock that was set back.
+    made.elapsed().is_ok_and(|age| age < NEW)
+}
+
+/// When a directory was made, if it is called as [`make`] calls them.
+fn made_at(name: &str) -> Option<SystemTime> {
     let is_number = |text: &str| {
         let mut bytes = text.bytes();
         !text.is_empty() && bytes.all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    name.split_once('-')
-        .is_some_and(|(time, process)| time.len() >= 14 && is_number(time) && is_number(process))
+    let (time, process) = name.split_once('-')?;
+    let is_name = time.len() >= 14 && is_number(time) && is_number(process);
+    let micros = u64::from_str_radix(time, 16).ok().filter(|_| is_name)?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros))
 }
 
 /// Removes the directory of a dead launcher. Nothing but files of its own is in it.
@@ -74,6 +88,9 @@ pub(super) fn remove(dir: &Path) {
         tracing::warn!(dir = %dir.display(), %error, "the directory of a dead launcher cannot be removed");
     }
 }
+
+/// Longer than a launcher takes from its directory to its lock, the first thing that it does.
+const NEW: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -92,6 +109,16 @@ mod tests {
             fs::create_dir(above.path().join(name)).expect("made");
         }
         let ours = make(above.path()).expect("made");
+        File::create(ours.join(LOCK)).expect("made");
         assert_eq!(list(above.path()).expect("readable"), [ours]);
+    }
+
+    #[test]
+    fn directory_that_waits_for_its_lock_is_not_that_of_a_dead_launcher() {
+        let above = tempfile::tempdir().expect("a directory");
+        make(above.path()).expect("made");
+        let old = above.path().join("00000000000001-1");
+        fs::create_dir(&old).expect("made");
+        assert_eq!(list(above.path()).expect("readable"), [old]);
     }
 }
