@@ -30,7 +30,7 @@ pub(crate) enum Record {
         pid: u32,
         start_time: u64,
     },
-    /// Its program was not executed, and nothing is left of it.
+    /// Its program was not executed, and nothing is left of it. Where something may be left, it stays at its start.
     NotStarted { attempt: AttemptId },
     /// Its main process has ended.
     Exited {

@@ -83,8 +83,10 @@ pub enum CodecError {
 
 #[cfg(test)]
 mod tests {
+    use jobyard_core::{AttemptId, AttemptNumber, JobId};
+
     use super::*;
-    use crate::protocol::Request;
+    use crate::protocol::{LaunchFailure, Reply, Request, Stage};
 
     #[test]
     fn messages_arrive_whatever_the_pieces() {
@@ -102,6 +104,21 @@ mod tests {
             }
         }
         assert_eq!(received, sent);
+    }
+
+    #[test]
+    fn an_older_launcher_does_not_say_whether_something_may_be_left() {
+        let failure = LaunchFailure::new(Stage::Cage, 2, "none");
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(1));
+        let reply = Reply::NotStarted {
+            attempt: AttemptId::new(job, AttemptNumber::FIRST),
+            failure,
+            unconfirmed: false,
+        };
+        let text = serde_json::to_string(&reply).expect("JSON");
+        let older = text.replace(r#","unconfirmed":false"#, "");
+        assert_ne!(older, text);
+        assert_eq!(serde_json::from_str::<Reply>(&older).expect("JSON"), reply);
     }
 
     #[test]

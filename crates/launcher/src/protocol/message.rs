@@ -67,12 +67,16 @@ pub enum Reply {
         /// When the kernel says that it started, in its ticks since boot.
         start_time: u64,
     },
-    /// It does not run, and nothing is left of it.
+    /// Its program was not executed.
     NotStarted {
         /// Which attempt.
         attempt: AttemptId,
         /// Why.
         failure: LaunchFailure,
+        /// Whether something that was forked for it may still be there, since it cannot be killed. Otherwise nothing is
+        /// left of it. A launcher that does not say so has made sure.
+        #[serde(default)]
+        unconfirmed: bool,
     },
     /// Its output is that far.
     Output {

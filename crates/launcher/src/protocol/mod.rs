@@ -12,7 +12,7 @@
 //!    and every attempt that it holds, with its state. A launcher that speaks another version says which in its
 //!    welcome and then only takes [`Request::Retire`], so that its jobs end in peace.
 //! 2. [`Request::Start`] is answered by [`Reply::Started`] or [`Reply::NotStarted`]. After the latter nothing of the
-//!    attempt runs, and it need not be forgotten.
+//!    attempt runs, unless it says `unconfirmed`, and it need not be forgotten.
 //! 3. [`Reply::Output`] says how far the output in the attempt's directory is; several changes may become one.
 //! 4. [`Reply::Exited`] comes as soon as the main process has ended. The launcher then waits until the output is closed,
 //!    for as long as the launch says, kills what is left, and makes sure that nothing runs any more.

@@ -205,7 +205,11 @@ impl EventLoop {
             Request::Start(launch) => {
                 if let Err(failure) = self.yard.start(&launch) {
                     let attempt = launch.attempt;
-                    self.say(&Reply::NotStarted { attempt, failure });
+                    self.say(&Reply::NotStarted {
+                        attempt,
+                        failure,
+                        unconfirmed: false,
+                    });
                 }
             }
             Request::Signal { attempt, signal } => self.yard.signal(attempt, signal),

@@ -413,9 +413,16 @@ impl Yard {
             held.cage.spoil();
         }
         let attempt = held.id;
-        let record = Record::NotStarted { attempt };
-        note(&mut self.journal, &mut self.log, &record);
-        self.news.push(Reply::NotStarted { attempt, failure });
+        if !unconfirmed {
+            // Otherwise the journal keeps its cage, for whoever ends what this launcher leaves.
+            let record = Record::NotStarted { attempt };
+            note(&mut self.journal, &mut self.log, &record);
+        }
+        self.news.push(Reply::NotStarted {
+            attempt,
+            failure,
+            unconfirmed,
+        });
         self.take_back(held, unconfirmed);
     }
 

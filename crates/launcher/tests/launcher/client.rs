@@ -308,9 +308,11 @@ impl Client {
     pub(crate) fn start_result(&mut self, wanted: AttemptId) -> Result<u32, LaunchFailure> {
         self.find(|reply| match reply {
             Reply::Started { attempt, pid, .. } if *attempt == wanted => Some(Ok(*pid)),
-            Reply::NotStarted { attempt, failure } if *attempt == wanted => {
-                Some(Err(failure.clone()))
-            }
+            Reply::NotStarted {
+                attempt,
+                failure,
+                unconfirmed: false,
+            } if *attempt == wanted => Some(Err(failure.clone())),
             _ => None,
         })
     }
