@@ -83,11 +83,13 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// The output of an attempt is over; says so where something is missing.
+    /// The output of an attempt is over; says so where something is missing. `limit`: how many bytes of it were to be
+    /// kept, if that is known.
     pub(crate) async fn attempt_end(
         &mut self,
         attempt: AttemptId,
         log: &LogStatus,
+        limit: Option<u64>,
     ) -> io::Result<()> {
         let number = attempt.number.get();
         if self.options.json {
@@ -98,7 +100,7 @@ impl<'a> Printer<'a> {
         self.console.err(left_err.as_bytes()).await?;
         self.stdout.within_line = false;
         self.stderr.within_line = false;
-        if let Some(note) = missing(number, log) {
+        if let Some(note) = missing(number, log, limit) {
             self.console.note(&note).await;
         }
         Ok(())
@@ -150,17 +152,26 @@ fn output_line(attempt: AttemptId, chunk: &LogChunk) -> LogLine {
 }
 
 /// What to say about output that is not there.
-fn missing(attempt: u32, log: &LogStatus) -> Option<String> {
+fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> {
     if let LogState::LostFrom(offset) = log.state {
         return Some(format!(
             "the output of attempt {attempt} was lost from byte {offset} on"
         ));
     }
-    (log.dropped > 0).then(|| {
-        format!(
-            "the output of attempt {attempt} was cut at its limit: {} more bytes were dropped (see --log-limit)",
-            log.dropped
-        )
+    let dropped = log.dropped;
+    (dropped > 0).then(|| match limit {
+        Some(limit) if log.end < limit => format!(
+            "the output of attempt {attempt} ends at byte {}: its worker could not keep {dropped} more bytes of it \
+             (its disk may be full)",
+            log.end
+        ),
+        Some(_) => format!(
+            "the output of attempt {attempt} was cut at its limit: {dropped} more bytes were dropped (see --log-limit)"
+        ),
+        None => format!(
+            "the output of attempt {attempt} ends at byte {}: {dropped} more bytes were dropped",
+            log.end
+        ),
     })
 }
 
@@ -258,14 +269,26 @@ mod tests {
 
     #[test]
     fn say_what_is_missing() {
-        assert_eq!(missing(1, &LogStatus::open(5)), None);
+        assert_eq!(missing(1, &LogStatus::open(5), Some(5)), None);
         let end = LogEnd {
             bytes: 5,
             dropped: 9,
         };
-        let cut = missing(1, &LogStatus::sealed(5, end)).expect("a note");
-        assert!(cut.contains("9 more bytes"), "{cut}");
-        let lost = missing(2, &LogStatus::sealed(3, end)).expect("a note");
+        let log = LogStatus::sealed(5, end);
+        let cut = missing(1, &log, Some(5)).expect("a note");
+        assert!(
+            cut.contains("9 more bytes") && cut.contains("--log-limit"),
+            "{cut}"
+        );
+        for limit in [None, Some(6)] {
+            let short = missing(1, &log, limit).expect("a note");
+            assert!(
+                short.contains("9 more bytes") && !short.contains("limit"),
+                "{short}"
+            );
+            assert_eq!(short.contains("could not keep"), limit.is_some(), "{short}");
+        }
+        let lost = missing(2, &LogStatus::sealed(3, end), Some(5)).expect("a note");
         assert!(lost.contains("byte 3"), "{lost}");
     }
 }

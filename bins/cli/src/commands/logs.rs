@@ -81,7 +81,15 @@ pub(crate) async fn logs(context: &mut Context, args: LogsArgs) -> Result<u8, Fa
     loop {
         match follower.next().await? {
             Followed::Chunk { attempt, chunk } => printer.chunk(attempt, &chunk).await?,
-            Followed::AttemptEnd { attempt, log } => printer.attempt_end(attempt, &log).await?,
+            Followed::AttemptEnd { attempt, log } => {
+                let mut limit = None;
+                if log.dropped > 0 {
+                    // Only says why: a master that cannot tell it now does no harm.
+                    let job = control.job(&context.caller, args.job).await;
+                    limit = job.ok().map(|job| job.spec.log_limit);
+                }
+                printer.attempt_end(attempt, &log, limit).await?;
+            }
             Followed::Lost { problem } => {
                 printer.note(&format!("{problem}; trying again")).await;
             }

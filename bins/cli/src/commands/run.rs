@@ -68,6 +68,7 @@ pub(super) async fn run_job(
     interrupts: &mut Interrupts,
 ) -> Result<u8, Failure> {
     let id = job.id;
+    let log_limit = job.spec.log_limit;
     let is_limited = job.spec.effective_limits().kinds().next().is_some();
     tokio::select! {
         result = submit_all(context, vec![job], async |_, _| Ok(())) => result?,
@@ -82,7 +83,7 @@ pub(super) async fn run_job(
             .json(&LogLine::Submitted { job_id: id })
             .await?;
     }
-    let ending = Watch::new(context, id)
+    let ending = Watch::new(context, id, log_limit)
         .follow_to_the_end(context, options, interrupts)
         .await?;
     let Some(Ending { outcome, printed }) = ending else {
@@ -137,6 +138,8 @@ enum Answer {
 /// Stays with one job.
 struct Watch {
     id: JobId,
+    /// How many bytes of output are kept of each attempt.
+    log_limit: u64,
     asked: JoinSet<Answer>,
     /// When Ctrl-C came, if it did.
     stopping: Option<Instant>,
@@ -149,9 +152,10 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(context: &Context, id: JobId) -> Self {
+    fn new(context: &Context, id: JobId, log_limit: u64) -> Self {
         Self {
             id,
+            log_limit,
             asked: JoinSet::new(),
             stopping: None,
             printed: false,
@@ -219,7 +223,11 @@ impl Watch {
                 }
                 printer.chunk(attempt, &chunk).await
             }
-            Followed::AttemptEnd { attempt, log } => printer.attempt_end(attempt, &log).await,
+            Followed::AttemptEnd { attempt, log } => {
+                printer
+                    .attempt_end(attempt, &log, Some(self.log_limit))
+                    .await
+            }
             Followed::Lost { problem } => {
                 printer.note(&format!("{problem}; trying again")).await;
                 return Ok(None);
@@ -431,7 +439,7 @@ mod tests {
             sender.send(()).await.expect("room");
         };
         let mut context_run = async || {
-            let watch = Watch::new(&context, job_id());
+            let watch = Watch::new(&context, job_id(), 1000);
             let options = PrintOptions::default();
             watch
                 .follow_to_the_end(&mut context, options, &mut interrupts)

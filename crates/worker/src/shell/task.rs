@@ -80,6 +80,7 @@ impl Task {
     ) {
         let clock = Arc::clone(&self.config.clock);
         let pressure = self.watch.pressure();
+        let shortage = self.disk.spool.shortage();
         let logs = self.disk.spool.ends();
         self.look_for_leftovers();
         self.look();
@@ -107,6 +108,11 @@ impl Task {
                 Some(event) = inbox.recv() => self.on_event(event),
                 () = felt(pressure.as_ref()) => {
                     if let Some(news) = self.watch.on_pressure() {
+                        self.feed(news);
+                    }
+                }
+                () = shortage.notified() => {
+                    if let Some(news) = self.watch.look_at_once(clock.now().steady) {
                         self.feed(news);
                     }
                 }

@@ -45,6 +45,11 @@ impl Watch {
         if !self.looked_at.is_none_or(is_due) {
             return None;
         }
+        self.look_at_once(now)
+    }
+
+    /// Looks, however short ago that was done.
+    pub(super) fn look_at_once(&mut self, now: Steady) -> Option<Input> {
         self.looked_at = Some(now);
         self.judge(&Readings::of_this_machine(&self.data))
     }
@@ -121,6 +126,8 @@ mod tests {
         assert_eq!(kinds(watch.look(begin)), [ComplaintKind::Disk]);
         watch.judgement = Judgement::default();
         assert_eq!(watch.look(begin + LOOK_AGAIN / 2), None);
+        assert_eq!(kinds(watch.look_at_once(begin)), [ComplaintKind::Disk]);
+        watch.judgement = Judgement::default();
         assert_eq!(kinds(watch.look(begin + LOOK_AGAIN)), [ComplaintKind::Disk]);
     }
 }

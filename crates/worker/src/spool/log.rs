@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jobyard_core::{
@@ -13,7 +13,7 @@ use jobyard_core::{
 };
 use jobyard_launcher::spool::frame::{self, HEADER_BYTES};
 use jobyard_launcher::spool::{SEGMENT_BYTES, segment_path};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The output of one attempt: written by its executor, or by a launcher and only [followed](Self::follow); read by the
 /// uploader, deleted from its head. Calls that touch files block.
@@ -24,6 +24,7 @@ pub struct SpoolLog {
     segment_bytes: u64,
     inner: Mutex<Inner>,
     progress: watch::Sender<LogProgress>,
+    shortage: Arc<Notify>,
 }
 
 /// How far the output of an attempt is.
@@ -50,6 +51,8 @@ struct Inner {
     dropped: u64,
     /// Something was not kept, so nothing that follows may be.
     cut: bool,
+    /// That this happened before the limit was said.
+    short: bool,
     closed: Option<LogEnd>,
 }
 
@@ -77,7 +80,14 @@ impl SpoolLog {
                 ..Inner::default()
             }),
             progress: watch::Sender::default(),
+            shortage: Arc::default(),
         }
+    }
+
+    /// Has this told when output is dropped that the limit would have let through.
+    pub(super) fn with_shortage(mut self, shortage: &Arc<Notify>) -> Self {
+        self.shortage = Arc::clone(shortage);
+        self
     }
 
     /// The output that an earlier life left in `dir`, as far as it is whole. Changes nothing there: a launcher may still
@@ -139,6 +149,7 @@ impl SpoolLog {
         inner.end = inner.end.max(progress.end);
         inner.dropped = inner.dropped.max(progress.dropped);
         inner.cut |= progress.dropped > 0;
+        self.mind_shortage(&mut inner);
         let end = inner.end;
         drop(inner);
         self.reached(end);
@@ -185,7 +196,7 @@ impl SpoolLog {
             let chunk = LogChunk::new(inner.end, stream, at, chunk);
             if let Err(error) = self.append(&mut inner, &chunk) {
                 tracing::warn!(attempt = %self.attempt, offset = chunk.offset, %error,
-                    "output could not be kept: it is dropped from here on");
+                    "output could not be written");
                 inner.dropped += length + kept.len() as u64;
                 inner.cut = true;
                 break;
@@ -196,9 +207,22 @@ impl SpoolLog {
             inner.dropped += rest.len() as u64;
             inner.cut = true;
         }
+        self.mind_shortage(&mut inner);
         let end = inner.end;
         drop(inner);
         self.reached(end);
+    }
+
+    /// Says once if something was dropped that the limit would have let through: mostly the disk is full, and nothing
+    /// else tells of that soon.
+    fn mind_shortage(&self, inner: &mut Inner) {
+        if inner.short || inner.dropped == 0 || inner.end >= inner.limit {
+            return;
+        }
+        inner.short = true;
+        tracing::warn!(attempt = %self.attempt, kept = inner.end, limit = inner.limit,
+            "output is dropped before its limit: it could not be written, mostly because the disk is full");
+        self.shortage.notify_one();
     }
 
     /// Wakes those who wait for output.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use jobyard_core::{AttemptId, LogEnd, MAX_LOG_LIMIT};
 
+use tokio::sync::Notify;
+
 use super::log::SpoolLog;
 
 /// The output of every attempt that a worker holds.
@@ -15,6 +17,7 @@ use super::log::SpoolLog;
 pub struct Spool {
     dir: PathBuf,
     logs: BTreeMap<AttemptId, Arc<SpoolLog>>,
+    shortage: Arc<Notify>,
 }
 
 impl Spool {
@@ -30,6 +33,7 @@ impl Spool {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir).map_err(failed)?;
         let mut logs = BTreeMap::new();
+        let shortage = Arc::default();
         for entry in fs::read_dir(dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let name = path
@@ -40,12 +44,19 @@ impl Spool {
                 continue;
             };
             let log = SpoolLog::recover(attempt, path, MAX_LOG_LIMIT).map_err(failed)?;
-            logs.insert(attempt, Arc::new(log));
+            logs.insert(attempt, Arc::new(log.with_shortage(&shortage)));
         }
         Ok(Self {
             dir: dir.to_owned(),
             logs,
+            shortage,
         })
+    }
+
+    /// Is told when output of any attempt is dropped although its limit is not reached: the disk is worth a look. Several
+    /// such attempts may come as one notification.
+    pub fn shortage(&self) -> Arc<Notify> {
+        Arc::clone(&self.shortage)
     }
 
     /// Where the output ends of each attempt that has some.
@@ -63,10 +74,10 @@ impl Spool {
     /// The output of an attempt: what is there, or none yet. `limit` holds for output that is new. Touches no file.
     pub fn log(&mut self, attempt: AttemptId, limit: u64) -> Arc<SpoolLog> {
         let dir = self.dir.join(format!("{}.{}", attempt.job, attempt.number));
-        let log = self
-            .logs
-            .entry(attempt)
-            .or_insert_with(|| Arc::new(SpoolLog::new(attempt, dir, limit)));
+        let log = self.logs.entry(attempt).or_insert_with(|| {
+            let log = SpoolLog::new(attempt, dir, limit);
+            Arc::new(log.with_shortage(&self.shortage))
+        });
         log.set_limit(limit);
         Arc::clone(log)
     }

@@ -284,3 +284,35 @@ fn what_was_found_without_a_whole_frame_is_deleted_too() {
     log.remove();
     assert!(!place.exists());
 }
+
+/// Whether somebody was told since the last question.
+fn was_told(shortage: &Notify) -> bool {
+    std::pin::pin!(shortage.notified()).enable()
+}
+
+#[test]
+fn what_is_dropped_before_the_limit_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let shortage = Arc::new(Notify::new());
+    let log =
+        |name: &str| SpoolLog::new(attempt(), dir.path().join(name), 100).with_shortage(&shortage);
+    let at_limit = log("a");
+    put(&at_limit, &pattern(101));
+    let followed_to_limit = log("b");
+    followed_to_limit.follow(OutputProgress::new(0, 100, 7));
+    assert!(!was_told(&shortage), "that is what limits are for");
+
+    fs::write(dir.path().join("c"), "no directory").unwrap();
+    let refused = log("c");
+    put(&refused, b"lost");
+    assert!(was_told(&shortage));
+    put(&refused, b"lost");
+    assert!(!was_told(&shortage), "that is known");
+    let followed = log("d");
+    followed.follow(OutputProgress::new(0, 99, 0));
+    assert!(!was_told(&shortage));
+    followed.follow(OutputProgress::new(0, 99, 7));
+    assert!(was_told(&shortage));
+    followed.follow(OutputProgress::new(0, 99, 8));
+    assert!(!was_told(&shortage));
+}
