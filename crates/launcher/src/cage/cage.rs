@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Signal, kill_process};
 
 use super::cgroup1::Groups;
 use super::leaf::Leaf;
-use super::processes::{self, Process, pid_number};
+use super::processes::{self, Process, Seen, pid_number};
 use super::usage::DiskBytes;
 use super::{CageName, freezer, group};
 use crate::sys::{Entry, WardenKind};
@@ -103,7 +103,7 @@ impl Cage {
                 _ => Ok(()),
             };
         }
-        processes::kill_all(|| self.tree(forked.is_some()));
+        processes::kill_all(|| self.tree(forked.is_some()).processes);
         Ok(())
     }
 
@@ -167,23 +167,31 @@ impl Cage {
         Some(usage)
     }
 
+    /// Whether it is certain that nothing lives in it, but a warden of ours: for where [`Cage::is_empty`] does not tell
+    /// and the warden has ended without having told.
+    pub(crate) fn has_no_members(&self) -> bool {
+        let mut tree = self.tree(true);
+        tree.processes.retain(|process| !self.is_warden(process));
+        tree.is_none()
+    }
+
     fn processes(&self) -> Vec<Process> {
         let mut found = if let Some(leaf) = &self.leaf {
             leaf.members()
         } else if let Some(path) = &self.name.freezer {
             group::visible_members(path)
         } else {
-            self.tree(true)
+            self.tree(true).processes
         };
         found.retain(|process| !self.is_warden(process));
         found
     }
 
     /// What descends from the warden. Without one (a job of its own user can kill it), what carries the marks.
-    fn tree(&self, with_warden: bool) -> Vec<Process> {
+    fn tree(&self, with_warden: bool) -> Seen {
         let warden = self.forked.as_ref().filter(|_| with_warden);
         match warden.and_then(|it| Process::started_at(it.identity())) {
-            Some(warden) if !warden.dead => processes::descendants(&processes::all(), warden.pid),
+            Some(warden) if !warden.dead => processes::all().descendants(warden.pid),
             _ => processes::marked(self.name.attempt),
         }
     }

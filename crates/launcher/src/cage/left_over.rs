@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobyard_core::AttemptId;
 
 use super::leaf::{Leaf, Way};
-use super::processes::{self, Deadline, Process, end_all};
+use super::processes::{self, Deadline, Process, Seen, end_all};
 use super::{CageName, LeftOver, freezer, group};
 use crate::protocol::Mechanism;
 
@@ -95,7 +95,7 @@ fn end_namespace(
     let Some(warden) = Process::started_at(warden) else {
         return true;
     };
-    killed.extend(processes::descendants(&processes::all(), warden.pid));
+    killed.extend(processes::all().descendants(warden.pid).processes);
     warden.kill();
     warden.wait_gone(deadline)
 }
@@ -112,18 +112,23 @@ fn end_tree(
     let tree = || {
         let all = processes::all();
         let main = main.and_then(Process::started_at);
-        let mut found = processes::marked(attempt);
+        let marked = processes::marked(attempt);
+        let in_part = all.in_part || marked.in_part;
+        let mut found = marked.processes;
         if let Some(main) = main.filter(|main| !main.dead) {
-            found.extend(processes::descendants(&all, main.pid));
+            found.extend(processes::descendants(&all.processes, main.pid));
             found.push(main);
         }
         if let Some(warden) = warden() {
-            found.extend(processes::descendants(&all, warden.pid));
+            found.extend(processes::descendants(&all.processes, warden.pid));
             found.retain(|process| process.pid != warden.pid);
         }
         found.sort_by_key(Process::identity);
         found.dedup_by_key(|process| process.identity());
-        found
+        Seen {
+            processes: found,
+            in_part,
+        }
     };
     let empty = end_all(tree, deadline, killed);
     // Last, so that nothing loses its way to it meanwhile.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jobyard_core::{AttemptId, KilledProcess};
@@ -153,15 +154,59 @@ impl Deadline {
 /// Longer than anyone waits.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// All processes that this one sees.
-pub(super) fn all() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
+/// Processes that were found, and whether there may be others.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) processes: Vec<Process>,
+    /// Something could not be looked at, for lack of descriptors perhaps: that nothing was found proves nothing.
+    pub(super) in_part: bool,
+}
+
+impl Seen {
+    /// Whether it is certain that there is none.
+    pub(super) fn is_none(&self) -> bool {
+        self.processes.is_empty() && !self.in_part
+    }
+
+    /// The living ones among these that descend from `ancestor`, without itself.
+    pub(super) fn descendants(self, ancestor: u32) -> Self {
+        Self {
+            processes: descendants(&self.processes, ancestor),
+            ..self
+        }
+    }
+}
+
+/// All processes that this one may see.
+pub(super) fn all() -> Seen {
+    all_in(Path::new("/proc"))
+}
+
+fn all_in(proc: &Path) -> Seen {
+    let mut seen = Seen::default();
+    let Ok(entries) = fs::read_dir(proc) else {
+        seen.in_part = true;
+        return seen;
     };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(Process::of)
-        .collect()
+    for entry in entries {
+        let Ok(entry) = entry else {
+            seen.in_part = true;
+            break;
+        };
+        let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else {
+            continue;
+        };
+        match Process::look(pid) {
+            Ok(process) => seen.processes.extend(process),
+            Err(problem) => seen.in_part |= !is_hidden(&problem),
+        }
+    }
+    seen
+}
+
+/// Whether a process is hidden from this one, as those of others are: so it is none of ours.
+fn is_hidden(problem: &io::Error) -> bool {
+    problem.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// The parent of a process; `None`: that is not known.
@@ -194,22 +239,31 @@ pub(super) fn descendants(of: &[Process], ancestor: u32) -> Vec<Process> {
 /// The living processes whose environment says that they belong to an attempt, as far as this one may read it. A
 /// process can take the marks off, so this is the last means. Never this process, nor one that it descends from: they
 /// may belong to an attempt of another worker.
-pub(super) fn marked(attempt: AttemptId) -> Vec<Process> {
+pub(super) fn marked(attempt: AttemptId) -> Seen {
     let job = format!("JOBYARD_JOB_ID={}", attempt.job);
     let number = format!("JOBYARD_ATTEMPT={}", attempt.number);
     let all = all();
     let mut own = BTreeSet::from([pid_number(getpid())]);
     let mut above = getppid().map(pid_number);
     while let Some(pid) = above.filter(|pid| own.insert(*pid)) {
-        above = all.iter().find(|it| it.pid == pid).map(|it| it.parent);
+        let parent = all.processes.iter().find(|it| it.pid == pid);
+        above = parent.map(|it| it.parent);
     }
-    all.into_iter()
-        .filter(|process| !process.dead && !own.contains(&process.pid))
-        .filter(|process| {
-            fs::read(format!("/proc/{}/environ", process.pid))
-                .is_ok_and(|environ| has_marks(&environ, job.as_bytes(), number.as_bytes()))
-        })
-        .collect()
+    let mut in_part = all.in_part;
+    let mut processes = all.processes;
+    processes.retain(|process| {
+        if process.dead || own.contains(&process.pid) {
+            return false;
+        }
+        match fs::read(format!("/proc/{}/environ", process.pid)) {
+            Ok(environ) => has_marks(&environ, job.as_bytes(), number.as_bytes()),
+            Err(problem) => {
+                in_part |= !is_gone(&problem) && !is_hidden(&problem);
+                false
+            }
+        }
+    });
+    Seen { processes, in_part }
 }
 
 fn has_marks(environ: &[u8], job: &[u8], number: &[u8]) -> bool {
@@ -236,22 +290,24 @@ pub(super) fn kill_all(list: impl Fn() -> Vec<Process>) -> Vec<Process> {
 
 /// Kills all that `list` finds, and waits until it finds none or the time is over. Says whether none is left.
 pub(super) fn end_all(
-    list: impl Fn() -> Vec<Process>,
+    list: impl Fn() -> Seen,
     deadline: Deadline,
     killed: &mut Vec<Process>,
 ) -> bool {
     loop {
-        let now = kill_all(&list);
+        let now = kill_all(|| list().processes);
         let gone = now.iter().all(|process| process.wait_gone(deadline));
         for process in now {
             if !killed.iter().any(|it| it.identity() == process.identity()) {
                 killed.push(process);
             }
         }
-        if list().is_empty() {
+        let left = list();
+        if left.is_none() {
             return true;
         }
-        if !gone || deadline.is_over() {
+        // What cannot be looked at is not asked for again and again until the time is over.
+        if !gone || left.in_part || deadline.is_over() {
             return false;
         }
     }
@@ -289,6 +345,26 @@ mod tests {
         assert_eq!((process.pid, process.parent), (42, 7));
         assert_eq!(process.start_time, 12345);
         assert!(!process.dead);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(all_in(dir.path()).is_none());
+        let seen = all_in(&dir.path().join("none"));
+        assert!(seen.processes.is_empty() && !seen.is_none());
+        let mut killed = Vec::new();
+        let list = || all_in(&dir.path().join("none"));
+        let deadline = Deadline::after(Duration::from_secs(10));
+        assert!(!end_all(list, deadline, &mut killed));
+    }
+
+    #[test]
+    fn all_of_this_machine_can_be_seen() {
+        let seen = all();
+        assert!(!seen.in_part);
+        let own = std::process::id();
+        assert!(seen.processes.iter().any(|it| it.pid == own));
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl Attempt {
         match self.cage.is_empty() {
             Ok(Some(is_empty)) => is_empty,
             // The warden is gone, and so is what it kept hold of, unless somebody killed it.
-            Ok(None) => self.child.left_nothing() || self.cage.members().is_empty(),
+            Ok(None) => self.child.left_nothing() || self.cage.has_no_members(),
             // Whoever cannot read what is in it finds no members either, which proves nothing.
             Err(_) => self.child.left_nothing(),
         }
