@@ -15,6 +15,8 @@ pub(crate) struct Cell {
     /// Who is told of output that the launcher writes to its place itself.
     output: Mutex<Option<Output>>,
     kill_wanted: AtomicBool,
+    /// Whether the launcher cannot know of it yet, since the start waits to be sent.
+    waits: AtomicBool,
     /// What its main process was, kept for when it has ended.
     trace: OnceLock<ExecutionTrace>,
 }
@@ -48,8 +50,26 @@ impl Cell {
             progress: watch::Sender::new(OutputProgress::default()),
             output: Mutex::new(None),
             kill_wanted: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
             trace: OnceLock::new(),
         }
+    }
+
+    /// An attempt that the launcher is to be asked for, see [`waits`](Self::waits).
+    pub(super) fn waiting() -> Self {
+        let cell = Self::new();
+        cell.waits.store(true, Ordering::Relaxed);
+        cell
+    }
+
+    /// Whether its start waits to be sent: that the launcher does not know it says nothing.
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
+    /// Its start was sent as a whole.
+    pub(super) fn on_sent(&self) {
+        self.waits.store(false, Ordering::Relaxed);
     }
 
     /// Where it is now.

@@ -1,10 +1,12 @@
 //! The task that owns the connection to a launcher.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobyard_launcher::protocol::{KnownState, Reply, Request, Welcome};
+use jobyard_core::Residue;
+use jobyard_launcher::protocol::{CodecError, KnownState, LaunchFailure, Reply, Request, Welcome};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +24,8 @@ pub(super) struct Connection {
     board: Arc<Board>,
     wire: Wire,
     orders: mpsc::Receiver<Request>,
+    /// What was pushed and not sent as a whole, with where it ends on the wire. As bounded as that, by [`MAX_UNSENT`].
+    unsent: VecDeque<(u64, Request)>,
     /// `None`: it could not be watched. Most often it was dead already; but there may have been no descriptor left.
     death: Option<DeathWatch>,
     connected_at: Instant,
@@ -48,6 +52,7 @@ impl Connection {
             board: Arc::clone(&board),
             wire,
             orders,
+            unsent: VecDeque::new(),
             connected_at: Instant::now(),
             pause: Duration::ZERO,
         };
@@ -66,6 +71,7 @@ impl Connection {
             }
             match self.regain().await {
                 Some((wire, welcome)) => {
+                    self.settle();
                     self.wire = wire;
                     self.connected_at = Instant::now();
                     self.resume(&welcome);
@@ -98,11 +104,51 @@ impl Connection {
                 }
             };
             match self.wire.turn(order).await? {
-                Turn::Moved => {}
+                Turn::Moved => self.settle(),
                 Turn::Other(None) => return Ok(()),
-                Turn::Other(Some(request)) if self.is_void(&request) => {}
-                Turn::Other(Some(request)) => self.wire.push(&request)?,
+                Turn::Other(Some(request)) => self.hand_over(request)?,
             }
+        }
+    }
+
+    /// Pushes a request, and keeps it until it was sent as a whole: half a message is none.
+    fn hand_over(&mut self, request: Request) -> Result<(), WireError> {
+        if self.is_void(&request) {
+            return Ok(());
+        }
+        let pushed = self.wire.push(&request);
+        if let Err(WireError::Codec(error)) = pushed {
+            self.refuse(&request, &error);
+            return Ok(());
+        }
+        self.unsent.push_back((self.wire.pushed(), request));
+        self.settle();
+        pushed
+    }
+
+    /// Lets go of what was sent.
+    fn settle(&mut self) {
+        let sent = self.wire.sent();
+        while self.unsent.front().is_some_and(|(end, _)| *end <= sent) {
+            if let Some((_, Request::Start(launch))) = self.unsent.pop_front()
+                && let Some(cell) = self.board.find(launch.attempt)
+            {
+                cell.on_sent();
+            }
+        }
+    }
+
+    /// A request that no connection can carry.
+    fn refuse(&self, request: &Request, error: &CodecError) {
+        tracing::warn!(%error, "a launcher cannot be asked for something");
+        if let Request::Start(launch) = request
+            && let Some(cell) = self.board.find(launch.attempt)
+        {
+            cell.advance(Stage::Lost {
+                pid: None,
+                problem: format!("the launcher cannot be asked for it: {error}"),
+                residue: Box::default(),
+            });
         }
     }
 
@@ -129,7 +175,11 @@ impl Connection {
                 pid,
                 start_time,
             } => (attempt, Stage::Running { pid, start_time }),
-            Reply::NotStarted { attempt, failure } => (attempt, Stage::Refused(failure)),
+            Reply::NotStarted {
+                attempt,
+                failure,
+                unconfirmed,
+            } => (attempt, not_started(failure, unconfirmed)),
             Reply::Exited { attempt, exit, at } => {
                 let cell = self.board.find(attempt);
                 let pid = cell.and_then(|cell| cell.stage().pid()).unwrap_or(0);
@@ -220,7 +270,7 @@ impl Connection {
             .board
             .cells()
             .iter()
-            .filter(|(attempt, cell)| !held(**attempt) && !cell.stage().is_final())
+            .filter(|(attempt, cell)| !held(**attempt) && !cell.stage().is_final() && !cell.waits())
             .map(|(attempt, _)| *attempt)
             .collect();
         self.board.fill(&news);
@@ -236,6 +286,10 @@ impl Connection {
         for request in again {
             // If it breaks again, all of this is done again.
             let _ = self.wire.push(&request);
+        }
+        for (_, request) in std::mem::take(&mut self.unsent) {
+            // If it breaks again, this is still unsent.
+            let _ = self.hand_over(request);
         }
     }
 
@@ -283,6 +337,20 @@ impl Connection {
     }
 }
 
+/// A start that failed is a refusal only if nothing is left of it.
+fn not_started(failure: LaunchFailure, unconfirmed: bool) -> Stage {
+    if !unconfirmed {
+        return Stage::Refused(failure);
+    }
+    let mut residue = Residue::default();
+    residue.unconfirmed = true;
+    Stage::Lost {
+        pid: None,
+        problem: failure.problem,
+        residue: Box::new(residue),
+    }
+}
+
 /// The lock of a launcher that is known to be dead. Blocks on the disk. `None`: somebody else has it. What is left is
 /// ended all the same, since it may be that nobody else does.
 fn take_lock(dir: &Path) -> Option<DeadLock> {
@@ -322,189 +390,4 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const PARTING: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-    use jobyard_core::{
-        AttemptId, AttemptNumber, Containment, Exit, JobId, OutputProgress, Timestamp,
-    };
-    use jobyard_launcher::protocol::{
-        CageFacts, Decoder, End, Known, Launch, LaunchFailure, Mechanism, PROTOCOL_VERSION, SOCKET,
-        WorkDir, encode,
-    };
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{UnixListener, UnixStream};
-
-    use super::*;
-
-    /// The other end of a connection, which says what a test wants.
-    struct Fake {
-        stream: UnixStream,
-        decoder: Decoder,
-    }
-
-    impl Fake {
-        async fn accept(listener: &UnixListener, attempts: Vec<Known>) -> Self {
-            let (stream, _) = listener.accept().await.expect("somebody connects");
-            let mut fake = Self {
-                stream,
-                decoder: Decoder::default(),
-            };
-            assert!(matches!(fake.hear().await, Request::Hello { .. }));
-            let facts = CageFacts::new(Mechanism::Subreaper, Containment::BestEffort, None);
-            // This process stands for the launcher: it lives.
-            let mut welcome = Welcome::new(PROTOCOL_VERSION, "test", std::process::id(), facts);
-            welcome.attempts = attempts;
-            fake.say(&Reply::Welcome(Box::new(welcome))).await;
-            fake
-        }
-
-        async fn say(&mut self, reply: &Reply) {
-            let mut bytes = bytes::BytesMut::new();
-            encode(reply, &mut bytes).expect("short enough");
-            self.stream.write_all(&bytes).await.expect("sent");
-        }
-
-        async fn hear(&mut self) -> Request {
-            loop {
-                if let Some(request) = self.decoder.decode().expect("a request") {
-                    return request;
-                }
-                let mut buffer = [0; 1024];
-                let count = self.stream.read(&mut buffer).await.expect("open");
-                assert!(count > 0, "the connection was closed");
-                self.decoder.push(&buffer[..count]);
-            }
-        }
-    }
-
-    fn attempt(number: u128) -> AttemptId {
-        let job = JobId::from_uuid(uuid::Uuid::from_u128(number));
-        AttemptId::new(job, AttemptNumber::FIRST)
-    }
-
-    fn launch(attempt: AttemptId) -> Launch {
-        let dir = WorkDir::at("/".into());
-        Launch::new(attempt, "/bin/true".into(), Vec::new(), dir, "/out".into())
-    }
-
-    fn running(number: u128) -> Known {
-        let state = KnownState::Running {
-            pid: 7,
-            start_time: 8,
-        };
-        Known::new(attempt(number), state, OutputProgress::default())
-    }
-
-    fn ended() -> End {
-        End::new(
-            Exit::Exited(3),
-            Timestamp::from_micros(5),
-            OutputProgress::new(0, 4, 0),
-        )
-    }
-
-    async fn connect(dir: &Path) -> Link {
-        let (wire, welcome) = Wire::open(dir).await.expect("a welcome");
-        Connection::spawn(dir.to_owned(), wire, &welcome)
-    }
-
-    #[tokio::test]
-    async fn replies_reach_the_attempt_that_they_are_about() {
-        let base = tempfile::tempdir().expect("a directory");
-        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
-        let (link, mut fake) =
-            tokio::join!(connect(base.path()), Fake::accept(&listener, Vec::new()));
-        let (one, two) = (attempt(1), attempt(2));
-        let first = link.start(launch(one), None).await;
-        let second = link.start(launch(two), None).await;
-        for expected in [one, two] {
-            let Request::Start(launch) = fake.hear().await else {
-                panic!("a start");
-            };
-            assert_eq!(launch.attempt, expected);
-        }
-        let failure = LaunchFailure::new(jobyard_launcher::protocol::Stage::Program, 2, "gone");
-        fake.say(&Reply::NotStarted {
-            attempt: two,
-            failure: failure.clone(),
-        })
-        .await;
-        fake.say(&Reply::Ended {
-            attempt: one,
-            end: ended(),
-        })
-        .await;
-        let stage = first.reached(Stage::is_final).await;
-        assert!(matches!(stage, Stage::Ended { end, .. } if *end == ended()));
-        assert_eq!(second.stage(), Stage::Refused(failure));
-    }
-
-    #[tokio::test]
-    async fn connection_that_broke_is_made_again_and_loses_nothing() {
-        let base = tempfile::tempdir().expect("a directory");
-        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
-        let known = vec![running(1), running(2), running(3)];
-        let (link, fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, known));
-        let never_heard = link.start(launch(attempt(4)), None).await;
-        let killed = link.cell(attempt(1)).expect("in the welcome");
-        killed.want_kill();
-        link.remove(attempt(3));
-        drop(fake);
-
-        let state = KnownState::Ended {
-            pid: 7,
-            end: ended(),
-        };
-        let forgotten = Known::new(attempt(3), state.clone(), OutputProgress::default());
-        let over = Known::new(attempt(2), state, OutputProgress::default());
-        let mut fake = Fake::accept(&listener, vec![running(1), over, forgotten]).await;
-        let again = [fake.hear().await, fake.hear().await];
-        let (one, three) = (attempt(1), attempt(3));
-        assert!(again.contains(&Request::Kill { attempt: one }));
-        assert!(again.contains(&Request::Forget { attempt: three }));
-        let second = link.cell(attempt(2)).expect("in the welcome");
-        let stage = second.reached(Stage::is_final).await;
-        assert!(matches!(stage, Stage::Ended { .. }));
-        let lost = never_heard.reached(Stage::is_final).await;
-        assert!(matches!(lost, Stage::Lost { pid: None, .. }));
-        assert!(link.is_alive());
-    }
-
-    #[tokio::test]
-    async fn start_that_comes_after_the_death_is_answered() {
-        let base = tempfile::tempdir().expect("a directory");
-        let board = Arc::new(Board::new(base.path().to_owned(), 0));
-        let (sender, orders) = mpsc::channel(ORDERS);
-        let (stream, _other) = UnixStream::pair().expect("a pair");
-        let connection = Connection {
-            board: Arc::clone(&board),
-            wire: Wire::silent(stream),
-            orders,
-            death: None,
-            connected_at: Instant::now(),
-            pause: Duration::ZERO,
-        };
-        let link = Link::new(board, sender);
-        // Asked for while the journal is read, and not only when all is over.
-        let mut burial = std::pin::pin!(connection.bury());
-        assert!((&mut burial).now_or_never().is_none());
-        assert!(!link.is_alive());
-        let cell = link.start(launch(attempt(1)), None).await;
-        assert!(matches!(cell.stage(), Stage::Lost { pid: None, .. }));
-        burial.await;
-    }
-
-    #[tokio::test]
-    async fn last_words_are_said_before_the_connection_is_closed() {
-        let base = tempfile::tempdir().expect("a directory");
-        let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
-        let (link, mut fake) = tokio::join!(
-            connect(base.path()),
-            Fake::accept(&listener, vec![running(1)])
-        );
-        let attempt = attempt(1);
-        assert!(link.try_send(Request::Kill { attempt }));
-        drop(link);
-        assert_eq!(fake.hear().await, Request::Kill { attempt });
-    }
-}
+mod tests;

@@ -79,7 +79,7 @@ impl Link {
     /// Asks for a start. Its answer, and all that follows, comes into the cell.
     pub(crate) async fn start(&self, launch: Launch, output: Option<Output>) -> Arc<Cell> {
         let attempt = launch.attempt;
-        let cell = Arc::new(Cell::new());
+        let cell = Arc::new(Cell::waiting());
         cell.tell(output);
         self.board.cells().insert(attempt, Arc::clone(&cell));
         if !self.send(Request::Start(Box::new(launch))).await {

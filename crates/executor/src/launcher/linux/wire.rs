@@ -19,6 +19,8 @@ pub(super) struct Wire {
     stream: UnixStream,
     decoder: Decoder,
     out: BytesMut,
+    /// How many bytes were ever added to `out`.
+    pushed: u64,
 }
 
 /// What can be done with a wire now.
@@ -68,7 +70,18 @@ impl Wire {
             stream,
             decoder: Decoder::default(),
             out: BytesMut::new(),
+            pushed: 0,
         }
+    }
+
+    /// How many bytes were ever to be sent: what is pushed next begins here.
+    pub(super) const fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// How many of them were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.pushed - self.out.len() as u64
     }
 
     /// How much waits to be sent, in bytes.
@@ -76,9 +89,12 @@ impl Wire {
         self.out.len()
     }
 
-    /// Adds a message to what is to be sent, and sends as much as goes at once.
+    /// Adds a message to what is to be sent, and sends as much as goes at once. After a [`WireError::Codec`] it was not
+    /// added.
     pub(super) fn push(&mut self, request: &Request) -> Result<(), WireError> {
+        let before = self.out.len();
         encode(request, &mut self.out)?;
+        self.pushed += (self.out.len() - before) as u64;
         self.send()
     }
 
