@@ -105,7 +105,14 @@ async fn what_exceeds_the_limit_is_counted() {
 
 #[tokio::test]
 async fn why_it_was_not_started_arrives_where_the_launcher_would_have_written() {
-    let bench = Workbench::new(&ProcessConfig::command(["/no/such/program"]));
+    // Fails only when it is executed: what is seen before never comes to the launcher.
+    let files = tempfile::tempdir().expect("a directory");
+    let program = files.path().join("program");
+    std::fs::write(&program, "#!/no/such/interpreter\n").expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).expect("ours");
+    let program = program.to_str().expect("text");
+    let bench = Workbench::new(&ProcessConfig::command([program]));
     let log = Arc::new(Log {
         dir: bench.base.path().join("spool"),
         ..Log::default()
