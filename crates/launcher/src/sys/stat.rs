@@ -1,9 +1,11 @@
 //! What `/proc` says of a process.
 
 use std::ffi::{CStr, CString};
+use std::os::fd::BorrowedFd;
 
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::read;
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::{Errno, read};
+use rustix::process::Pid;
 
 /// The number and the start of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +46,34 @@ impl Stat {
     }
 }
 
+/// The parent of the process whose directory in `/proc` this is; `None`: the kernel has none for it. Only makes system
+/// calls, as [`Stat::read`] does.
+pub(super) fn parent_of(dir: BorrowedFd<'_>) -> Result<Option<Pid>, Errno> {
+    let file = openat(
+        dir,
+        c"stat",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let mut buffer = [0_u8; 1024];
+    let length = read(&file, &mut buffer)?;
+    Ok(parse_parent(buffer.get(..length).unwrap_or_default()))
+}
+
+fn parse_parent(line: &[u8]) -> Option<Pid> {
+    let after_name = line.iter().rposition(|byte| *byte == b')')?;
+    let parent = line
+        .get(after_name + 2..)?
+        .split(|byte| *byte == b' ')
+        .nth(PARENT - STATE)?;
+    Pid::from_raw(i32::try_from(number(parent)?).ok()?)
+}
+
 /// The number of the field after the name, as proc(5) counts.
 const STATE: usize = 3;
+
+/// The number of the field with the parent.
+const PARENT: usize = 4;
 
 /// The number of the field with the start.
 const START_TIME: usize = 22;
@@ -70,6 +98,7 @@ mod tests {
         let line = b"42 (a) R (b) S 1 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3\n";
         let stat = Stat::parse(line).expect("a line of the kernel");
         assert_eq!((stat.pid, stat.start_time), (42, 987_654));
+        assert_eq!(parse_parent(line), Pid::from_raw(1));
     }
 
     #[test]

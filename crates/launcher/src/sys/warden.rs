@@ -4,10 +4,11 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, RawDir, open, openat};
 use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
@@ -21,7 +22,7 @@ use super::child_side::{fail, run_job};
 use super::prepared::{Prepared, above_standard};
 use super::raw::{self, Clone3};
 use super::record::{Ended, RECORD_BYTES, Record};
-use super::stat::number;
+use super::stat::{number, parent_of};
 use super::step::{Failed, Step};
 
 /// Forks the main process and stays above it until nothing of the tree is left.
@@ -118,7 +119,7 @@ impl Watch<'_> {
             let _ = poll(&mut fds, None);
             let [_, launcher] = &fds;
             if launcher.revents().contains(PollFlags::ERR) {
-                self.end_tree();
+                self.end_tree(deaths);
             }
             let mut siginfo = [0_u8; SIGINFO_BYTES];
             let _ = read(deaths, &mut siginfo);
@@ -143,25 +144,40 @@ impl Watch<'_> {
     }
 
     /// The launcher is dead, and its jobs go with it.
-    fn end_tree(&self) -> ! {
+    fn end_tree(&self, deaths: BorrowedFd<'_>) -> ! {
         if self.kind == WardenKind::PidNamespace {
             // The kernel kills all others.
             raw::exit(0);
         }
         loop {
-            if !kill_children() && !self.main_reaped.get() {
-                // A kernel without lists of children.
+            let listed = kill_children() || each_child(getpid(), kill);
+            if !listed && !self.main_reaped.get() {
                 let _ = kill_process_group(self.main, Signal::KILL);
             }
-            // The children of what dies now come here, and are next.
-            match raw::wait(None, true) {
+            // The children of what dies now come here, and are next. Where they cannot be listed, nobody may have been
+            // killed of whom a death could be heard.
+            match raw::wait(None, listed) {
                 Ok(Some(dead)) if dead.pid == self.main => self.main_reaped.set(true),
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(None) => await_death(deaths),
+                Ok(Some(_)) | Err(Errno::INTR) => {}
                 Err(_) => raw::exit(0),
             }
         }
     }
 }
+
+/// Waits until a child is dead, or it is time to try again to list them.
+fn await_death(deaths: BorrowedFd<'_>) {
+    let mut fds = [PollFd::from_borrowed_fd(deaths, PollFlags::IN)];
+    let _ = poll(&mut fds, Some(&LIST_AGAIN));
+    let _ = read(deaths, &mut [0_u8; SIGINFO_BYTES]);
+}
+
+/// When children are listed again that could not be: there may be a descriptor for that then.
+const LIST_AGAIN: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
 
 /// The size of a record of a signalfd.
 const SIGINFO_BYTES: usize = 128;
@@ -186,7 +202,42 @@ fn kill_children() -> bool {
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::KILL);
+            kill(pid);
+        }
+    }
+    true
+}
+
+fn kill(pid: Pid) {
+    // It may have ended meanwhile.
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+/// The children of a process, by a look at all processes: for kernels without lists of children. Says whether all
+/// processes could be listed.
+pub(super) fn each_child(parent: Pid, mut found: impl FnMut(Pid)) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(proc) = open(c"/proc", flags, Mode::empty()) else {
+        return false;
+    };
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(&proc, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let Ok(entry) = entry else {
+            return false;
+        };
+        let pid = number(entry.file_name().to_bytes())
+            .and_then(|pid| i32::try_from(pid).ok())
+            .and_then(Pid::from_raw);
+        let Some(pid) = pid else {
+            continue;
+        };
+        let dir = openat(&proc, entry.file_name(), flags, Mode::empty());
+        match dir.and_then(|dir| parent_of(dir.as_fd())) {
+            Ok(above) if above == Some(parent) => found(pid),
+            Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM) => return false,
+            // It is gone, or another user's.
+            Ok(_) | Err(_) => {}
         }
     }
     true

@@ -1,10 +1,13 @@
 //! Trees under a warden.
 
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::Command;
+
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use jobyard_core::Exit;
 
 use super::Job;
+use crate::sys::warden::each_child;
 use crate::sys::{Report, WardenKind};
 
 const BOTH: [Option<WardenKind>; 2] = [Some(WardenKind::Subreaper), Some(WardenKind::PidNamespace)];
@@ -91,6 +94,17 @@ fn a_warden_holds_nothing_open() {
         kill_process(main, Signal::KILL).expect("it is there");
         started.end();
     }
+}
+
+#[test]
+fn children_are_found_without_a_list_of_them() {
+    let mut child = Command::new("sleep").arg("1000").spawn().expect("started");
+    let mut found = Vec::new();
+    assert!(each_child(getpid(), |pid| found.push(number(pid))));
+    child.kill().expect("it runs");
+    child.wait().expect("a child");
+    assert!(found.contains(&child.id()), "{found:?}");
+    assert!(!found.contains(&number(getpid())));
 }
 
 fn number(pid: Pid) -> u32 {
