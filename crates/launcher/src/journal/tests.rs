@@ -195,6 +195,31 @@ fn a_large_journal_is_written_anew_without_the_forgotten() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_written_anew_is_tried_again_when_it_has_grown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(JOURNAL);
+    let new = path.with_extension("new");
+    // A file that takes nothing, as a full disk does.
+    std::os::unix::fs::symlink("/dev/full", &new).expect("a link");
+    let mut journal = write(dir.path(), &[starting(1)]).with_large(10_000);
+    let length = || fs::metadata(&path).expect("a file").len();
+    let mut largest = 0;
+    for number in 2.. {
+        let attempt = attempt(number);
+        for record in [starting(number), Record::Forgotten { attempt }] {
+            journal.append(&record).expect("room");
+        }
+        if length() < largest {
+            break;
+        }
+        largest = length();
+        let is_tried = largest > 10_000;
+        assert_eq!(fs::symlink_metadata(&new).is_err(), is_tried, "{largest}");
+    }
+    assert!((12_000..13_000).contains(&largest), "{largest}");
+}
+
+#[test]
 fn what_could_not_be_written_is_written_with_the_next() {
     let dir = tempfile::tempdir().expect("a directory");
     let journal = write(dir.path(), &[starting(1)]);

@@ -22,6 +22,8 @@ pub(crate) struct Journal {
     file: File,
     bytes: u64,
     large: u64,
+    /// From which size on it is written anew: `large`, or more after that has failed.
+    rewrite_from: u64,
     /// The lines of every attempt that is not forgotten.
     live: BTreeMap<AttemptId, String>,
     live_bytes: u64,
@@ -39,6 +41,7 @@ impl Journal {
             file,
             bytes: 0,
             large: LARGE_BYTES,
+            rewrite_from: LARGE_BYTES,
             live: BTreeMap::new(),
             live_bytes: 0,
             lacks: false,
@@ -87,9 +90,11 @@ impl Journal {
                 return Err(error);
             }
         }
-        if self.bytes > self.large && self.bytes > self.live_bytes * 2 {
-            // That it stays large is better than that nothing happens any more.
-            let _ = self.rewrite();
+        let is_large = self.bytes > self.rewrite_from && self.bytes > self.live_bytes * 2;
+        if is_large && self.rewrite().is_err() {
+            // That it stays large is better than that nothing happens any more. It is tried again, but not at each
+            // record: that would be a megabyte for each.
+            self.rewrite_from = self.bytes + self.large / 4;
         }
         Ok(())
     }
@@ -97,12 +102,18 @@ impl Journal {
     /// Writes all that is not forgotten into a new file, which then takes the place of the old one.
     fn rewrite(&mut self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let mut file = begin(&new)?;
         let lines: String = self.live.values().map(String::as_str).collect();
-        file.write_all(lines.as_bytes())?;
-        fs::rename(&new, &self.path)?;
-        self.file = file;
+        let written = begin(&new).and_then(|mut file| {
+            file.write_all(lines.as_bytes())?;
+            fs::rename(&new, &self.path)?;
+            Ok(file)
+        });
+        self.file = written.inspect_err(|_| {
+            // Half of it only takes the room that there is too little of.
+            let _ = fs::remove_file(&new);
+        })?;
         self.bytes = lines.len() as u64;
+        self.rewrite_from = self.large;
         self.lacks = false;
         Ok(())
     }
@@ -110,7 +121,11 @@ impl Journal {
     /// One that is large from another size on.
     #[cfg(test)]
     pub(super) fn with_large(self, large: u64) -> Self {
-        Self { large, ..self }
+        Self {
+            large,
+            rewrite_from: large,
+            ..self
+        }
     }
 
     /// One that writes to another file, until it is written anew.

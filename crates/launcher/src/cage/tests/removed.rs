@@ -11,7 +11,7 @@ fn starts_again_when_its_groups_were_removed(mechanism: Mechanism, limits: Limit
     let mut yard = Yard::new(mechanism);
     for _ in 0..2 {
         let runs = [7, 8].map(|code| {
-            let run = yard.run(&launch(&format!("exit {code}"), limits.clone()));
+            let run = yard.run(&launch(&format!("exit {code}"), limits));
             (run, code)
         });
         for (mut run, code) in runs {
