@@ -37,6 +37,7 @@ pub struct LogProgress {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Inner {
     /// How many bytes are kept.
     limit: u64,
