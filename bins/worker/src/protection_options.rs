@@ -21,6 +21,7 @@ pub(crate) struct ProtectionOptions {
         long,
         env = "JOBYARD_MIN_FREE_DISK",
         value_name = "SIZE",
+        allow_negative_numbers = true,
         global = true
     )]
     pub(crate) min_free_disk: Option<FreeDisk>,
@@ -30,6 +31,7 @@ pub(crate) struct ProtectionOptions {
         long,
         env = "JOBYARD_MIN_FREE_MEMORY",
         value_name = "SIZE",
+        allow_negative_numbers = true,
         global = true
     )]
     pub(crate) min_free_memory: Option<Size>,
@@ -40,14 +42,31 @@ pub(crate) struct ProtectionOptions {
         long,
         env = "JOBYARD_MAX_MEMORY_PRESSURE",
         value_name = "PERCENT",
+        value_parser = percentage,
+        allow_negative_numbers = true,
         global = true
     )]
     pub(crate) max_memory_pressure: Option<u8>,
 
     /// How high the load of the last minute may be for each processor for jobs to be taken, as in 2 or 1.5 [default: it
     /// does not matter]
-    #[arg(long, env = "JOBYARD_MAX_LOAD", value_name = "N", global = true)]
+    #[arg(
+        long,
+        env = "JOBYARD_MAX_LOAD",
+        value_name = "N",
+        allow_negative_numbers = true,
+        global = true
+    )]
     pub(crate) max_load: Option<Cores>,
+}
+
+fn percentage(text: &str) -> Result<u8, String> {
+    let percent = text.parse().ok();
+    percent
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or_else(|| {
+            "it is a percentage: a whole number from 1 to 100, where 100 means that it does not matter".to_owned()
+        })
 }
 
 /// Room on a disk: an amount, or a share of it.
@@ -109,7 +128,7 @@ impl ProtectionOptions {
         if let Some(percent) = self.max_memory_pressure.or(file.max_memory_pressure) {
             ensure!(
                 (1..=100).contains(&percent),
-                "--max-memory-pressure: {percent} is not between 1 and 100"
+                "--max-memory-pressure: {percent} is no percentage from 1 to 100"
             );
             protection.max_memory_pressure = (percent < 100).then_some(percent);
         }
