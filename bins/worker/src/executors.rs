@@ -36,7 +36,8 @@ pub(crate) async fn processes(
     if let Some(dirs) = &settings.allowed_dirs {
         executor = executor.with_allowed_dirs(dirs);
     }
-    if let Some(user) = &settings.user {
+    // Who names the own user, or root, gets jobs that are held as loosely as those of the own user, and are called so.
+    if let Some(user) = settings.other_user() {
         executor = executor.with_user(user.clone()).context("--job-user")?;
     }
     if settings.isolation.namespaces.any() {

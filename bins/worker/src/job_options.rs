@@ -1,8 +1,9 @@
 //! How jobs run: as whom, where, and what holds them.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 use jobyard_executor::launcher::{Isolation, LauncherCommand, Mechanism, Namespaces};
 use jobyard_executor::{JobUser, Unenforceable};
@@ -18,7 +19,7 @@ pub(crate) struct JobOptions {
     pub(crate) job_user: Option<String>,
 
     /// Run jobs as root, if this program does
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) allow_root_jobs: bool,
 
     /// A directory in and beneath which jobs may run, if they name one; may be repeated [default: any, and none with
@@ -133,7 +134,7 @@ impl JobOptions {
         let user = self.job_user.or(file.job_user.clone());
         let user = user.map(|name| JobUser::find(&name)).transpose();
         let user = user.context("--job-user")?;
-        let launcher = command(self.launcher.or(file.launcher.clone()));
+        let launcher = command(self.launcher.or(file.launcher.clone()))?;
         let isolate = [self.isolate, file.isolate.clone()].concat();
         if launcher == LauncherCommand::None {
             ensure!(user.is_none(), "--job-user needs a launcher");
@@ -144,6 +145,13 @@ impl JobOptions {
             ensure!(
                 dir.is_absolute(),
                 "--allow-dir: {} is not absolute",
+                dir.display()
+            );
+            let metadata = std::fs::metadata(dir);
+            let metadata = metadata.with_context(|| format!("--allow-dir {}", dir.display()))?;
+            ensure!(
+                metadata.is_dir(),
+                "--allow-dir: {} is no directory",
                 dir.display()
             );
         }
@@ -167,30 +175,68 @@ impl JobOptions {
 }
 
 impl JobSettings {
-    /// Whoever can submit jobs to a worker of root can do everything on its machine, so somebody has to want that.
-    pub(crate) fn check_root(&self) -> anyhow::Result<()> {
-        self.check_root_for(rustix::process::geteuid().as_raw())
+    /// The user of jobs that is another than the one of this program. One that is the same keeps nothing apart.
+    pub(crate) fn other_user(&self) -> Option<&JobUser> {
+        self.other_user_than(own_user())
+    }
+
+    fn other_user_than(&self, own: u32) -> Option<&JobUser> {
+        let user = self.user.as_ref();
+        user.filter(|user| user.ids.uid != 0 && user.ids.uid != own)
+    }
+
+    /// Whether jobs can and may run as their user. Whoever can submit jobs to a worker of root can do everything on its
+    /// machine, so somebody has to want that.
+    pub(crate) fn check_user(&self) -> anyhow::Result<()> {
+        self.check_user_for(own_user())
     }
 
     /// The same for a program of this user.
-    fn check_root_for(&self, own: u32) -> anyhow::Result<()> {
+    fn check_user_for(&self, own: u32) -> anyhow::Result<()> {
         let jobs = self.user.as_ref().map_or(own, |user| user.ids.uid);
         ensure!(
-            self.allow_root || jobs != 0,
+            own == 0 || jobs == own,
+            "--job-user: only root can run jobs as another user, and this worker does not run as root"
+        );
+        if self.allow_root || jobs != 0 {
+            return Ok(());
+        }
+        ensure!(
+            self.user.is_none(),
+            "--job-user: this user is root: name one that is not, or say --allow-root-jobs"
+        );
+        bail!(
             "jobs would run as root: name another user with --job-user, start the worker as another user, or say \
              --allow-root-jobs"
         );
-        Ok(())
     }
 }
 
-fn command(launcher: Option<PathBuf>) -> LauncherCommand {
+/// As whom this program runs.
+fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn command(launcher: Option<PathBuf>) -> anyhow::Result<LauncherCommand> {
     match launcher {
-        Some(path) if path.as_os_str() == "none" => LauncherCommand::None,
-        Some(path) => LauncherCommand::Program(path),
-        None if cfg!(target_os = "linux") => LauncherCommand::beside(),
-        None => LauncherCommand::None,
+        Some(path) if path.as_os_str() == "none" => Ok(LauncherCommand::None),
+        Some(path) => program(&path).map(LauncherCommand::Program),
+        None if cfg!(target_os = "linux") => Ok(LauncherCommand::beside()),
+        None => Ok(LauncherCommand::None),
     }
+}
+
+/// A program that can be started, wherever from: one that cannot is a wrong option, found before anything is begun.
+fn program(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = std::path::absolute(path).context("--launcher")?;
+    let metadata = std::fs::metadata(&path);
+    let metadata = metadata.with_context(|| format!("--launcher {}", path.display()))?;
+    ensure!(
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0,
+        "--launcher: {} is no program that can be started",
+        path.display()
+    );
+    Ok(path)
 }
 
 fn isolation(namespaces: &[Namespace]) -> Isolation {
@@ -211,7 +257,7 @@ mod tests {
         let options = JobOptions {
             job_user: user.map(str::to_owned),
             allow_root_jobs,
-            launcher: Some(PathBuf::from("/some/launcher")),
+            launcher: Some(PathBuf::from("/bin/sh")),
             ..JobOptions::default()
         };
         options
@@ -220,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_has_to_want_jobs_of_root() {
+    fn jobs_of_another_user_take_root_and_jobs_of_root_somebody_who_wants_them() {
         for (user, allowed, own, fine) in [
             (None, false, 0, false),
             (None, false, 1000, true),
@@ -228,30 +274,50 @@ mod tests {
             (Some("65534"), false, 0, true),
             (Some("0"), false, 0, false),
             (Some("0"), true, 0, true),
+            (Some("0"), true, 1000, false),
+            (Some("65534"), false, 1000, false),
+            (Some("65534"), false, 65534, true),
         ] {
-            let checked = settle(user, allowed).check_root_for(own);
+            let checked = settle(user, allowed).check_user_for(own);
             assert_eq!(checked.is_ok(), fine, "{user:?} {allowed} {own}");
+        }
+        let refused = settle(Some("0"), false).check_user_for(0).unwrap_err();
+        assert!(refused.to_string().contains("is root"), "{refused}");
+    }
+
+    #[test]
+    fn root_and_the_own_user_are_nobody_else() {
+        for (user, own, other) in [
+            (None, 1000, false),
+            (Some("0"), 0, false),
+            (Some("root"), 0, false),
+            (Some("65534"), 65534, false),
+            (Some("65534"), 0, true),
+        ] {
+            let settings = settle(user, true);
+            let found = settings.other_user_than(own).is_some();
+            assert_eq!(found, other, "{user:?} {own}");
         }
     }
 
     #[test]
     fn file_and_flags_make_the_settings_together() {
         let file = ConfigFile {
-            allow_dir: vec![PathBuf::from("/builds")],
+            allow_dir: vec![PathBuf::from("/usr")],
             missing_limits: Some(MissingLimits::Refuse),
             isolate: vec![Namespace::Pid],
             containment: Some(Containment::Freezer),
             ..ConfigFile::default()
         };
         let options = JobOptions {
-            allow_dir: vec![PathBuf::from("/more")],
+            allow_dir: vec![PathBuf::from("/")],
             isolate: vec![Namespace::Net],
             containment: Some(Containment::Subreaper),
-            launcher: Some(PathBuf::from("/some/launcher")),
+            launcher: Some(PathBuf::from("/bin/sh")),
             ..JobOptions::default()
         };
         let settings = options.settle(&file).expect("sensible options");
-        let dirs = ["/more", "/builds"].map(PathBuf::from).to_vec();
+        let dirs = ["/", "/usr"].map(PathBuf::from).to_vec();
         assert_eq!(settings.allowed_dirs, Some(dirs));
         assert_eq!(settings.unenforceable, Unenforceable::Refuse);
         assert_eq!(settings.mechanism, Some(Mechanism::Subreaper));

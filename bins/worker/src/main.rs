@@ -4,6 +4,7 @@
 
 mod capacity;
 mod cores;
+mod data_dir;
 mod doctor;
 mod executors;
 mod file;
@@ -113,6 +114,9 @@ async fn start(settings: Settings) -> anyhow::Result<WorkerHandle> {
     // Two programs that join with one data directory would overwrite each other's keys, and two that use one would take
     // each other's launchers away.
     let lock = DataDirLock::take(&settings.data)?;
+    if let Some(user) = settings.jobs.other_user() {
+        data_dir::check_for(&settings.data, user)?;
+    }
     let identity = identity(&settings).await?;
     let transport = identity.transport(settings.masters.clone())?;
     let executors = executors(&settings.jobs, &settings.data).await?;

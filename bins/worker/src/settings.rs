@@ -17,6 +17,7 @@ use jobyard_worker::facts;
 use jobyard_worker::protection::Protection;
 
 use crate::capacity::capacity;
+use crate::data_dir::check_kind;
 use crate::doctor::DoctorSettings;
 use crate::file::ConfigFile;
 use crate::job_options::JobSettings;
@@ -89,7 +90,9 @@ impl Options {
         jobs: JobSettings,
         protection: Protection,
     ) -> anyhow::Result<Settings> {
-        jobs.check_root()?;
+        jobs.check_user()?;
+        let data = data(self.data.clone(), file.data.clone());
+        check_kind(&data)?;
         let on_term = shutdown_mode(&self, &file)?;
         ensure!(
             on_term != ShutdownMode::Detach || jobs.launcher != LauncherCommand::None,
@@ -114,7 +117,7 @@ impl Options {
         let offered = self.exclusive_tag.iter().chain(&file.exclusive_tag);
         add_tags(&mut exclusive, "--exclusive-tag", offered)?;
         Ok(Settings {
-            data: data(self.data, file.data),
+            data,
             masters,
             join: TokenSource {
                 word: self.join,
@@ -337,13 +340,20 @@ mod tests {
         refuse("--name", "a/b");
         refuse("--on-term", "leave");
         refuse("--job-user", "nobody of this name");
+        refuse("--data", "/etc/passwd");
         refuse("--allow-dir", "relative");
+        refuse("--allow-dir", "/no/such/directory");
+        refuse("--launcher", "/no/such/launcher");
+        refuse("--launcher", "/etc/passwd");
+        refuse("--launcher", "/usr");
         refuse("--isolate", "user");
         refuse("--containment", "chroot");
         refuse("--missing-limits", "ignore");
         refuse("--min-free-disk", "much");
         refuse("--min-free-memory", "5%");
-        refuse("--max-memory-pressure", "0");
+        for percent in ["0", "101", "400", "many"] {
+            refuse("--max-memory-pressure", percent);
+        }
         refuse("--max-load", "high");
         refuse("--drain-timeout", "soon");
     }
@@ -431,7 +441,7 @@ mod tests {
     #[test]
     fn a_detach_needs_a_launcher() {
         let detach = ["--master", "m:1", "--on-term", "detach", "--launcher"];
-        let settings = settle(&[&detach[..], &["/some/launcher"]].concat()).unwrap();
+        let settings = settle(&[&detach[..], &["/bin/sh"]].concat()).unwrap();
         assert_eq!(settings.on_term, ShutdownMode::Detach);
         for flags in [
             ["--on-term", "detach"],

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use jobyard_worker::protection::{Guard, Protection, Readings};
 
+use crate::data_dir::{check_for, check_kind};
 use crate::job_options::JobSettings;
 use report::Report;
 
@@ -19,6 +20,21 @@ pub(crate) struct DoctorSettings {
     pub(crate) jobs: JobSettings,
     pub(crate) protection: Protection,
     pub(crate) json: bool,
+}
+
+impl DoctorSettings {
+    /// Why a worker with these settings would not start.
+    fn refusal(&self) -> Option<String> {
+        let checked = self
+            .jobs
+            .check_user()
+            .and_then(|()| check_kind(&self.data))
+            .and_then(|()| match self.jobs.other_user() {
+                Some(user) if self.data.exists() => check_for(&self.data, user),
+                _ => Ok(()),
+            });
+        checked.err().map(|problem| format!("{problem:#}"))
+    }
 }
 
 /// Looks, tries, and prints. Fails if something does not do what it says; that it is weak is no failure.

@@ -22,6 +22,8 @@ pub(super) struct Report {
     other_user: Option<Containment>,
     /// As whom jobs would run.
     job_user: Option<String>,
+    /// Why a worker with these options would not start; `null`: it would.
+    refused: Option<String>,
     /// By kind: `tree`, all processes together; `process`, each for itself; `none`.
     limits: BTreeMap<LimitKind, Enforced>,
     namespaces: bool,
@@ -71,7 +73,8 @@ impl Report {
             mechanism: facts.map_or("process-group", |facts| facts.mechanism.as_str()),
             own_user: facts.map_or(Containment::BestEffort, |facts| facts.own_user),
             other_user: facts.and_then(|facts| facts.other_user),
-            job_user: settings.jobs.user.as_ref().map(|user| user.name.clone()),
+            job_user: settings.jobs.other_user().map(|user| user.name.clone()),
+            refused: settings.refusal(),
             limits: LimitKind::ALL
                 .into_iter()
                 .map(|kind| (kind, enforced(&kind)))
@@ -129,7 +132,12 @@ impl fmt::Display for Report {
             writeln!(f, "  {:<18} {}", kind.as_str(), in_words(*kind, *enforced))?;
         }
         write!(f, "{}", self.machine)?;
-        if self.complaints.is_empty() {
+        if let Some(refused) = &self.refused {
+            writeln!(
+                f,
+                "Jobs are taken       no, a worker with these options would refuse to start: {refused}"
+            )?;
+        } else if self.complaints.is_empty() {
             writeln!(f, "Jobs are taken       yes")?;
         }
         for complaint in &self.complaints {

@@ -34,8 +34,9 @@ fn results(report: &Value) -> Vec<(&str, &str)> {
 
 #[test]
 fn what_this_machine_says_it_does() {
-    let (sound, report) = doctor(&[]);
+    let (sound, report) = doctor(&["--allow-root-jobs"]);
     assert!(sound, "{report:#}");
+    assert_eq!(report["refused"], Value::Null);
     assert!(
         results(&report).contains(&("find a job again", "ok")),
         "{report:#}"
@@ -62,4 +63,18 @@ fn the_weakest_way_is_sound_too_and_is_called_weak() {
         results(&report).contains(&("find a job again", "skipped")),
         "{report:#}"
     );
+}
+
+#[test]
+fn a_worker_of_root_that_nobody_wants_would_not_start() {
+    let (_, report) = doctor(&["--launcher", "none"]);
+    let refused = report["refused"].as_str().unwrap_or_default();
+    if rustix::process::geteuid().is_root() {
+        assert!(
+            refused.contains("--job-user") && refused.contains("--allow-root-jobs"),
+            "{report:#}"
+        );
+    } else {
+        assert_eq!(report["refused"], Value::Null);
+    }
 }

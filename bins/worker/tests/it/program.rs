@@ -85,7 +85,7 @@ async fn say_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
-    let cases: [(&[&str], i32, &str); 5] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (&["--data", data], 2, "--master"),
         (
             &["--data", data, "--master", "127.0.0.1:1"],
@@ -106,6 +106,24 @@ async fn say_what_is_missing() {
             2,
             "detach",
         ),
+        (
+            &[
+                "--data",
+                data,
+                "--master",
+                "m:1",
+                "--launcher",
+                "/etc/passwd",
+            ],
+            2,
+            "--launcher: /etc/passwd",
+        ),
+        (
+            &["--data", "/etc/passwd", "--master", "m:1"],
+            2,
+            "/etc/passwd is no directory",
+        ),
+        (&["--max-memory-pressure", "400"], 2, "from 1 to 100"),
         (&["--memory", "8"], 2, "as in 8GiB"),
         (&["--no-such-flag"], 2, "--no-such-flag"),
     ];
