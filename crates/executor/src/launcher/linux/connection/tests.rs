@@ -1,8 +1,8 @@
 use futures_util::FutureExt as _;
 use jobyard_core::{AttemptId, AttemptNumber, Containment, Exit, JobId, OutputProgress, Timestamp};
 use jobyard_launcher::protocol::{
-    CageFacts, Decoder, End, Known, Launch, MAX_MESSAGE_BYTES, Mechanism, PROTOCOL_VERSION, SOCKET,
-    WorkDir, encode,
+    CageFacts, Decoder, End, JOURNAL, Known, Launch, MAX_MESSAGE_BYTES, Mechanism,
+    PROTOCOL_VERSION, SOCKET, WorkDir, encode,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -189,12 +189,11 @@ async fn start_that_is_too_long_for_a_message_fails_alone() {
     assert_eq!(fake.hear().await, second, "over the same connection");
 }
 
-#[tokio::test]
-async fn start_that_comes_after_the_death_is_answered() {
-    let base = tempfile::tempdir().expect("a directory");
-    let board = Arc::new(Board::new(base.path().to_owned(), 0));
+/// A connection to a launcher that is dead; the other end of its stream has to be kept.
+fn cut_off(dir: &Path) -> (Connection, Link, UnixStream) {
+    let board = Arc::new(Board::new(dir.to_owned(), 0));
     let (sender, orders) = mpsc::channel(ORDERS);
-    let (stream, _other) = UnixStream::pair().expect("a pair");
+    let (stream, other) = UnixStream::pair().expect("a pair");
     let connection = Connection {
         board: Arc::clone(&board),
         wire: Wire::silent(stream),
@@ -204,7 +203,13 @@ async fn start_that_comes_after_the_death_is_answered() {
         connected_at: Instant::now(),
         pause: Duration::ZERO,
     };
-    let link = Link::new(board, sender);
+    (connection, Link::new(board, sender), other)
+}
+
+#[tokio::test]
+async fn start_that_comes_after_the_death_is_answered() {
+    let base = tempfile::tempdir().expect("a directory");
+    let (connection, link, _other) = cut_off(base.path());
     // Asked for while the journal is read, and not only when all is over.
     let mut burial = std::pin::pin!(connection.bury());
     assert!((&mut burial).now_or_never().is_none());
@@ -212,6 +217,20 @@ async fn start_that_comes_after_the_death_is_answered() {
     let cell = link.start(launch(attempt(1)), None).await;
     assert!(matches!(cell.stage(), Stage::Lost { pid: None, .. }));
     burial.await;
+}
+
+#[tokio::test]
+async fn of_what_cannot_be_buried_it_is_not_said_that_nothing_runs() {
+    let base = tempfile::tempdir().expect("a directory");
+    // No file that could be read.
+    std::fs::create_dir(base.path().join(JOURNAL)).expect("made");
+    let (connection, link, _other) = cut_off(base.path());
+    let cell = link.start(launch(attempt(1)), None).await;
+    connection.bury().await;
+    let stage = cell.stage();
+    let may_run = matches!(&stage, Stage::Lost { residue, .. } if residue.unconfirmed);
+    assert!(may_run, "{stage:?}");
+    assert!(base.path().exists(), "what a later life may read is kept");
 }
 
 #[tokio::test]
