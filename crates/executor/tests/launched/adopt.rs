@@ -129,6 +129,9 @@ async fn end_is_kept_until_it_is_forgotten() {
     assert_eq!(execution.wait().await, Ok(Exit::Exited(3)));
     assert_eq!(execution.cleanup().await, residue);
     second.forget(bench.context.attempt).await;
+    // Requests are heard in their order: once this one is answered, the launcher has forgotten.
+    let other = Workbench::script("echo ready");
+    start(&second, &other).await.cleanup().await;
     drop(second);
 
     let third = life(&bench).await;

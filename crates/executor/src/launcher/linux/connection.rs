@@ -67,6 +67,9 @@ impl Connection {
                 Over::Broken(error) => {
                     let (launcher, dir) = (self.board.pid, self.board.dir.display());
                     tracing::debug!(launcher, %dir, %error, "the connection to a launcher broke");
+                    if self.is_unused() {
+                        return;
+                    }
                 }
             }
             match self.regain().await {
@@ -79,6 +82,12 @@ impl Connection {
                 None => return self.bury().await,
             }
         }
+    }
+
+    /// Whether nobody is left who could ask for anything, and nothing that was asked for is unsent. To connect again would
+    /// only take the launcher from somebody who uses it.
+    fn is_unused(&self) -> bool {
+        self.orders.is_closed() && self.orders.is_empty() && self.unsent.is_empty()
     }
 
     async fn converse(&mut self) -> Over {
