@@ -40,31 +40,8 @@ pub(crate) fn check_for(data: &Path, user: &JobUser) -> anyhow::Result<()> {
         "--data: others may write to {}, so jobs could exchange what is in it; `chmod go-w` it",
         data.display()
     );
-    check_way(&data, user)
-}
-
-/// Jobs get to their directories only if all above them let their user through. Each of them would fail with these
-/// words.
-fn check_way(data: &Path, user: &JobUser) -> anyhow::Result<()> {
-    let ids = &user.ids;
-    for dir in data.ancestors() {
-        let Ok(metadata) = fs::metadata(dir) else {
-            continue;
-        };
-        let in_group = metadata.gid() == ids.gid || ids.groups.contains(&metadata.gid());
-        let needed = match (metadata.uid() == ids.uid, in_group) {
-            (true, _) => 0o100,
-            (false, true) => 0o010,
-            (false, false) => 0o001,
-        };
-        ensure!(
-            metadata.mode() & needed != 0,
-            "the directory {} does not let the user {} through to the directories of its jobs; give it the mode 0711",
-            dir.display(),
-            user.name
-        );
-    }
-    Ok(())
+    // Each job would fail with these words.
+    Ok(user.check_way(&data)?)
 }
 
 #[cfg(test)]

@@ -90,8 +90,8 @@ mod supervise;
 pub mod supervisor;
 
 pub use process::{
-    DEFAULT_PATH, FindUserError, IsolationError, JobUser, MAX_ARGUMENT_BYTES, OUTPUT_DRAIN,
-    ProcessConfig, ProcessExecutor, Unenforceable,
+    ClosedWayError, DEFAULT_PATH, FindUserError, IsolationError, JobUser, MAX_ARGUMENT_BYTES,
+    OUTPUT_DRAIN, ProcessConfig, ProcessExecutor, Unenforceable,
 };
 pub use supervise::{Events, LeftBehind, SupervisorHandle, adopt, supervise};
 pub use supervisor::{Ending, Supervisor, SupervisorEvent};

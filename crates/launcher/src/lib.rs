@@ -86,12 +86,15 @@ pub mod cage;
 mod entry;
 #[cfg(target_os = "linux")]
 pub mod journal;
+mod process_stat;
 pub mod protocol;
 #[cfg(target_os = "linux")]
 mod server;
 pub mod spool;
 #[cfg(target_os = "linux")]
 mod sys;
+
+pub use self::process_stat::ProcessStat;
 
 #[cfg(target_os = "linux")]
 pub use self::entry::{

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jobyard_core::{Exit, LimitKind, Limits, Outcome};
+use jobyard_executor::launcher::ProcessStat;
 use serde::Serialize;
 
 use super::lab::{Lab, Ran};
@@ -119,12 +120,8 @@ async fn tree(lab: &Lab) -> anyhow::Result<String> {
 
 /// Whether a process runs. One that is dead and that nobody has waited for yet does not.
 fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before it may hold anything, the parenthesis that ends it included.
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    // What cannot be looked at may run.
+    ProcessStat::of(pid).map_or(true, |now| now.is_some_and(|now| !now.is_dead))
 }
 
 async fn stop(lab: &Lab) -> anyhow::Result<String> {

@@ -35,6 +35,7 @@ pub use self::handle::Launcher;
 #[cfg(target_os = "linux")]
 pub(crate) use self::linux::{Cell, Keeper, Link, SpoolReader, Stage};
 pub use self::options::LauncherOptions;
+pub use jobyard_launcher::ProcessStat;
 pub use jobyard_launcher::protocol::{CageFacts, Isolation, Landlock, Mechanism, Namespaces};
 #[cfg(target_os = "linux")]
 pub use jobyard_launcher::run_if_asked;

@@ -47,4 +47,4 @@ pub use executor::{DEFAULT_PATH, OUTPUT_DRAIN, ProcessExecutor};
 pub use isolation::{IsolationError, Unenforceable};
 #[cfg(target_os = "linux")]
 pub(crate) use unix::DeathWatch;
-pub use user::{FindUserError, JobUser};
+pub use user::{ClosedWayError, FindUserError, JobUser};

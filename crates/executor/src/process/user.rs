@@ -25,6 +25,33 @@ impl JobUser {
         Self::find_in(Path::new("/etc"), name_or_number)
     }
 
+    /// Whether this user gets through to a directory: all above it, and itself, have to let it. Directories that are not
+    /// there are left out. Asks the file system once for each.
+    #[cfg(unix)]
+    pub fn check_way(&self, dir: &Path) -> Result<(), ClosedWayError> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        for dir in dir.ancestors() {
+            let Ok(metadata) = std::fs::metadata(dir) else {
+                continue;
+            };
+            let in_group =
+                metadata.gid() == self.ids.gid || self.ids.groups.contains(&metadata.gid());
+            let needed = match (metadata.uid() == self.ids.uid, in_group) {
+                (true, _) => 0o100,
+                (false, true) => 0o010,
+                (false, false) => 0o001,
+            };
+            if self.ids.uid != 0 && metadata.mode() & needed == 0 {
+                return Err(ClosedWayError {
+                    dir: dir.to_owned(),
+                    user: self.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn find_in(etc: &Path, wanted: &str) -> Result<Self, FindUserError> {
         let read = |name: &str| {
             let path = etc.join(name);
@@ -53,6 +80,20 @@ impl JobUser {
             }),
         }
     }
+}
+
+/// A directory is closed to the user of jobs. The operator's fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the directory {} does not let the user {user} through to the directories of its jobs; give it the mode 0711",
+    dir.display()
+)]
+#[non_exhaustive]
+pub struct ClosedWayError {
+    /// The directory.
+    pub dir: PathBuf,
+    /// What the user is called.
+    pub user: String,
 }
 
 /// Why a user was not found. The operator's fault.

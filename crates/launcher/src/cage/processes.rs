@@ -12,6 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, getpid, getppid, pidfd_open, pidfd_send_signal};
 
+use crate::process_stat::{ProcessStat, is_gone};
+
 /// A process at one moment. Its number and its start name it for ever, since boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Process {
@@ -36,35 +38,12 @@ impl Process {
     ///
     /// It cannot be looked at, for lack of descriptors perhaps: nothing is known of it.
     pub(super) fn look(pid: u32) -> io::Result<Option<Self>> {
-        match fs::read(format!("/proc/{pid}/stat")) {
-            Ok(stat) => Ok(Self::parse(&stat)),
-            Err(problem) if is_gone(&problem) => Ok(None),
-            Err(problem) => Err(problem),
-        }
+        Ok(ProcessStat::of(pid)?.map(Self::from))
     }
 
     /// The process of this number, if it still is the one that started then.
     pub(super) fn started_at((pid, start_time): (u32, u64)) -> Option<Self> {
         Self::of(pid).filter(|process| process.start_time == start_time)
-    }
-
-    /// From `/proc/PID/stat`, see proc(5). The name is between the first and the last parenthesis, and may contain both.
-    fn parse(stat: &[u8]) -> Option<Self> {
-        let open = stat.iter().position(|byte| *byte == b'(')?;
-        let close = stat.iter().rposition(|byte| *byte == b')')?;
-        let pid = std::str::from_utf8(stat.get(..open)?).ok()?;
-        let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let number = |field: usize| -> Option<u64> { fields.get(field - 3)?.parse().ok() };
-        let ended = matches!(*fields.first()?, "Z" | "X" | "x");
-        Some(Self {
-            pid: pid.trim().parse().ok()?,
-            parent: number(4)?.try_into().ok()?,
-            start_time: number(22)?,
-            name: String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned(),
-            // The first thread may have ended before the others.
-            dead: ended && number(20)? <= 1,
-        })
     }
 
     /// What names it for ever.
@@ -106,10 +85,16 @@ impl Process {
     }
 }
 
-/// Whether a file of a process is not there, or was not any more when it was read.
-fn is_gone(problem: &io::Error) -> bool {
-    problem.kind() == io::ErrorKind::NotFound
-        || problem.raw_os_error() == Some(Errno::SRCH.raw_os_error())
+impl From<ProcessStat> for Process {
+    fn from(stat: ProcessStat) -> Self {
+        Self {
+            pid: stat.pid,
+            parent: stat.parent,
+            start_time: stat.start_time,
+            name: stat.name,
+            dead: stat.is_dead,
+        }
+    }
 }
 
 impl From<Process> for KilledProcess {
@@ -340,7 +325,9 @@ mod tests {
 
     #[test]
     fn names_with_parentheses_and_blanks_are_read() {
-        let process = Process::parse(STAT.as_bytes()).expect("a process");
+        let process = ProcessStat::parse(STAT.as_bytes())
+            .map(Process::from)
+            .expect("a process");
         assert_eq!(process.name, "a (b) c");
         assert_eq!((process.pid, process.parent), (42, 7));
         assert_eq!(process.start_time, 12345);
@@ -376,15 +363,15 @@ mod tests {
     #[test]
     fn a_process_is_dead_only_when_all_of_its_threads_are() {
         let zombie = STAT.replace(") S ", ") Z ");
-        assert!(Process::parse(zombie.as_bytes()).is_some_and(|it| it.dead));
+        assert!(ProcessStat::parse(zombie.as_bytes()).is_some_and(|it| it.is_dead));
         let first_thread_gone = zombie.replace(" 20 0 1 0 ", " 20 0 3 0 ");
-        assert!(Process::parse(first_thread_gone.as_bytes()).is_some_and(|it| !it.dead));
+        assert!(ProcessStat::parse(first_thread_gone.as_bytes()).is_some_and(|it| !it.is_dead));
     }
 
     #[test]
     fn nonsense_is_no_process() {
         for text in ["", "42", "42 (x", "x (y) S 1", "42 (y) S 7"] {
-            assert_eq!(Process::parse(text.as_bytes()), None, "{text}");
+            assert_eq!(ProcessStat::parse(text.as_bytes()), None, "{text}");
         }
     }
 

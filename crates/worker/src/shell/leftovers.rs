@@ -1,6 +1,7 @@
 //! Whether processes that could not be killed are gone by now.
 
 use jobyard_core::KilledProcess;
+use jobyard_launcher::ProcessStat;
 
 /// Whether something of this still runs, as far as it is known: a process with this number and this name. Where the
 /// system does not tell, nothing does.
@@ -9,21 +10,17 @@ pub(super) fn any_runs(processes: &[KilledProcess]) -> bool {
 }
 
 fn runs(process: &KilledProcess) -> bool {
-    let stat = std::fs::read(format!("/proc/{}/stat", process.pid));
-    stat.is_ok_and(|stat| is_alive(&String::from_utf8_lossy(&stat), &process.name))
+    let now = ProcessStat::of(process.pid).ok().flatten();
+    now.is_some_and(|now| is_alive(&now, &process.name))
 }
 
 /// How many bytes of a name the kernel keeps.
 const NAME_BYTES: usize = 15;
 
-/// Whether a line of `/proc/PID/stat` is that of a living process of this name.
-fn is_alive(stat: &str, name: &str) -> bool {
-    let Some((before, state)) = stat.rsplit_once(") ") else {
-        return false;
-    };
-    let called = before.split_once('(').map_or("", |(_, name)| name);
+/// Whether this is a living process of this name.
+fn is_alive(now: &ProcessStat, name: &str) -> bool {
     let begin = |name: &str| name.bytes().take(NAME_BYTES).collect::<Vec<u8>>();
-    !state.starts_with(['Z', 'X']) && begin(called) == begin(name)
+    !now.is_dead && begin(&now.name) == begin(name)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -32,15 +29,17 @@ mod tests {
 
     #[test]
     fn a_process_is_told_by_its_number_its_name_and_its_life() {
-        assert!(is_alive("42 (stuck) D 1 42 42 0", "stuck"));
-        assert!(is_alive("42 (a name (odd)) S 1 2", "a name (odd)"));
-        assert!(is_alive("42 (a-name-that-is-) S 1", "a-name-that-is-long"));
-        assert!(
-            !is_alive("42 (stuck) Z 1 42", "stuck"),
-            "dead, if not buried"
-        );
-        assert!(!is_alive("42 (other) R 1 42", "stuck"), "another one");
-        assert!(!is_alive("nonsense", "stuck"));
+        let lives = |begin: &str, name: &str| {
+            let line = format!("{begin} 1 42 42 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 99 9 9");
+            let stat = ProcessStat::parse(line.as_bytes());
+            stat.is_some_and(|stat| is_alive(&stat, name))
+        };
+        assert!(lives("42 (stuck) D", "stuck"));
+        assert!(lives("42 (a name (odd)) S", "a name (odd)"));
+        assert!(lives("42 (a-name-that-is-) S", "a-name-that-is-long"));
+        assert!(!lives("42 (stuck) Z", "stuck"), "dead, if not buried");
+        assert!(!lives("42 (other) R", "stuck"), "another one");
+        assert!(!lives("nonsense", "stuck"));
     }
 
     #[test]

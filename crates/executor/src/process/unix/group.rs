@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jobyard_core::ExecutionTrace;
+#[cfg(target_os = "linux")]
+use jobyard_launcher::ProcessStat;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::task::spawn_blocking;
@@ -125,7 +127,7 @@ fn members(group: Pid) -> Vec<Member> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|id| *id > 0)
         .filter_map(Pid::from_raw)
-        .filter(|pid| stat(*pid).is_some_and(|stat| stat.is_alive && stat.group == group))
+        .filter(|pid| stat(*pid).is_some_and(|stat| is_living_member(&stat, group)))
         .map(|pid| Member { pid })
         .collect()
 }
@@ -149,64 +151,49 @@ pub(super) fn start_time(_pid: Pid) -> Option<u64> {
 }
 
 #[cfg(target_os = "linux")]
-struct Stat {
-    is_alive: bool,
-    group: Pid,
-    start_time: u64,
+fn is_living_member(stat: &ProcessStat, group: Pid) -> bool {
+    !stat.is_dead && stat.group == group.as_raw_nonzero().get()
 }
 
 #[cfg(target_os = "linux")]
-fn stat(pid: Pid) -> Option<Stat> {
-    let bytes = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    parse_stat(&String::from_utf8_lossy(&bytes))
-}
-
-/// Reads a line of `/proc/PID/stat`, see proc_pid_stat(5). The second field is a name in parentheses that may hold
-/// anything, parentheses and spaces included; the last one closes it.
-#[cfg(target_os = "linux")]
-fn parse_stat(line: &str) -> Option<Stat> {
-    let (_, rest) = line.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // Numbered from 1 in the manual; the first of these is its third.
-    let field = |number: usize| fields.get(number - 3).copied();
-    Some(Stat {
-        // The first thread may have ended before the others: the process looks dead then, and is not.
-        is_alive: !matches!(field(3)?, "Z" | "X" | "x") || field(20)?.parse::<u32>().ok()? > 1,
-        // A process that is being torn down shows -1, a thread of the kernel 0.
-        group: field(5)?
-            .parse()
-            .ok()
-            .filter(|id| *id > 0)
-            .and_then(Pid::from_raw)?,
-        start_time: field(22)?.parse().ok()?,
-    })
+fn stat(pid: Pid) -> Option<ProcessStat> {
+    ProcessStat::of(pid.as_raw_nonzero().get().unsigned_abs()).ok()?
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
 
+    fn group(id: i32) -> Pid {
+        Pid::from_raw(id).expect("a number of a group")
+    }
+
     #[test]
     fn read_stat_of_a_process_with_a_misleading_name() {
         let line = "77 (a) Z (b) S 1 70 60 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9";
-        let stat = parse_stat(line).expect("a stat line");
-        assert!(stat.is_alive);
-        assert_eq!(stat.group.as_raw_nonzero().get(), 70);
+        let stat = ProcessStat::parse(line.as_bytes()).expect("a stat line");
+        assert!(is_living_member(&stat, group(70)));
         assert_eq!(stat.start_time, 123_456);
     }
 
     #[test]
     fn process_lives_as_long_as_one_of_its_threads() {
         let line = "77 (a) Z 1 70 60 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9";
-        assert!(parse_stat(line).is_some_and(|stat| !stat.is_alive));
+        let lives = |line: &str| {
+            let stat = ProcessStat::parse(line.as_bytes()).expect("a stat line");
+            is_living_member(&stat, group(70))
+        };
+        assert!(!lives(line));
         let line = line.replace(" 20 0 1 0 ", " 20 0 3 0 ");
-        assert!(parse_stat(&line).is_some_and(|stat| stat.is_alive));
+        assert!(lives(&line));
     }
 
     #[test]
     fn process_that_is_torn_down_is_in_no_group() {
         let line = "77 (a) X 0 -1 -1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9";
-        assert!(parse_stat(line).is_none());
+        let stat = ProcessStat::parse(line.as_bytes()).expect("a stat line");
+        assert!(!is_living_member(&stat, group(1)));
+        assert_eq!(stat.group, -1);
     }
 
     #[test]

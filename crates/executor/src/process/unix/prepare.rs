@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use jobyard_core::{InfraReason, StartError, StartFailure};
@@ -11,7 +10,6 @@ use jobyard_launcher::protocol::WorkDir;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
-use super::super::JobUser;
 use super::super::environment::Baseline;
 use super::super::executor::Job;
 use super::pool::Pool;
@@ -54,7 +52,11 @@ pub(in super::super) fn prepare(job: &Job, pool: Option<Pool>) -> Result<Prepare
     })?;
     let tmp = scratch.tmp();
     if let (Some(user), Some(parent)) = (&job.user, tmp.parent()) {
-        check_way(parent, user)?;
+        user.check_way(parent)
+            .map_err(|closed| StartError::Worker {
+                reason: InfraReason::WorkerFault,
+                problem: closed.to_string(),
+            })?;
     }
     let baseline = Baseline {
         path: job.path(),
@@ -180,34 +182,6 @@ fn arguments(job: &Job, scratch: &Scratch) -> Result<Vec<String>, StartError> {
         .map_err(|error| worker_failure("the script could not be written", &error))?;
     let file = file.to_string_lossy().into_owned();
     Ok(["/bin/sh", "-eu", &file].map(str::to_owned).to_vec())
-}
-
-/// A job of another user gets to its directories only if all above them let it through.
-fn check_way(parent: &Path, user: &JobUser) -> Result<(), StartError> {
-    let ids = &user.ids;
-    for dir in parent.ancestors() {
-        let Ok(metadata) = fs::metadata(dir) else {
-            continue;
-        };
-        let in_group = metadata.gid() == ids.gid || ids.groups.contains(&metadata.gid());
-        let needed = match (metadata.uid() == ids.uid, in_group) {
-            (true, _) => 0o100,
-            (false, true) => 0o010,
-            (false, false) => 0o001,
-        };
-        if ids.uid != 0 && metadata.mode() & needed == 0 {
-            return Err(StartError::Worker {
-                reason: InfraReason::WorkerFault,
-                problem: format!(
-                    "the directory {} does not let the user {} through to the directories of its jobs; \
-                     give it the mode 0711",
-                    dir.display(),
-                    user.name
-                ),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What a number that the system gave for the execution of an existing program means.
