@@ -28,6 +28,11 @@ pub const MAX_PAGE: usize = 1_000;
 ///   numbered from 1 without holes; a batch whose number was committed already is answered with success and has no
 ///   second effect, so a batch may be repeated after a lost answer.
 /// * **Reads** see every commit that has returned before the read was asked for.
+/// * **Damage.** What a read returns is what was written. A store that finds otherwise says [`LoadError::Damaged`] and
+///   names the record, or [`LoadError::Corrupt`] if it cannot tell which; the other records stay readable one by one.
+/// * **A failure to make bytes durable is final.** After it the store answers every write with
+///   [`CommitError::Broken`] until it is opened anew: a second attempt to make the same bytes durable may succeed
+///   without having written them.
 /// * **Cancel-safety.** A dropped commit may or may not have happened; repeat it with the same number.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
@@ -86,6 +91,89 @@ pub trait Store: Send + Sync + fmt::Debug {
         before: u64,
         limit: usize,
     ) -> Result<usize, CommitError>;
+
+    /// Records of one kind that are not live and whose [`Fields::ended`] lies below `before`, at most `limit` of them
+    /// (1 to [`MAX_PAGE`]), the first that ended first. Whoever removes what it gave finds the next ones by asking
+    /// again, so there is no cursor, and many may have ended at the same moment.
+    ///
+    /// This is how finished things are forgotten by age and by count, with a batch that removes them and leaves a
+    /// [`TOMBSTONE`] for each. The work per call should be bounded by `limit`; this default walks along
+    /// [`list`](Self::list) and is for small stores.
+    async fn oldest_ended(
+        &self,
+        kind: RecordKind,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, LoadError> {
+        if limit == 0 || limit > MAX_PAGE {
+            return Err(LoadError::BadQuery {
+                problem: "a page holds 1 to 1000 records",
+            });
+        }
+        let mut query = RecordQuery::new(kind, MAX_PAGE);
+        query.ascending = true;
+        query.live = Some(false);
+        let mut found: Vec<(u64, Record)> = Vec::new();
+        loop {
+            let page = self.list(query.clone()).await?;
+            let ended = page.records.into_iter().filter_map(|record| {
+                let ended = record.fields.ended?;
+                (ended < before).then_some((ended, record))
+            });
+            found.extend(ended);
+            found.sort_by_key(|(ended, _)| *ended);
+            found.truncate(limit);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(found.into_iter().map(|(_, record)| record).collect());
+            }
+        }
+    }
+
+    /// How many records of one kind are live, or are not. Walks along all of them, in an index if there is one: for the
+    /// start of a term, from where its leader counts on by itself.
+    async fn count(&self, kind: RecordKind, live: bool) -> Result<u64, LoadError> {
+        let mut query = RecordQuery::new(kind, MAX_PAGE);
+        query.live = Some(live);
+        let mut count = 0;
+        loop {
+            let page = self.list(query.clone()).await?;
+            count += page.records.len() as u64;
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
+    /// Whether there is room for more than what is needed to finish what has begun. Cheap: may be asked before each
+    /// admission. Whoever admits refuses new work while it is [`Room::Low`]; commits for work that was admitted go on
+    /// until the store says [`CommitError::Full`].
+    async fn room(&self) -> Room {
+        Room::Enough
+    }
+}
+
+/// How much room a store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Room {
+    /// Enough for new work.
+    Enough,
+    /// What is left is kept for finishing what was admitted.
+    Low {
+        /// How many bytes are left.
+        free_bytes: u64,
+        /// Below how many new work is to be refused.
+        watermark_bytes: u64,
+    },
+}
+
+impl Room {
+    /// Whether new work may be admitted.
+    pub const fn is_enough(&self) -> bool {
+        matches!(self, Self::Enough)
+    }
 }
 
 /// Records of a load, portion by portion.
@@ -120,6 +208,9 @@ impl fmt::Display for RecordKind {
     }
 }
 
+/// The kind of what stays of a record that was forgotten: see [`Record::tombstone`].
+pub const TOMBSTONE: RecordKind = RecordKind("tomb");
+
 /// One thing that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,6 +238,16 @@ impl Record {
             fields: Fields::default(),
         }
     }
+
+    /// What stays of something that was forgotten, so that its key is never given to something else: not live, found by
+    /// its key alone, in the order of when it was forgotten. `body` is JSON by which a repeat can be told from another
+    /// thing with the same key. Commit it in the batch that removes what it stands for.
+    pub fn tombstone(key: impl Into<String>, when: u64, body: impl Into<Bytes>) -> Self {
+        let mut record = Self::new(TOMBSTONE, key, body);
+        record.fields.live = false;
+        record.fields.order = when;
+        record
+    }
 }
 
 /// What people search by. All of it is repeated in the body, or derived from it.
@@ -157,6 +258,9 @@ pub struct Fields {
     pub live: bool,
     /// Its place among its kind; grows with each new record.
     pub order: u64,
+    /// When it was over, in a unit of its maker's choice; below 2^63. `None` for what does not end, or has not ended.
+    /// [`Store::oldest_ended`] follows it.
+    pub ended: Option<u64>,
     /// Where it stands.
     pub state: Option<Cow<'static, str>>,
     /// What it is called.
@@ -172,6 +276,7 @@ impl Default for Fields {
         Self {
             live: true,
             order: 0,
+            ended: None,
             state: None,
             name: None,
             group: None,
@@ -210,6 +315,8 @@ pub struct Batch {
 pub struct RecordQuery {
     /// Of which kind.
     pub kind: RecordKind,
+    /// Only those that are live, or only those that are not.
+    pub live: Option<bool>,
     /// Only in this state.
     pub state: Option<String>,
     /// Only of this name.
@@ -231,6 +338,7 @@ impl RecordQuery {
     pub const fn new(kind: RecordKind, limit: usize) -> Self {
         Self {
             kind,
+            live: None,
             state: None,
             name: None,
             group: None,
@@ -281,6 +389,13 @@ pub enum LeadError {
         /// What it said.
         problem: String,
     },
+    /// The store is out of use until it is opened anew, since bytes could not be made durable. Stop the program; at its
+    /// next start it finds what was durable.
+    #[error("the store is out of use until it is opened anew: {problem}")]
+    Broken {
+        /// What it said.
+        problem: String,
+    },
 }
 
 /// Why nothing was read.
@@ -300,6 +415,13 @@ pub enum LoadError {
         kind: RecordKind,
         /// Which one.
         key: String,
+        /// What was found.
+        problem: String,
+    },
+    /// The store is damaged where no single record can be named. An operator has to restore it from a backup; not
+    /// worth repeating.
+    #[error("the store is damaged: {problem}")]
+    Corrupt {
         /// What was found.
         problem: String,
     },
@@ -344,6 +466,13 @@ pub enum CommitError {
     /// The store is out of order. End the term and load anew: whether the batch is in the store is not known.
     #[error("the store failed: {problem}")]
     Storage {
+        /// What it said.
+        problem: String,
+    },
+    /// Bytes could not be made durable: whether the batch is in the store is not known, and every later write gets this
+    /// answer too. Stop the program; at its next start it finds what was durable.
+    #[error("the store is out of use until it is opened anew: {problem}")]
+    Broken {
         /// What it said.
         problem: String,
     },
