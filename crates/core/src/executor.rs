@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttemptId, Exit, InfraReason, LimitKind, Outcome, OutputStream, StartFailure, Tag, Timestamp,
-    Usage, ValidSpec,
+    AttemptId, Exit, InfraReason, LimitKind, Outcome, OutputStream, StartFailure, Steady, Tag,
+    Timestamp, Usage, ValidSpec,
 };
 
 /// Runs attempts of one kind: processes, containers, or functions of a host program.
@@ -92,6 +92,12 @@ pub trait Execution: Send + Sync + fmt::Debug {
     /// it was adopted. `None`: now, or not yet.
     fn ended_at(&self) -> Option<Timestamp> {
         None
+    }
+
+    /// It may run until this time, in place of the one that [`AttemptContext::until`] or an earlier call gave. An executor
+    /// whose attempts cannot outlive the agent has nothing to do.
+    async fn extend(&self, until: Steady) {
+        let _ = until;
     }
 
     /// Lets go of it without ending it, so that a later life of the agent can adopt it. What an executor could not
@@ -239,6 +245,10 @@ pub struct AttemptContext {
     /// A path that belongs to this attempt alone, with all of its siblings whose name is its own with a dot and more
     /// behind it. The executor makes what it needs there and removes it.
     pub scratch: PathBuf,
+    /// It must not run beyond this time, by the machine's steady clock, unless [`Execution::extend`] moves it: an
+    /// executor whose attempts outlive the agent ends it then by itself, and [`Execution::wait`] says
+    /// [`Lost`] with [`InfraReason::LeaseExpired`]. `None`: it may run for as long as it likes.
+    pub until: Option<Steady>,
 }
 
 impl AttemptContext {
@@ -249,6 +259,7 @@ impl AttemptContext {
             spec,
             env: BTreeMap::new(),
             scratch,
+            until: None,
         }
     }
 }
@@ -261,6 +272,7 @@ impl fmt::Debug for AttemptContext {
             .field("spec", &self.spec)
             .field("env", &self.env.keys())
             .field("scratch", &self.scratch)
+            .field("until", &self.until)
             .finish()
     }
 }

@@ -1,10 +1,11 @@
 //! Why a job waits, as data.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Complaint, JobState, Requirement, Tag, WorkerId, show_amount};
+use crate::{AttemptNumber, Complaint, JobState, Requirement, Tag, WorkerId, show_amount};
 
 /// Whether a waiting job will run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -180,6 +181,14 @@ pub enum WaitReason {
         /// What the first of them say, by name; at most [`MAX_COMPLAINING`].
         said: Vec<WorkerComplaints>,
     },
+    /// It failed, and waits before it is tried again.
+    RetryWait {
+        /// For so long still.
+        #[serde(with = "crate::time::millis")]
+        left: Duration,
+        /// The attempt that failed.
+        after: AttemptNumber,
+    },
     /// Jobs stand before it in its queue, by priority or because they came first.
     Behind {
         /// How many.
@@ -304,6 +313,11 @@ impl fmt::Display for WaitReason {
             }
             Self::FleetUnknown => f.write_str(
                 "the master has just started and waits for its workers to connect again",
+            ),
+            Self::RetryWait { left, after } => write!(
+                f,
+                "attempt {after} failed; the next one is due in {} s",
+                left.as_secs_f64().ceil()
             ),
             Self::FleetMayGrow => {
                 f.write_str("no worker will do yet, and more may come: the fleet grows on demand")

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AttemptId, JobId, Outcome, Residue, Timestamp, ValidSpec, WorkerId};
+use crate::{
+    AttemptId, AttemptNumber, JobId, Outcome, Residue, RetryBudget, Timestamp, ValidSpec, WorkerId,
+};
 
 /// Where a job stands. Moves forward only; `Queued` comes again when another attempt is due.
 ///
@@ -86,6 +88,43 @@ pub struct Job {
     pub finished_at: Option<Timestamp>,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Why it was submitted.
+    pub origin: JobOrigin,
+    /// When another attempt is due, while it waits for that after a failure.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Why a job was submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobOrigin {
+    /// Somebody asked for it.
+    #[default]
+    Manual,
+    /// Somebody asked for another job once more.
+    Retry {
+        /// Which one.
+        of: JobId,
+    },
+}
+
+impl JobOrigin {
+    /// As JSON names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Retry { .. } => "retry",
+        }
+    }
+
+    /// The job that is repeated.
+    pub const fn retry_of(self) -> Option<JobId> {
+        match self {
+            Self::Retry { of } => Some(of),
+            Self::Manual => None,
+        }
+    }
 }
 
 impl Job {
@@ -101,6 +140,31 @@ impl Job {
             submitted_by: by,
             finished_at: None,
             attempts: Vec::new(),
+            origin: JobOrigin::Manual,
+            retry_at: None,
+        }
+    }
+}
+
+/// Why there is another attempt after an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Retry {
+    /// The attempt before.
+    pub after: AttemptNumber,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Who paid for another one.
+    pub budget: RetryBudget,
+}
+
+impl Retry {
+    /// After this attempt, which ended like this, paid like this.
+    pub const fn new(after: AttemptNumber, outcome: Outcome, budget: RetryBudget) -> Self {
+        Self {
+            after,
+            outcome,
+            budget,
         }
     }
 }
@@ -133,6 +197,9 @@ pub struct Attempt {
     pub log_dropped: u64,
     /// What it left behind and what was done about that. `None` while unknown.
     pub residue: Option<Residue>,
+    /// Why there is this attempt; `None` for the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 impl Attempt {
@@ -151,6 +218,7 @@ impl Attempt {
             log: LogState::Uploading,
             log_dropped: 0,
             residue: None,
+            retry: None,
         }
     }
 }

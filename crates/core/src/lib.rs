@@ -42,6 +42,7 @@
 
 mod authority;
 mod control;
+mod event;
 mod executor;
 mod explanation;
 mod ids;
@@ -65,6 +66,7 @@ mod written;
 
 pub use authority::*;
 pub use control::*;
+pub use event::*;
 pub use executor::*;
 pub use explanation::*;
 pub use ids::*;

@@ -115,10 +115,15 @@ pub enum InfraReason {
     LimitNotEnforceable,
     /// An operator ended it by force; what it left behind is unknown.
     Forced,
+    /// It had to end because its worker and the master lost each other, as the job asks for.
+    LeaseExpired,
+    /// Its worker was drained, and did not wait for it any longer.
+    WorkerDrained,
 }
 
 /// Which budget pays for another attempt after an ending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RetryBudget {
     /// None: the ending is final.
     Final,
@@ -186,6 +191,8 @@ impl Outcome {
                         ("limit_not_enforceable", RetryBudget::Infra)
                     }
                     InfraReason::Forced => ("forced", RetryBudget::Final),
+                    InfraReason::LeaseExpired => ("lease_expired", RetryBudget::Infra),
+                    InfraReason::WorkerDrained => ("worker_drained", RetryBudget::Infra),
                 };
                 ("infra", reason, budget, 125)
             }

@@ -33,6 +33,13 @@ use crate::{
 /// The version of this protocol. Versions N and N-1 work together.
 pub const PROTOCOL_VERSION: u32 = 1;
 
+/// The ability of a worker to understand [`MasterMessage::Draining`].
+pub const FEATURE_DRAIN: &str = "drain";
+
+/// The ability of a worker to end attempts before its lease does, see [`OnDisconnect`](crate::OnDisconnect). One without
+/// it gets no jobs that ask for that.
+pub const FEATURE_LEASES: &str = "leases";
+
 /// How many attempts one worker may hold, finished ones that the master has not confirmed included. At the limit it
 /// refuses assignments.
 pub const MAX_INVENTORY: usize = 10_000;
@@ -104,8 +111,13 @@ impl Protocol {
     pub fn current() -> Self {
         Self {
             version: PROTOCOL_VERSION,
-            features: BTreeSet::new(),
+            features: BTreeSet::from([FEATURE_DRAIN.to_owned(), FEATURE_LEASES.to_owned()]),
         }
+    }
+
+    /// Whether the other side has this ability.
+    pub fn knows(&self, feature: &str) -> bool {
+        self.features.contains(feature)
     }
 
     /// Whether this build can talk to that one: versions differ by at most one.
@@ -167,6 +179,11 @@ pub struct Welcome {
     pub heartbeat: Duration,
     /// How long each side waits for the other before it takes the session for dead.
     pub lease: Duration,
+    /// How long before the end of its lease a worker begins to stop attempts that must not outlive it; shorter than the
+    /// lease.
+    pub margin: Duration,
+    /// Whether the worker drains: what it has accepted and not begun it declines.
+    pub draining: bool,
     /// One verdict for each attempt of the inventory.
     pub verdicts: Vec<(AttemptId, Verdict)>,
 }
@@ -189,6 +206,8 @@ impl Welcome {
             name,
             heartbeat,
             lease,
+            margin: lease / 4,
+            draining: false,
             verdicts: Vec::new(),
         }
     }
@@ -222,6 +241,10 @@ pub enum StopCause {
     TimedOut,
     /// The worker ends, and does not wait for it any longer.
     WorkerStopping,
+    /// The worker and the master have lost each other, and the job is not to go on without.
+    LeaseExpired,
+    /// The worker is drained, and does not wait for it any longer.
+    Drained,
 }
 
 /// What a worker says after its hello.
@@ -298,6 +321,9 @@ pub enum MasterMessage {
         /// Which attempt.
         attempt: AttemptId,
     },
+    /// From now on you drain (or no longer): decline what you have accepted and not begun. Only for workers that know
+    /// [`FEATURE_DRAIN`].
+    Draining(bool),
     /// You are no longer one of us: stop what runs, delete your identity, end.
     Removed,
     /// This session is over.

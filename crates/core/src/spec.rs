@@ -1,6 +1,6 @@
 //! What a job asks for: the draft that people fill in, and the proof that it was checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -45,6 +45,45 @@ pub const DEFAULT_QUEUE: &str = "default";
 /// The executor of jobs that name none.
 pub const PROCESS_EXECUTOR: &str = "process";
 
+/// How often a job may be run again because it failed by itself.
+pub const MAX_RETRIES: u32 = 100;
+
+/// What becomes of an attempt when its worker and the master do not hear each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnDisconnect {
+    /// The worker goes on, and reports when it is back. If it stays away for long, another attempt begins elsewhere, and
+    /// the two may run at the same time for a while.
+    #[default]
+    Finish,
+    /// The worker ends it before its lease is over, and another attempt begins only after that: two never run at the
+    /// same time.
+    Stop,
+}
+
+impl OnDisconnect {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Finish, Self::Stop];
+
+    /// As JSON, job files and the command line name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Finish => "finish",
+            Self::Stop => "stop",
+        }
+    }
+
+    // serde hands a reference.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
+    const fn is_finish(&self) -> bool {
+        matches!(self, Self::Finish)
+    }
+}
+
 /// Everything that a job asks for. A plain value: fill in what differs from [`JobSpec::new`], then
 /// [`validate`](JobSpec::validate) it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +127,18 @@ pub struct JobSpec {
     pub grace: Duration,
     /// How often it may be run again because the infrastructure failed.
     pub infra_retries: u32,
+    /// How often it may be run again because it failed by itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retries: u32,
+    /// Which failures of its own are worth another attempt: the codes with which the command line exits for them (its
+    /// exit code, 128 + the signal, 124 for a timeout, 126 and 127 for a start that failed); 1 to 255. Empty: all.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub retry_on: BTreeSet<u8>,
     /// Whether a second attempt is harmless. If not, it runs again only when the first provably never started.
     pub repeatable: bool,
+    /// What becomes of an attempt when its worker and the master lose each other.
+    #[serde(skip_serializing_if = "OnDisconnect::is_finish")]
+    pub on_disconnect: OnDisconnect,
     /// Free metadata, for search.
     pub labels: BTreeMap<String, String>,
     /// How many bytes of one attempt's output are kept; what comes after is counted and dropped.
@@ -164,6 +213,15 @@ const fn is_normal(priority: &i32) -> bool {
     *priority == 0
 }
 
+// serde hands a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// The largest limit that can be set, in the unit of its kind: 2^53, which every form of JSON can tell apart from its
 /// neighbours.
 pub const MAX_LIMIT: u64 = 1 << 53;
@@ -235,6 +293,11 @@ impl JobSpec {
             0,
             u64::from(MAX_INFRA_RETRIES),
         )?;
+        let retries = u64::from(self.retries);
+        within("retries", retries, 0, u64::from(MAX_RETRIES))?;
+        if self.retry_on.contains(&0) {
+            within("retry_on", 0, 1, u64::from(u8::MAX))?;
+        }
         within("log_limit", self.log_limit, 0, MAX_LOG_LIMIT)?;
         within(
             "tags (number)",
@@ -312,7 +375,10 @@ impl Default for JobSpec {
             timeout: None,
             grace: DEFAULT_GRACE,
             infra_retries: 3,
+            retries: 0,
+            retry_on: BTreeSet::new(),
             repeatable: true,
+            on_disconnect: OnDisconnect::Finish,
             labels: BTreeMap::new(),
             log_limit: DEFAULT_LOG_LIMIT,
             merge: false,

@@ -47,6 +47,12 @@ pub enum ControlError {
         /// Why not.
         problem: String,
     },
+    /// What was asked for is not kept any more.
+    #[error("events before {oldest} are not kept any more: go on from there")]
+    Gone {
+        /// The place of the oldest event that is.
+        oldest: u64,
+    },
     /// Too much at once. Repeat later.
     #[error("the master has too much to do: {problem}")]
     Exhausted {
@@ -82,6 +88,7 @@ impl ControlError {
             Self::Forbidden { .. } => "forbidden",
             Self::Invalid { .. } => "invalid",
             Self::Conflict { .. } => "conflict",
+            Self::Gone { .. } => "gone",
             Self::Exhausted { .. } => "exhausted",
             Self::Unavailable { .. } => "unavailable",
             Self::Untrusted { .. } => "untrusted",

@@ -21,6 +21,11 @@ pub enum WorkerCommand {
     Suspend,
     /// It gets jobs again.
     Resume,
+    /// It gets no more jobs and finishes those that it has. Done once no job can start there any more.
+    Drain {
+        /// How long it may take for that; what still runs then is stopped and runs elsewhere. `None`: as long as it likes.
+        deadline: Option<Duration>,
+    },
     /// It is gone for good: its jobs are stopped, its certificate is refused, it deletes its identity.
     Remove,
 }

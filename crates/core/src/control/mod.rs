@@ -25,7 +25,7 @@ pub use queue::{
 };
 pub use status::{AuditEntry, AuditPage, AuditQuery, MasterStatus};
 
-use crate::{Explanation, Job, JobId, JobState, StopOptions, Worker};
+use crate::{EventQuery, EventStream, Explanation, Job, JobId, JobState, StopOptions, Worker};
 
 /// Everything that can be asked: three traits, implemented by the master in process and by the gRPC client.
 ///
@@ -69,6 +69,18 @@ pub trait Jobs: Send + Sync + fmt::Debug {
         options: StopOptions,
     ) -> Result<JobState, ControlError>;
 
+    /// Submits another job like this one, with this id (minted by the caller, so that the call may be repeated), which
+    /// says that it repeats it. The first one is not changed, and may be in any state.
+    async fn retry(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        new_id: JobId,
+    ) -> Result<Submitted, ControlError> {
+        let _ = (caller, id, new_id);
+        Err(unsupported("retry"))
+    }
+
     /// The output of a job, live if the query says so.
     async fn logs(&self, caller: &Caller, query: LogQuery) -> Result<LogStream, ControlError>;
 
@@ -85,7 +97,8 @@ pub trait Fleet: Send + Sync + fmt::Debug {
     /// One worker, by name or id.
     async fn worker(&self, caller: &Caller, worker: &str) -> Result<Worker, ControlError>;
 
-    /// Suspends, resumes or removes a worker. On return it is durable, and no assignment leaves that contradicts it.
+    /// Suspends, resumes, drains or removes a worker. On return it is durable, no assignment leaves that contradicts it,
+    /// and on a worker that drains no job starts any more. A drain whose future is dropped goes on.
     async fn set_worker(
         &self,
         caller: &Caller,
@@ -127,4 +140,19 @@ pub trait Admin: Send + Sync + fmt::Debug {
 
     /// Who did what, newest first.
     async fn audit(&self, caller: &Caller, query: AuditQuery) -> Result<AuditPage, ControlError>;
+
+    /// What happened, in order, and what happens from now on if the query says so.
+    async fn events(
+        &self,
+        caller: &Caller,
+        query: EventQuery,
+    ) -> Result<EventStream, ControlError> {
+        let _ = (caller, query);
+        Err(unsupported("events"))
+    }
+}
+
+/// What an implementation of an older contract says to what it does not know.
+fn unsupported(call: &str) -> ControlError {
+    ControlError::invalid(call, "this master does not know this call")
 }

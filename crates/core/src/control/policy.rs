@@ -25,7 +25,10 @@ pub struct RoleAuthorizer;
 impl Authorizer for RoleAuthorizer {
     fn allows(&self, caller: &Caller, action: Action<'_>) -> bool {
         let needed = match action {
-            Action::ReadJob { .. } | Action::ReadFleet | Action::ReadStatus => Role::Viewer,
+            Action::ReadJob { .. }
+            | Action::ReadFleet
+            | Action::ReadStatus
+            | Action::ReadEvents => Role::Viewer,
             Action::Submit => Role::Submitter,
             Action::StopJob { owner } if owner == caller.name => Role::Submitter,
             Action::StopJob { .. } | Action::ChangeWorker | Action::ChangeQueue => Role::Operator,
@@ -53,7 +56,7 @@ pub enum Action<'a> {
     },
     /// See workers.
     ReadFleet,
-    /// Suspend, resume or remove workers.
+    /// Suspend, resume, drain or remove workers.
     ChangeWorker,
     /// Make, see and revoke join tokens.
     ManageTokens,
@@ -63,6 +66,8 @@ pub enum Action<'a> {
     ReadStatus,
     /// See who did what.
     ReadAudit,
+    /// See everything that happens to jobs and workers.
+    ReadEvents,
 }
 
 /// Who asks, and as what.
