@@ -5,6 +5,7 @@
 mod options;
 mod patience;
 mod scheduling;
+mod timings;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::patience::Patience;
 use crate::scheduling::{PlacementChoice, Scheduling};
+use crate::timings::{TimingFile, TimingOptions};
 
 /// Queues jobs, matches them to workers by tags, and remembers everything.
 #[derive(Debug, Parser)]
@@ -30,6 +31,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     scheduling: Scheduling,
+
+    #[command(flatten)]
+    timings: TimingOptions,
 
     /// A TOML file with any of these options
     #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
@@ -62,6 +66,7 @@ struct File {
     reserve_after: Option<Patience>,
     ageing: Option<Patience>,
     give_up_after: Option<Patience>,
+    timings: TimingFile,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -102,6 +107,7 @@ impl Options {
             give_up_after: file.give_up_after,
         };
         daemon.policy = self.scheduling.or(filed).policy()?;
+        daemon.timings = self.timings.timings(file.timings)?;
         if let Some(name) = self.name.or(file.name) {
             jobyard::core::check_name(&name)
                 .map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;

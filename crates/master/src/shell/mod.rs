@@ -8,6 +8,7 @@ mod authorize;
 mod control;
 mod effects;
 mod enrol;
+mod failpoint;
 mod followers;
 mod gate;
 mod hub;

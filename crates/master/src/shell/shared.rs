@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jobyard_core::{Epoch, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use super::failpoint::Failpoints;
 use super::gate::Gate;
 use super::hub::Hub;
 use super::ports::Ports;
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) ports: Ports,
     pub(super) specs: SpecCache,
+    pub(super) failpoints: Failpoints,
     pub(super) started_at: Timestamp,
     pub(super) stopping: CancellationToken,
     pub(super) stopped: CancellationToken,
@@ -40,6 +42,7 @@ impl Shared {
             gate: Gate::default(),
             ports: Ports::default(),
             specs: SpecCache::default(),
+            failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
             epoch: AtomicU64::new(0),

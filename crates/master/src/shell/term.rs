@@ -152,8 +152,10 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
                 commit = None;
                 match result {
                     Ok(()) => {
+                        shared.failpoints.committed();
                         let effects = held.take().map(|held| held.release(&Committed::batch(number)));
                         carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
+                        shared.failpoints.told();
                     }
                     Err(CommitError::Fenced { current }) => return End::Fenced(current),
                     Err(problem) => return End::CommitFailed(problem),
@@ -185,8 +187,13 @@ async fn next_batch(
 ) -> Next {
     while !engine.is_quiet() {
         match engine.take_outbox().seal(*number + 1) {
-            Sealed::Free(effects) => carry_out(shared, engine, effects).await,
+            Sealed::Free(effects) => {
+                shared.failpoints.sealed(&[]);
+                carry_out(shared, engine, effects).await;
+                shared.failpoints.told();
+            }
             Sealed::AfterCommit(batch, effects) => {
+                shared.failpoints.sealed(&batch.changes);
                 *number += 1;
                 let (store, number) = (Arc::clone(&shared.config.store), *number);
                 let commit = async move { (store.commit(epoch, batch).await, number) };
@@ -209,7 +216,10 @@ fn feed(shared: &Shared, engine: &mut Engine, first: Request, inbox: &mut mpsc::
     let mut next = Some(first);
     while let Some(request) = next {
         match request {
-            Request::Tell(input) => engine.handle(shared.config.clock.now(), input),
+            Request::Tell(input) => {
+                shared.failpoints.taken(&input);
+                engine.handle(shared.config.clock.now(), input);
+            }
             Request::Ask(ask) => ask.answer(engine),
         }
         if engine.pending_changes() >= BATCH_WATERMARK {
