@@ -9,16 +9,16 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::launchers::{end_all_beneath, launcher_beneath};
+use crate::master_program::MasterProgram;
 use crate::process::Process;
-use crate::program::{Program, Ran, program};
+use crate::program::{Program, Ran, program, within};
 
 /// A master in a directory of its own, and the way to talk to it.
 #[derive(Debug)]
 pub struct Cluster {
     dir: TempDir,
     address: String,
-    /// What the master is told besides where it is.
-    options: Vec<String>,
+    program: MasterProgram,
     /// The master.
     pub master: Program,
 }
@@ -47,11 +47,18 @@ impl Cluster {
     /// When it does not come up.
     pub fn start_with(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::start_in(dir, MasterProgram::shipped().options(options))
+    }
+
+    /// Starts this master, which keeps its data in `master` of this directory.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn start_in(dir: TempDir, program: MasterProgram) -> Self {
         // Jobs may run as another user, who has to come through.
         std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).expect("it is ours");
-        let options: Vec<_> = options.iter().copied().map(str::to_owned).collect();
-        let mut command = master_command(dir.path(), "127.0.0.1:0", &options);
-        let mut master = Program::start(&mut command);
+        let mut master = Program::start(&mut program.command(dir.path()));
         let line = master.wait_for("the master serves");
         let address = line
             .split_whitespace()
@@ -60,8 +67,8 @@ impl Cluster {
             .to_owned();
         Self {
             dir,
+            program: program.listening_on(&address),
             address,
-            options,
             master,
         }
     }
@@ -72,8 +79,18 @@ impl Cluster {
     ///
     /// When it does not come up.
     pub fn restart_master(&mut self) {
-        let mut command = master_command(self.dir.path(), &self.address, &self.options);
-        self.master = Program::start(&mut command);
+        self.master = Program::start(&mut self.program.command(self.dir.path()));
+        self.master.wait_for("the master serves");
+    }
+
+    /// The same, once with this variable in the master's environment.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn restart_master_with(&mut self, variable: &str, value: &str) {
+        let program = self.program.clone().variable(variable, value);
+        self.master = Program::start(&mut program.command(self.dir.path()));
         self.master.wait_for("the master serves");
     }
 
@@ -94,10 +111,33 @@ impl Cluster {
 
     /// The CLI as the first administrator, with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with(&self.path("master/admin.toml"), arguments)
+    }
+
+    /// The same, with the master behind this address.
+    ///
+    /// # Panics
+    ///
+    /// When the administrator's profile cannot be copied.
+    pub fn command_at(&self, address: &str, arguments: &[&str]) -> Command {
+        let profile = std::fs::read_to_string(self.path("master/admin.toml"));
+        let profile = profile.expect("the master has written it");
+        let lines = profile
+            .lines()
+            .map(|line| match line.strip_prefix("masters =") {
+                Some(_) => format!("masters = [\"{address}\"]\n"),
+                None => format!("{line}\n"),
+            });
+        let path = self.path(&format!("{address}.toml"));
+        std::fs::write(&path, lines.collect::<String>()).expect("the profile is written");
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is ours");
+        self.command_with(&path, arguments)
+    }
+
+    fn command_with(&self, profile: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program("jobyard"));
-        command.arg("--profile").arg(self.path("master/admin.toml"));
-        command.args(arguments);
-        command
+        command.arg("--profile").arg(profile).args(arguments);
+        within(self.program.prefix(), &command)
     }
 
     /// Runs the CLI to its end.
@@ -174,9 +214,20 @@ impl Cluster {
 
     /// The command that starts a worker, joined or about to join.
     pub fn worker_command(&self, name: &str, token: Option<&Token>, options: &[&str]) -> Command {
+        self.worker_command_at(&self.address, name, token, options)
+    }
+
+    /// The same, with the master behind this address.
+    pub fn worker_command_at(
+        &self,
+        address: &str,
+        name: &str,
+        token: Option<&Token>,
+        options: &[&str],
+    ) -> Command {
         let mut command = Command::new(program("jobyard-worker"));
         command
-            .args(["--name", name, "--master", &self.address, "--data"])
+            .args(["--name", name, "--master", address, "--data"])
             .arg(self.path(name))
             .arg("--allow-root-jobs")
             .args(options)
@@ -198,6 +249,18 @@ impl Cluster {
     /// When it does not connect.
     pub fn worker(&self, name: &str, token: &Token, options: &[&str]) -> Program {
         let mut worker = Program::start(&mut self.worker_command(name, Some(token), options));
+        worker.wait_for("is connected");
+        worker
+    }
+
+    /// Starts a worker whose master is behind this address, and waits until it is connected.
+    ///
+    /// # Panics
+    ///
+    /// When it does not connect.
+    pub fn worker_at(&self, address: &str, name: &str, token: &Token, options: &[&str]) -> Program {
+        let mut command = self.worker_command_at(address, name, Some(token), options);
+        let mut worker = Program::start(&mut command);
         worker.wait_for("is connected");
         worker
     }
@@ -236,13 +299,4 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         end_all_beneath(self.dir.path());
     }
-}
-
-fn master_command(dir: &Path, listen: &str, options: &[String]) -> Command {
-    let mut command = Command::new(program("jobyard-master"));
-    command
-        .args(["--listen", listen, "--data"])
-        .arg(dir.join("master"))
-        .args(options);
-    command
 }

@@ -9,12 +9,16 @@
 
 mod cluster;
 mod launchers;
+mod master_program;
 mod pipe;
 mod process;
 mod program;
+mod proxy;
 
 pub use cluster::{Cluster, Token};
 pub use launchers::launcher_beneath;
+pub use master_program::MasterProgram;
 pub use pipe::{Gate, Notes};
 pub use process::{Process, control_groups, descendants};
-pub use program::{GUARD, Program, Ran, program};
+pub use program::{GUARD, Program, Ran, program, within};
+pub use proxy::{Proxy, Way};

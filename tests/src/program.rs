@@ -1,5 +1,6 @@
 //! One program that runs, or has run.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,6 +29,36 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+/// The same command, started by another one, which executes it.
+///
+/// ```
+/// use std::process::Command;
+///
+/// let mut command = Command::new("echo");
+/// command.arg("here").env("A", "1");
+/// let nice = jobyard_tests::within(&["nice".to_owned()], &command);
+/// assert_eq!(nice.get_args().collect::<Vec<_>>(), ["echo", "here"]);
+/// ```
+pub fn within(prefix: &[String], command: &Command) -> Command {
+    let mut words = prefix.iter().map(OsString::from);
+    let mut outer = match words.next() {
+        Some(first) => {
+            let mut outer = Command::new(first);
+            outer.args(words).arg(command.get_program());
+            outer
+        }
+        None => Command::new(command.get_program()),
+    };
+    outer.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// A program that runs in the background. Killed when dropped.
