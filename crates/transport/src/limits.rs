@@ -24,6 +24,10 @@ pub const FRAME_TARGET_BYTES: usize = 1024 * 1024;
 /// How many pieces of output one message to a follower holds at most: a mebibyte of full chunks.
 pub const LOG_ITEMS_PER_MESSAGE: usize = 16;
 
+/// How many events one message to a follower holds at most: a few hundred bytes each, all that come together in most
+/// commits.
+pub const EVENTS_PER_MESSAGE: usize = 512;
+
 /// How many streams one connection may have open: one for the output of each attempt that the largest worker runs.
 pub const MAX_CONCURRENT_STREAMS: u32 = 4096;
 

@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use jobyard_core::{
-    Admin, AuditQuery, Caller, ControlError, Fleet, JobQuery, JobState, Jobs, LogQuery, MAX_QUEUES,
-    NewJob, NewToken, QueueChange, QueueInfo, QueueSettings, RequestId, Role, StopOptions,
-    Submitted, WorkerCommand,
+    Admin, AuditQuery, Caller, ControlError, EventQuery, Fleet, JobQuery, JobState, Jobs, LogQuery,
+    MAX_QUEUES, NewJob, NewToken, QueueChange, QueueInfo, QueueSettings, RequestId, Role,
+    StopOptions, Submitted, WorkerCommand,
 };
 use jobyard_transport::{ConnectOptions, GrpcControl};
 use uuid::Uuid;
 
 use support::control::{
-    attempt_id, audit, explanation, job, job_id, log_items, queue, spec, status, token_info, worker,
+    attempt_id, audit, events, explanation, job, job_id, log_items, queue, spec, status,
+    token_info, worker,
 };
 use support::{Master, soon};
 
@@ -174,6 +175,31 @@ async fn status_and_audit_travel_whole() {
 }
 
 #[tokio::test]
+async fn events_arrive_in_order_and_an_error_comes_last() {
+    let (master, control) = master().await;
+    let query = EventQuery::new(Some(41), true);
+    let stream = soon(control.events(&liar(), query)).await.unwrap();
+    let read: Vec<_> = soon(stream.collect()).await;
+    assert_eq!(read, events());
+    assert_eq!(master.control.last().1, format!("events {query:?}"));
+}
+
+#[tokio::test]
+async fn a_drain_keeps_its_deadline_and_a_retry_its_id() {
+    let (master, control) = master().await;
+    let to = WorkerCommand::Drain {
+        deadline: Some(Duration::from_millis(1_500)),
+    };
+    soon(control.set_worker(&liar(), "w", to)).await.unwrap();
+    assert!(master.control.last().1.contains("1.5s"));
+    let (old, new) = (job_id(1), job_id(2));
+    let submitted = soon(control.retry(&liar(), old, new)).await;
+    assert_eq!(submitted, Ok(Submitted::new(new, true)));
+    assert_eq!(master.control.last().1, format!("retry {old} {new}"));
+    assert!(master.control.last().0.request.is_some());
+}
+
+#[tokio::test]
 async fn caller_is_who_the_certificate_says() {
     let (master, control) = master().await;
     let mut liar = liar();
@@ -219,6 +245,7 @@ async fn every_error_survives_the_way() {
             problem: text(),
         },
         ControlError::Conflict { problem: text() },
+        ControlError::Gone { oldest: 7 },
         ControlError::Exhausted { problem: text() },
         ControlError::Unavailable { problem: text() },
         ControlError::Untrusted { problem: text() },

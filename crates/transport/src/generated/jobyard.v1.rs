@@ -81,6 +81,12 @@ pub struct JobSpec {
     pub queue_timeout_ms: ::core::option::Option<u64>,
     #[prost(message, optional, tag = "20")]
     pub limits: ::core::option::Option<Limits>,
+    #[prost(uint32, tag = "21")]
+    pub retries: u32,
+    #[prost(uint32, repeated, tag = "22")]
+    pub retry_on: ::prost::alloc::vec::Vec<u32>,
+    #[prost(enumeration = "OnDisconnect", tag = "23")]
+    pub on_disconnect: i32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Limits {
@@ -276,6 +282,37 @@ pub struct ErrorDetail {
     pub role: ::prost::alloc::string::String,
     #[prost(string, tag = "9")]
     pub needed: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "10")]
+    pub oldest: u64,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnDisconnect {
+    Unspecified = 0,
+    Finish = 1,
+    Stop = 2,
+}
+impl OnDisconnect {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ON_DISCONNECT_UNSPECIFIED",
+            Self::Finish => "ON_DISCONNECT_FINISH",
+            Self::Stop => "ON_DISCONNECT_STOP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ON_DISCONNECT_UNSPECIFIED" => Some(Self::Unspecified),
+            "ON_DISCONNECT_FINISH" => Some(Self::Finish),
+            "ON_DISCONNECT_STOP" => Some(Self::Stop),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -413,6 +450,8 @@ pub enum InfraReason {
     Forced = 7,
     NoWorker = 8,
     LimitNotEnforceable = 9,
+    LeaseExpired = 10,
+    WorkerDrained = 11,
 }
 impl InfraReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -431,6 +470,8 @@ impl InfraReason {
             Self::Forced => "INFRA_REASON_FORCED",
             Self::NoWorker => "INFRA_REASON_NO_WORKER",
             Self::LimitNotEnforceable => "INFRA_REASON_LIMIT_NOT_ENFORCEABLE",
+            Self::LeaseExpired => "INFRA_REASON_LEASE_EXPIRED",
+            Self::WorkerDrained => "INFRA_REASON_WORKER_DRAINED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -446,6 +487,8 @@ impl InfraReason {
             "INFRA_REASON_FORCED" => Some(Self::Forced),
             "INFRA_REASON_NO_WORKER" => Some(Self::NoWorker),
             "INFRA_REASON_LIMIT_NOT_ENFORCEABLE" => Some(Self::LimitNotEnforceable),
+            "INFRA_REASON_LEASE_EXPIRED" => Some(Self::LeaseExpired),
+            "INFRA_REASON_WORKER_DRAINED" => Some(Self::WorkerDrained),
             _ => None,
         }
     }
@@ -457,6 +500,8 @@ pub enum StopCause {
     Cancelled = 1,
     TimedOut = 2,
     WorkerStopping = 3,
+    LeaseExpired = 4,
+    Drained = 5,
 }
 impl StopCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -469,6 +514,8 @@ impl StopCause {
             Self::Cancelled => "STOP_CAUSE_CANCELLED",
             Self::TimedOut => "STOP_CAUSE_TIMED_OUT",
             Self::WorkerStopping => "STOP_CAUSE_WORKER_STOPPING",
+            Self::LeaseExpired => "STOP_CAUSE_LEASE_EXPIRED",
+            Self::Drained => "STOP_CAUSE_DRAINED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -478,6 +525,8 @@ impl StopCause {
             "STOP_CAUSE_CANCELLED" => Some(Self::Cancelled),
             "STOP_CAUSE_TIMED_OUT" => Some(Self::TimedOut),
             "STOP_CAUSE_WORKER_STOPPING" => Some(Self::WorkerStopping),
+            "STOP_CAUSE_LEASE_EXPIRED" => Some(Self::LeaseExpired),
+            "STOP_CAUSE_DRAINED" => Some(Self::Drained),
             _ => None,
         }
     }
@@ -604,6 +653,27 @@ pub struct AuditEntry {
     #[prost(string, tag = "6")]
     pub result: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventsRequest {
+    #[prost(uint64, optional, tag = "1")]
+    pub first: ::core::option::Option<u64>,
+    #[prost(bool, tag = "2")]
+    pub follow: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Event {
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+    #[prost(int64, tag = "2")]
+    pub at_us: i64,
+    #[prost(string, tag = "3")]
+    pub happening: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod admin_client {
     #![allow(
@@ -711,6 +781,23 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("jobyard.v1.Admin", "Audit"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::EventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/jobyard.v1.Admin/Events");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("jobyard.v1.Admin", "Events"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -734,6 +821,15 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::AuditRequest>,
         ) -> std::result::Result<tonic::Response<super::AuditResponse>, tonic::Status>;
+        /// Server streaming response type for the Events method.
+        type EventsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::EventsResponse, tonic::Status>,
+            > + std::marker::Send
+            + 'static;
+        async fn events(
+            &self,
+            request: tonic::Request<super::EventsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::EventsStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct AdminServer<T> {
@@ -878,6 +974,45 @@ pub mod admin_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/jobyard.v1.Admin/Events" => {
+                    #[allow(non_camel_case_types)]
+                    struct EventsSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::ServerStreamingService<super::EventsRequest> for EventsSvc<T> {
+                        type Response = super::EventsResponse;
+                        type ResponseStream = T::EventsStream;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EventsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Admin>::events(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EventsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -1251,6 +1386,10 @@ pub struct Job {
     pub finished_at_us: ::core::option::Option<i64>,
     #[prost(message, repeated, tag = "9")]
     pub attempts: ::prost::alloc::vec::Vec<Attempt>,
+    #[prost(bytes = "bytes", optional, tag = "10")]
+    pub retry_of: ::core::option::Option<::prost::bytes::Bytes>,
+    #[prost(int64, optional, tag = "11")]
+    pub retry_at_us: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Attempt {
@@ -1278,6 +1417,8 @@ pub struct Attempt {
     pub log_dropped: u64,
     #[prost(message, optional, tag = "12")]
     pub residue: ::core::option::Option<Residue>,
+    #[prost(message, optional, tag = "13")]
+    pub retry: ::core::option::Option<Retry>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListJobsRequest {
@@ -1393,6 +1534,8 @@ pub struct Explanation {
 pub struct WaitReason {
     #[prost(message, optional, tag = "20")]
     pub complaining: ::core::option::Option<Complaining>,
+    #[prost(message, optional, tag = "21")]
+    pub retry_wait: ::core::option::Option<RetryWait>,
     #[prost(
         oneof = "wait_reason::Kind",
         tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19"
@@ -1579,6 +1722,29 @@ pub struct QueueLimit {
     #[prost(uint64, tag = "2")]
     pub above: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryJobRequest {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub new_id: ::prost::bytes::Bytes,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Retry {
+    #[prost(uint32, tag = "1")]
+    pub after: u32,
+    #[prost(message, optional, tag = "2")]
+    pub outcome: ::core::option::Option<Outcome>,
+    #[prost(enumeration = "RetryBudget", tag = "3")]
+    pub budget: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryWait {
+    #[prost(uint64, tag = "1")]
+    pub left_ms: u64,
+    #[prost(uint32, tag = "2")]
+    pub after: u32,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum WaitVerdict {
@@ -1607,6 +1773,41 @@ impl WaitVerdict {
             "WAIT_VERDICT_NEVER" => Some(Self::Never),
             "WAIT_VERDICT_NOT_NOW" => Some(Self::NotNow),
             "WAIT_VERDICT_NOT_KNOWN_YET" => Some(Self::NotKnownYet),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RetryBudget {
+    Unspecified = 0,
+    Final = 1,
+    User = 2,
+    Infra = 3,
+    Free = 4,
+}
+impl RetryBudget {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RETRY_BUDGET_UNSPECIFIED",
+            Self::Final => "RETRY_BUDGET_FINAL",
+            Self::User => "RETRY_BUDGET_USER",
+            Self::Infra => "RETRY_BUDGET_INFRA",
+            Self::Free => "RETRY_BUDGET_FREE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RETRY_BUDGET_UNSPECIFIED" => Some(Self::Unspecified),
+            "RETRY_BUDGET_FINAL" => Some(Self::Final),
+            "RETRY_BUDGET_USER" => Some(Self::User),
+            "RETRY_BUDGET_INFRA" => Some(Self::Infra),
+            "RETRY_BUDGET_FREE" => Some(Self::Free),
             _ => None,
         }
     }
@@ -1788,6 +1989,20 @@ pub mod jobs_client {
                 .insert(GrpcMethod::new("jobyard.v1.Jobs", "Explain"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn retry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryJobRequest>,
+        ) -> std::result::Result<tonic::Response<super::Submitted>, tonic::Status> {
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/jobyard.v1.Jobs/Retry");
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("jobyard.v1.Jobs", "Retry"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1836,6 +2051,10 @@ pub mod jobs_server {
             &self,
             request: tonic::Request<super::ExplainRequest>,
         ) -> std::result::Result<tonic::Response<super::Explanation>, tonic::Status>;
+        async fn retry(
+            &self,
+            request: tonic::Request<super::RetryJobRequest>,
+        ) -> std::result::Result<tonic::Response<super::Submitted>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct JobsServer<T> {
@@ -2156,6 +2375,43 @@ pub mod jobs_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/jobyard.v1.Jobs/Retry" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetrySvc<T: Jobs>(pub Arc<T>);
+                    impl<T: Jobs> tonic::server::UnaryService<super::RetryJobRequest> for RetrySvc<T> {
+                        type Response = super::Submitted;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryJobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move { <T as Jobs>::retry(&inner, request).await };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetrySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2706,7 +2962,7 @@ pub struct MasterFrame {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MasterMessage {
-    #[prost(oneof = "master_message::Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "master_message::Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub kind: ::core::option::Option<master_message::Kind>,
 }
 /// Nested message and enum types in `MasterMessage`.
@@ -2727,6 +2983,8 @@ pub mod master_message {
         Removed(super::Nothing),
         #[prost(enumeration = "super::ClosingReason", tag = "7")]
         Closing(i32),
+        #[prost(bool, tag = "8")]
+        Draining(bool),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2747,6 +3005,10 @@ pub struct Welcome {
     pub lease_ms: u64,
     #[prost(message, repeated, tag = "8")]
     pub verdicts: ::prost::alloc::vec::Vec<AttemptVerdict>,
+    #[prost(uint64, optional, tag = "9")]
+    pub margin_ms: ::core::option::Option<u64>,
+    #[prost(bool, tag = "10")]
+    pub draining: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttemptVerdict {
@@ -2773,6 +3035,8 @@ pub struct StopOrder {
     pub cause: i32,
     #[prost(uint64, tag = "2")]
     pub grace_ms: u64,
+    #[prost(enumeration = "StopCause", tag = "3")]
+    pub cause_in_full: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Assignment {
@@ -3297,6 +3561,8 @@ pub struct SetWorkerRequest {
     pub worker: ::prost::alloc::string::String,
     #[prost(enumeration = "WorkerCommand", tag = "2")]
     pub to: i32,
+    #[prost(uint64, optional, tag = "3")]
+    pub deadline_ms: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateTokenRequest {
@@ -3415,6 +3681,7 @@ pub enum WorkerCommand {
     Suspend = 1,
     Resume = 2,
     Remove = 3,
+    Drain = 4,
 }
 impl WorkerCommand {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3427,6 +3694,7 @@ impl WorkerCommand {
             Self::Suspend => "WORKER_COMMAND_SUSPEND",
             Self::Resume => "WORKER_COMMAND_RESUME",
             Self::Remove => "WORKER_COMMAND_REMOVE",
+            Self::Drain => "WORKER_COMMAND_DRAIN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3436,6 +3704,7 @@ impl WorkerCommand {
             "WORKER_COMMAND_SUSPEND" => Some(Self::Suspend),
             "WORKER_COMMAND_RESUME" => Some(Self::Resume),
             "WORKER_COMMAND_REMOVE" => Some(Self::Remove),
+            "WORKER_COMMAND_DRAIN" => Some(Self::Drain),
             _ => None,
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jobyard_core::{
-    Admin, AuditPage, AuditQuery, Caller, ControlError, CreatedToken, Explanation, Fleet, Job,
-    JobId, JobPage, JobQuery, JobState, Jobs, LogItem, LogQuery, LogStream, MasterStatus, NewJob,
-    NewToken, QueueChange, QueueInfo, RequestId, StopOptions, Submitted, TokenInfo, Worker,
-    WorkerCommand,
+    Admin, AuditPage, AuditQuery, Caller, ControlError, CreatedToken, Event, EventQuery,
+    EventStream, Explanation, Fleet, Job, JobId, JobPage, JobQuery, JobState, Jobs, LogItem,
+    LogQuery, LogStream, MasterStatus, NewJob, NewToken, QueueChange, QueueInfo, RequestId,
+    StopOptions, Submitted, TokenInfo, Worker, WorkerCommand,
 };
 use prost::Message;
 use rustls::ClientConfig;
@@ -133,6 +133,20 @@ impl Jobs for GrpcControl {
         let answered = self.jobs.clone().explain(reading(caller, request)).await;
         answer(answered).and_then(read)
     }
+
+    async fn retry(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        new_id: JobId,
+    ) -> Result<Submitted, ControlError> {
+        let request = v1::RetryJobRequest {
+            id: id_bytes(id.as_uuid()),
+            new_id: id_bytes(new_id.as_uuid()),
+        };
+        let answered = self.jobs.clone().retry(mutating(caller, request)).await;
+        answer(answered).and_then(read)
+    }
 }
 
 #[async_trait]
@@ -157,10 +171,7 @@ impl Fleet for GrpcControl {
         worker: &str,
         to: WorkerCommand,
     ) -> Result<Worker, ControlError> {
-        let request = v1::SetWorkerRequest {
-            worker: worker.to_owned(),
-            to: v1::WorkerCommand::from(to).into(),
-        };
+        let request = wire::set_worker_request(worker, to);
         let answered = self.workers.clone().set(mutating(caller, request)).await;
         answer(answered).and_then(read)
     }
@@ -231,6 +242,21 @@ impl Admin for GrpcControl {
         let request = reading(caller, v1::AuditRequest::from(query));
         let answered = self.admin.clone().audit(request).await;
         answer(answered).and_then(read)
+    }
+
+    async fn events(
+        &self,
+        caller: &Caller,
+        query: EventQuery,
+    ) -> Result<EventStream, ControlError> {
+        let request = reading(caller, v1::EventsRequest::from(query));
+        let answered = self.admin.clone().events(request).await;
+        let events = answer(answered)?
+            .map_err(|status| status::control_error(&status))
+            .and_then(|frame| async { read::<_, Vec<Event>>(frame) })
+            .map_ok(|events| stream::iter(events.into_iter().map(Ok)))
+            .try_flatten();
+        Ok(events.boxed())
     }
 }
 

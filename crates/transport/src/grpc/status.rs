@@ -33,6 +33,7 @@ pub(crate) fn of_control_error(error: &ControlError) -> Status {
         ControlError::Forbidden { .. } => Code::PermissionDenied,
         ControlError::Invalid { .. } => Code::InvalidArgument,
         ControlError::Conflict { .. } => Code::FailedPrecondition,
+        ControlError::Gone { .. } => Code::OutOfRange,
         ControlError::Exhausted { .. } => Code::ResourceExhausted,
         ControlError::Unavailable { .. } => Code::Unavailable,
         ControlError::Untrusted { .. } => Code::Unauthenticated,

@@ -65,6 +65,7 @@ impl From<&ControlError> for v1::ErrorDetail {
             | ControlError::Unavailable { problem }
             | ControlError::Untrusted { problem }
             | ControlError::Internal { problem } => detail.problem.clone_from(problem),
+            ControlError::Gone { oldest } => detail.oldest = *oldest,
             _ => detail.problem = error.to_string(),
         }
         detail
@@ -98,6 +99,9 @@ pub(crate) fn control_error(detail: v1::ErrorDetail) -> Option<ControlError> {
             problem,
         },
         "conflict" | "stale" => ControlError::Conflict { problem },
+        "gone" => ControlError::Gone {
+            oldest: detail.oldest,
+        },
         "exhausted" => ControlError::Exhausted { problem },
         "unavailable" => ControlError::Unavailable { problem },
         "internal" | "incompatible" => ControlError::Internal { problem },

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jobyard_core::{JobId, MAX_DURATION, Timestamp, WorkerId};
+use jobyard_core::{AttemptNumber, JobId, MAX_DURATION, Timestamp, WorkerId};
 use uuid::Uuid;
 
 use super::InvalidMessage;
@@ -103,6 +103,12 @@ pub(super) fn job_id(field: &str, bytes: &[u8]) -> Result<JobId, InvalidMessage>
 
 pub(super) fn worker_id(field: &str, bytes: &[u8]) -> Result<WorkerId, InvalidMessage> {
     id(field, bytes, WorkerId::from_uuid)
+}
+
+/// The number of an attempt.
+pub(super) fn attempt_number(field: &str, number: u32) -> Result<AttemptNumber, InvalidMessage> {
+    AttemptNumber::new(number)
+        .ok_or_else(|| InvalidMessage::new(field, "attempts are counted from 1"))
 }
 
 pub(crate) fn id_bytes(uuid: Uuid) -> Bytes {

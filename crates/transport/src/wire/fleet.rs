@@ -9,8 +9,8 @@ use jobyard_core::{
 
 use super::complaint::{complaints, to_complaints};
 use super::field::{
-    choice, entries, id_bytes, list, map, micros, millis, moment, required, same_names, texts,
-    to_texts, worker_id,
+    choice, duration, entries, id_bytes, list, map, micros, millis, moment, required, same_names,
+    texts, to_texts, worker_id,
 };
 use super::session::tag_set;
 use super::{InvalidMessage, resources};
@@ -22,7 +22,6 @@ same_names!(
     Unspecified
 );
 same_names!(Contact, [Connected, Silent]);
-same_names!(WorkerCommand, [Suspend, Resume, Remove], Unspecified);
 
 impl From<Worker> for v1::Worker {
     fn from(worker: Worker) -> Self {
@@ -143,7 +142,49 @@ impl TryFrom<v1::TokenInfo> for TokenInfo {
     }
 }
 
-/// What to do with a worker, from a request.
-pub(crate) fn worker_command(wire: i32) -> Result<WorkerCommand, InvalidMessage> {
-    choice::<v1::WorkerCommand, _>("to", wire)
+/// What to do with a worker, as a request.
+pub(crate) fn set_worker_request(worker: &str, to: WorkerCommand) -> v1::SetWorkerRequest {
+    let mut deadline_ms = None;
+    let command = match to {
+        WorkerCommand::Suspend => v1::WorkerCommand::Suspend,
+        WorkerCommand::Resume => v1::WorkerCommand::Resume,
+        WorkerCommand::Remove => v1::WorkerCommand::Remove,
+        WorkerCommand::Drain { deadline } => {
+            deadline_ms = deadline.map(millis);
+            v1::WorkerCommand::Drain
+        }
+        _ => v1::WorkerCommand::Unspecified,
+    };
+    v1::SetWorkerRequest {
+        worker: worker.to_owned(),
+        to: command.into(),
+        deadline_ms,
+    }
+}
+
+/// Which worker, and what to do with it.
+impl TryFrom<v1::SetWorkerRequest> for (String, WorkerCommand) {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::SetWorkerRequest) -> Result<Self, InvalidMessage> {
+        let command = v1::WorkerCommand::try_from(wire.to).unwrap_or_default();
+        let to = match command {
+            v1::WorkerCommand::Suspend => WorkerCommand::Suspend,
+            v1::WorkerCommand::Resume => WorkerCommand::Resume,
+            v1::WorkerCommand::Remove => WorkerCommand::Remove,
+            v1::WorkerCommand::Drain => WorkerCommand::Drain {
+                deadline: wire
+                    .deadline_ms
+                    .map(|millis| duration("deadline", millis))
+                    .transpose()?,
+            },
+            v1::WorkerCommand::Unspecified => {
+                return Err(InvalidMessage::new(
+                    "to",
+                    "it is no command that is known here",
+                ));
+            }
+        };
+        Ok((wire.worker, to))
+    }
 }

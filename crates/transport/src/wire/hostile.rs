@@ -39,6 +39,8 @@ fn try_all(bytes: &[u8]) {
     try_read::<v1::CreateTokenResponse, CreatedToken>(bytes);
     try_read::<v1::StatusResponse, MasterStatus>(bytes);
     try_read::<v1::AuditResponse, AuditPage>(bytes);
+    try_read::<v1::EventsResponse, Vec<Event>>(bytes);
+    try_read::<v1::SetWorkerRequest, (String, WorkerCommand)>(bytes);
     try_read::<v1::AttemptReport, AttemptReport>(bytes);
     try_read::<v1::Outcome, Outcome>(bytes);
     if let Ok(detail) = v1::ErrorDetail::decode(bytes) {
@@ -342,7 +344,7 @@ fn reasons_outside_their_limits_are_refused() {
     let refuse = |kind, field: &str| {
         let reason = v1::WaitReason {
             kind: Some(kind),
-            complaining: None,
+            ..v1::WaitReason::default()
         };
         refused::<_, WaitReason>(reason, field);
     };
@@ -466,6 +468,7 @@ fn complaints_outside_their_limits_are_refused() {
         let reason = |said| v1::WaitReason {
             kind: Some(v1::wait_reason::Kind::Suspended(1)),
             complaining: Some(v1::Complaining { said }),
+            ..v1::WaitReason::default()
         };
         let field = format!("complaining.said[0].{field}");
         refused::<_, WaitReason>(reason(vec![said]), &field);
@@ -487,4 +490,59 @@ fn spans_do_not_become_zero_on_the_way() {
     assert_eq!(super::field::millis(Duration::ZERO), 0);
     assert_eq!(super::field::millis(Duration::from_nanos(1)), 1);
     assert_eq!(super::field::millis(Duration::MAX), u64::MAX);
+}
+
+#[test]
+fn leases_retries_and_events_outside_their_limits_are_refused() {
+    let welcome = |margin_ms| v1::Welcome {
+        protocol: Some(v1::Protocol::default()),
+        session: super::id_bytes(uuid::Uuid::nil()),
+        worker: super::id_bytes(uuid::Uuid::nil()),
+        heartbeat_ms: 1,
+        lease_ms: 60_000,
+        margin_ms,
+        ..v1::Welcome::default()
+    };
+    assert!(Welcome::try_from(welcome(Some(59_999))).is_ok());
+    refused::<_, Welcome>(welcome(Some(60_000)), "margin");
+    refused::<_, Welcome>(welcome(Some(u64::MAX)), "margin");
+    let retry = |after, budget| v1::Retry {
+        after,
+        outcome: Some(Outcome::Succeeded.into()),
+        budget,
+    };
+    refused::<_, Retry>(retry(0, 2), "after");
+    refused::<_, Retry>(retry(1, 0), "budget");
+    refused::<_, Retry>(retry(1, 99), "budget");
+    let spec = |retry_on: &[u32], on_disconnect| v1::JobSpec {
+        executor: "process".to_owned(),
+        queue: "a".to_owned(),
+        slots: 1,
+        retry_on: retry_on.to_vec(),
+        on_disconnect,
+        ..v1::JobSpec::default()
+    };
+    assert!(ValidSpec::try_from(spec(&[1, 255, 255], 2)).is_ok());
+    refused::<_, ValidSpec>(spec(&[256], 0), "retry_on");
+    refused::<_, ValidSpec>(spec(&[], 99), "on_disconnect");
+    let zero = ValidSpec::try_from(spec(&[0], 0)).expect_err("it is no failure");
+    assert!(zero.to_string().contains("retry_on"), "{zero}");
+    let event = |happening: &str| v1::Event {
+        seq: 1,
+        at_us: 1,
+        happening: happening.to_owned(),
+    };
+    refused::<_, Event>(event(""), "happening");
+    refused::<_, Event>(event("{}"), "happening");
+    refused::<_, Event>(event(&"[".repeat(10_000)), "happening");
+    refused::<_, Event>(event(&" ".repeat(100_000)), "happening");
+    let set = |to| v1::SetWorkerRequest {
+        worker: "a".to_owned(),
+        to,
+        deadline_ms: Some(u64::MAX),
+    };
+    let drain = v1::WorkerCommand::Drain.into();
+    refused::<_, (String, WorkerCommand)>(set(drain), "deadline");
+    refused::<_, (String, WorkerCommand)>(set(0), "to");
+    refused::<_, (String, WorkerCommand)>(set(99), "to");
 }

@@ -1,14 +1,14 @@
 //! Jobs and attempts as their users see them, and how they are asked for.
 
 use jobyard_core::{
-    Attempt, AttemptNumber, Job, JobId, JobPage, JobQuery, JobState, LogItem, LogQuery, LogStatus,
-    NewJob, StopOptions, Submitted, Timestamp, ValidSpec,
+    Attempt, AttemptNumber, Job, JobId, JobOrigin, JobPage, JobQuery, JobState, LogItem, LogQuery,
+    LogStatus, NewJob, Retry, StopOptions, Submitted, Timestamp, ValidSpec,
 };
 
 use super::InvalidMessage;
 use super::field::{
-    choice, duration, entries, id_bytes, job_id, kind, list, map, micros, millis, moment, optional,
-    required, same_names, worker_id,
+    attempt_number, choice, duration, entries, id_bytes, job_id, kind, list, map, micros, millis,
+    moment, optional, required, same_names, worker_id,
 };
 use crate::generated::v1;
 
@@ -65,6 +65,8 @@ impl From<Job> for v1::Job {
             submitted_by: job.submitted_by,
             finished_at_us: micros(job.finished_at),
             attempts: job.attempts.into_iter().map(Into::into).collect(),
+            retry_of: job.origin.retry_of().map(|of| id_bytes(of.as_uuid())),
+            retry_at_us: micros(job.retry_at),
         }
     }
 }
@@ -85,6 +87,11 @@ impl TryFrom<v1::Job> for Job {
         job.finished_at = moment(wire.finished_at_us);
         // The size of the message bounds their number.
         job.attempts = list("attempts", wire.attempts, usize::MAX)?;
+        if let Some(of) = wire.retry_of {
+            let of = job_id("retry_of", &of)?;
+            job.origin = JobOrigin::Retry { of };
+        }
+        job.retry_at = moment(wire.retry_at_us);
         Ok(job)
     }
 }
@@ -104,6 +111,7 @@ impl From<Attempt> for v1::Attempt {
             log: Some(attempt.log.into()),
             log_dropped: attempt.log_dropped,
             residue: attempt.residue.map(Into::into),
+            retry: attempt.retry.map(Into::into),
         }
     }
 }
@@ -126,7 +134,32 @@ impl TryFrom<v1::Attempt> for Attempt {
         attempt.log = required("log", wire.log)?;
         attempt.log_dropped = wire.log_dropped;
         attempt.residue = optional("residue", wire.residue)?;
+        attempt.retry = optional("retry", wire.retry)?;
         Ok(attempt)
+    }
+}
+
+same_names!(RetryBudget, [Final, User, Infra, Free]);
+
+impl From<Retry> for v1::Retry {
+    fn from(retry: Retry) -> Self {
+        Self {
+            after: retry.after.get(),
+            outcome: Some(retry.outcome.into()),
+            budget: v1::RetryBudget::from(retry.budget).into(),
+        }
+    }
+}
+
+impl TryFrom<v1::Retry> for Retry {
+    type Error = InvalidMessage;
+
+    fn try_from(wire: v1::Retry) -> Result<Self, InvalidMessage> {
+        Ok(Self::new(
+            attempt_number("after", wire.after)?,
+            required("outcome", wire.outcome)?,
+            choice::<v1::RetryBudget, _>("budget", wire.budget)?,
+        ))
     }
 }
 
@@ -210,10 +243,7 @@ impl TryFrom<v1::LogsRequest> for LogQuery {
     type Error = InvalidMessage;
 
     fn try_from(wire: v1::LogsRequest) -> Result<Self, InvalidMessage> {
-        let number = |number| {
-            AttemptNumber::new(number)
-                .ok_or_else(|| InvalidMessage::new("attempt", "attempts are counted from 1"))
-        };
+        let number = |number| attempt_number("attempt", number);
         let mut query = Self::new(job_id("job", &wire.job)?);
         query.attempt = wire.attempt.map(number).transpose()?;
         query.from = wire.from;

@@ -9,6 +9,7 @@ mod complaint;
 mod control;
 mod enrolment;
 mod error;
+mod event;
 mod explanation;
 mod field;
 mod fleet;
@@ -34,7 +35,7 @@ mod wait_reason;
 
 pub(crate) use error::{control_error, refusal};
 pub(crate) use field::{id, id_bytes, required};
-pub(crate) use fleet::worker_command;
+pub(crate) use fleet::set_worker_request;
 pub(crate) use frames::{master_frames, upload_frames, worker_frames};
 pub(crate) use invalid::InvalidMessage;
 pub(crate) use job::stop_request;

@@ -85,6 +85,8 @@ const fn limit_of(outcome: Outcome) -> v1::LimitKind {
 const fn nearest_of_first_release(reason: v1::InfraReason) -> v1::InfraReason {
     match reason {
         v1::InfraReason::LimitNotEnforceable => v1::InfraReason::WorkerFault,
+        v1::InfraReason::LeaseExpired => v1::InfraReason::WorkerLost,
+        v1::InfraReason::WorkerDrained => v1::InfraReason::WorkerRemoved,
         reason => reason,
     }
 }
@@ -147,7 +149,9 @@ same_names!(
         WorkerFault,
         Forced,
         NoWorker,
-        LimitNotEnforceable
+        LimitNotEnforceable,
+        LeaseExpired,
+        WorkerDrained
     ],
     Unspecified
 );

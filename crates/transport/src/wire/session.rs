@@ -258,7 +258,7 @@ same_names!(
 );
 same_names!(
     StopCause,
-    [Cancelled, TimedOut, WorkerStopping],
+    [Cancelled, TimedOut, WorkerStopping, LeaseExpired, Drained],
     Unspecified
 );
 same_names!(
@@ -288,6 +288,7 @@ impl From<MasterMessage> for v1::MasterMessage {
             MasterMessage::Closing(reason) => {
                 Some(Kind::Closing(v1::ClosingReason::from(reason).into()))
             }
+            MasterMessage::Draining(draining) => Some(Kind::Draining(draining)),
             _ => None,
         };
         Self { kind }
@@ -319,14 +320,26 @@ impl TryFrom<v1::MasterMessage> for MasterMessage {
             Kind::Closing(reason) => {
                 Self::Closing(choice::<v1::ClosingReason, _>("closing", reason)?)
             }
+            Kind::Draining(draining) => Self::Draining(draining),
         })
     }
 }
 
 fn stop_order(cause: StopCause, grace: Duration) -> v1::StopOrder {
+    let cause = v1::StopCause::from(cause);
+    let nearest = match cause {
+        v1::StopCause::LeaseExpired | v1::StopCause::Drained => v1::StopCause::WorkerStopping,
+        known => known,
+    };
+    let in_full = if nearest == cause {
+        v1::StopCause::Unspecified
+    } else {
+        cause
+    };
     v1::StopOrder {
-        cause: v1::StopCause::from(cause).into(),
+        cause: nearest.into(),
         grace_ms: millis(grace),
+        cause_in_full: in_full.into(),
     }
 }
 
@@ -334,8 +347,10 @@ impl TryFrom<v1::StopOrder> for (StopCause, Duration) {
     type Error = InvalidMessage;
 
     fn try_from(order: v1::StopOrder) -> Result<Self, InvalidMessage> {
+        let nearest = choice::<v1::StopCause, _>("cause", order.cause)?;
+        let in_full = choice::<v1::StopCause, _>("cause_in_full", order.cause_in_full);
         Ok((
-            choice::<v1::StopCause, _>("cause", order.cause)?,
+            in_full.unwrap_or(nearest),
             duration("grace", order.grace_ms)?,
         ))
     }
@@ -343,6 +358,7 @@ impl TryFrom<v1::StopOrder> for (StopCause, Duration) {
 
 impl From<Welcome> for v1::Welcome {
     fn from(welcome: Welcome) -> Self {
+        let usual = welcome.lease / USUAL_MARGIN;
         Self {
             protocol: Some(welcome.protocol.into()),
             session: id_bytes(welcome.session.as_uuid()),
@@ -352,6 +368,8 @@ impl From<Welcome> for v1::Welcome {
             heartbeat_ms: millis(welcome.heartbeat),
             lease_ms: millis(welcome.lease),
             verdicts: welcome.verdicts.into_iter().map(Into::into).collect(),
+            margin_ms: (welcome.margin != usual).then(|| millis(welcome.margin)),
+            draining: welcome.draining,
         }
     }
 }
@@ -369,10 +387,21 @@ impl TryFrom<v1::Welcome> for Welcome {
             interval("lease", wire.lease_ms)?,
         );
         welcome.protocol = required("protocol", wire.protocol)?;
+        if let Some(margin) = wire.margin_ms {
+            welcome.margin = duration("margin", margin)?;
+        }
+        if welcome.margin >= welcome.lease {
+            let problem = "it is not shorter than the lease";
+            return Err(InvalidMessage::new("margin", problem));
+        }
+        welcome.draining = wire.draining;
         welcome.verdicts = list("verdicts", wire.verdicts, MAX_INVENTORY)?;
         Ok(welcome)
     }
 }
+
+/// Which part of the lease the margin is if nobody says.
+const USUAL_MARGIN: u32 = 4;
 
 /// A span that something is repeated after.
 fn interval(field: &str, millis: u64) -> Result<Duration, InvalidMessage> {

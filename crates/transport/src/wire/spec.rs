@@ -1,8 +1,12 @@
 //! What a job asks for.
 
-use jobyard_core::{ExecutorSpec, Group, JobSpec, MAX_PREFERENCES, Preference, ValidSpec};
+use jobyard_core::{
+    ExecutorSpec, Group, JobSpec, MAX_PREFERENCES, OnDisconnect, Preference, ValidSpec,
+};
 
-use super::field::{duration, entries, list, map, millis, optional, text, texts, to_texts};
+use super::field::{
+    choice, duration, entries, list, map, millis, optional, same_names, text, texts, to_texts,
+};
 use super::{InvalidMessage, limits, resources};
 use crate::generated::v1;
 
@@ -29,7 +33,20 @@ impl From<&ValidSpec> for v1::JobSpec {
             resources: resources::amounts(spec.resources.clone()),
             queue_timeout_ms: spec.queue_timeout.map(millis),
             limits: limits::limits(spec.limits),
+            retries: spec.retries,
+            retry_on: spec.retry_on.iter().copied().map(u32::from).collect(),
+            on_disconnect: on_disconnect(spec.on_disconnect).into(),
         }
+    }
+}
+
+same_names!(OnDisconnect, [Finish, Stop], Unspecified);
+
+/// The usual one is not said.
+fn on_disconnect(policy: OnDisconnect) -> v1::OnDisconnect {
+    match policy {
+        OnDisconnect::Finish => v1::OnDisconnect::Unspecified,
+        policy => policy.into(),
     }
 }
 
@@ -58,6 +75,19 @@ impl TryFrom<v1::JobSpec> for ValidSpec {
             .transpose()?;
         spec.grace = duration("grace", wire.grace_ms)?;
         spec.infra_retries = wire.infra_retries;
+        spec.retries = wire.retries;
+        spec.retry_on = wire
+            .retry_on
+            .into_iter()
+            .map(|code| {
+                u8::try_from(code)
+                    .map_err(|_| InvalidMessage::new("retry_on", "a code is 1 to 255"))
+            })
+            .collect::<Result<_, _>>()?;
+        spec.on_disconnect = match wire.on_disconnect {
+            0 => OnDisconnect::Finish,
+            policy => choice::<v1::OnDisconnect, _>("on_disconnect", policy)?,
+        };
         spec.repeatable = wire.repeatable;
         spec.labels = map("labels", wire.labels)?;
         spec.log_limit = wire.log_limit;

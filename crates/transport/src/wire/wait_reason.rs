@@ -4,7 +4,9 @@ use jobyard_core::{Lack, MAX_NAMED_RESOURCES, MAX_REQUIREMENTS, MAX_TAGS, WaitRe
 
 use super::InvalidMessage;
 use super::complaint::{said, to_said};
-use super::field::{id_bytes, kind, list, short_text, text, texts, worker_id};
+use super::field::{
+    attempt_number, duration, id_bytes, kind, list, millis, short_text, text, texts, worker_id,
+};
 use crate::generated::v1;
 use crate::generated::v1::wait_reason::Kind;
 
@@ -21,7 +23,7 @@ impl From<WaitReason> for v1::WaitReason {
             running,
             limit,
         };
-        let mut complaining = None;
+        let (mut complaining, mut retry_wait) = (None, None);
         let kind = match reason {
             WaitReason::NoWorkers => Some(Kind::NoWorkers(v1::Nothing {})),
             WaitReason::FleetUnknown => Some(Kind::FleetUnknown(v1::Nothing {})),
@@ -80,9 +82,20 @@ impl From<WaitReason> for v1::WaitReason {
             }
             WaitReason::Behind { jobs } => Some(Kind::Behind(jobs)),
             WaitReason::QueuesFirst { queues } => Some(Kind::QueuesFirst(queues)),
+            WaitReason::RetryWait { left, after } => {
+                retry_wait = Some(v1::RetryWait {
+                    left_ms: millis(left),
+                    after: after.get(),
+                });
+                Some(Kind::Behind(0))
+            }
             _ => None,
         };
-        Self { kind, complaining }
+        Self {
+            kind,
+            complaining,
+            retry_wait,
+        }
     }
 }
 
@@ -126,6 +139,12 @@ impl TryFrom<v1::WaitReason> for WaitReason {
     type Error = InvalidMessage;
 
     fn try_from(wire: v1::WaitReason) -> Result<Self, InvalidMessage> {
+        if let Some(wait) = wire.retry_wait {
+            return Ok(Self::RetryWait {
+                left: duration("retry_wait.left", wait.left_ms)?,
+                after: attempt_number("retry_wait.after", wait.after)?,
+            });
+        }
         Ok(match kind(wire.kind)? {
             Kind::NoWorkers(_) => Self::NoWorkers,
             Kind::FleetUnknown(_) => Self::FleetUnknown,

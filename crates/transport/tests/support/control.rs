@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use futures_util::stream;
 use jobyard_core::{
     Admin, Attempt, AttemptId, AttemptNumber, AuditEntry, AuditPage, AuditQuery, Caller,
-    ControlError, CreatedToken, Epoch, ExecutorSpec, Exit, Explanation, Fleet, Group, Help,
-    InfraReason, Job, JobId, JobPage, JobQuery, JobSpec, JobState, Jobs, Lack, LogChunk, LogItem,
-    LogQuery, LogState, LogStatus, LogStream, LogUsage, MasterStatus, NewJob, NewToken, Outcome,
-    OutputStream, Preference, QueueChange, QueueInfo, QueueSettings, Residue, Resources,
-    SecretText, StopOptions, Submitted, TagSet, Timestamp, TokenInfo, ValidSpec, WaitReason,
-    WaitVerdict, Worker, WorkerCommand, WorkerFacts, WorkerId,
+    ControlError, CreatedToken, Epoch, Event, EventQuery, EventStream, ExecutorSpec, Exit,
+    Explanation, Fleet, Group, Happening, Help, InfraReason, Job, JobId, JobPage, JobQuery,
+    JobSpec, JobState, Jobs, Lack, LogChunk, LogItem, LogQuery, LogState, LogStatus, LogStream,
+    LogUsage, MasterStatus, NewJob, NewToken, Outcome, OutputStream, Preference, QueueChange,
+    QueueInfo, QueueSettings, Residue, Resources, SecretText, StopOptions, Submitted, TagSet,
+    Timestamp, TokenInfo, ValidSpec, WaitReason, WaitVerdict, Worker, WorkerCommand, WorkerFacts,
+    WorkerId,
 };
 use uuid::Uuid;
 
@@ -82,6 +83,16 @@ impl Jobs for FakeControl {
     async fn explain(&self, caller: &Caller, id: JobId) -> Result<Explanation, ControlError> {
         self.note(caller, format!("explain {id}"))?;
         Ok(explanation())
+    }
+
+    async fn retry(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        new_id: JobId,
+    ) -> Result<Submitted, ControlError> {
+        self.note(caller, format!("retry {id} {new_id}"))?;
+        Ok(Submitted::new(new_id, true))
     }
 }
 
@@ -153,6 +164,29 @@ impl Admin for FakeControl {
         self.note(caller, format!("audit {query:?}"))?;
         Ok(audit())
     }
+
+    async fn events(
+        &self,
+        caller: &Caller,
+        query: EventQuery,
+    ) -> Result<EventStream, ControlError> {
+        self.note(caller, format!("events {query:?}"))?;
+        Ok(Box::pin(stream::iter(events())))
+    }
+}
+
+/// More than one message holds, and an error behind them.
+pub fn events() -> Vec<Result<Event, ControlError>> {
+    let what = |number| Happening::JobSubmitted {
+        job_id: job_id(number),
+        by: "anna".to_owned(),
+        queue: "default".to_owned(),
+        retry_of: (number % 2 == 0).then(|| job_id(1)),
+    };
+    (1..=1_500_u64)
+        .map(|seq| Ok(Event::new(seq, Timestamp::from_micros(9), what(seq.into()))))
+        .chain([Err(ControlError::unavailable("it restarts"))])
+        .collect()
 }
 
 pub fn job_id(number: u128) -> JobId {

@@ -1,11 +1,8 @@
 //! The service `Jobs`.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_core::Stream;
-use futures_util::{StreamExt, stream};
 use jobyard_core::{
     Control, ControlError, Job, JobId, JobQuery, LogItem, LogQuery, MAX_SUBMIT_JOBS, NewJob,
     StopOptions,
@@ -13,6 +10,7 @@ use jobyard_core::{
 use tonic::{Request, Response, Status};
 
 use super::caller;
+use super::frames::{Frames, frames};
 use crate::generated::v1;
 use crate::generated::v1::jobs_server::Jobs;
 use crate::grpc::status::{of_control_error, of_invalid};
@@ -93,10 +91,10 @@ impl Jobs for JobsService {
         let query = LogQuery::try_from(request.into_inner()).map_err(of_invalid)?;
         let items = self.control.logs(&caller, query).await;
         let items = items.map_err(|error| of_control_error(&error))?;
-        let frames = items
-            .ready_chunks(LOG_ITEMS_PER_MESSAGE)
-            .flat_map(|items| stream::iter(frames(items)));
-        Ok(Response::new(frames.boxed()))
+        let message = |items: Vec<LogItem>| v1::LogsResponse {
+            items: items.into_iter().map(Into::into).collect(),
+        };
+        Ok(Response::new(frames(items, LOG_ITEMS_PER_MESSAGE, message)))
     }
 
     async fn explain(
@@ -107,31 +105,19 @@ impl Jobs for JobsService {
         let id = job_id(&request.into_inner().id)?;
         answer(self.control.explain(&caller, id).await)
     }
+
+    async fn retry(
+        &self,
+        request: Request<v1::RetryJobRequest>,
+    ) -> Result<Response<v1::Submitted>, Status> {
+        let caller = caller::client(&request)?;
+        let request = request.into_inner();
+        let (id, new_id) = (job_id(&request.id)?, job_id(&request.new_id)?);
+        answer(self.control.retry(&caller, id, new_id).await)
+    }
 }
 
-type LogFrames = Pin<Box<dyn Stream<Item = Result<v1::LogsResponse, Status>> + Send>>;
-
-/// What was there at once, in one message; then the error, if there was one.
-fn frames(items: Vec<Result<LogItem, ControlError>>) -> Vec<Result<v1::LogsResponse, Status>> {
-    let mut frames = Vec::with_capacity(1);
-    let mut ready = Vec::with_capacity(items.len());
-    for item in items {
-        match item {
-            Ok(item) => ready.push(item.into()),
-            Err(error) => {
-                if !ready.is_empty() {
-                    let items = std::mem::take(&mut ready);
-                    frames.push(Ok(v1::LogsResponse { items }));
-                }
-                frames.push(Err(of_control_error(&error)));
-            }
-        }
-    }
-    if !ready.is_empty() {
-        frames.push(Ok(v1::LogsResponse { items: ready }));
-    }
-    frames
-}
+type LogFrames = Frames<v1::LogsResponse>;
 
 fn new_jobs(jobs: Vec<v1::NewJob>) -> Result<Vec<NewJob>, InvalidMessage> {
     if jobs.len() > MAX_SUBMIT_JOBS {

@@ -7,6 +7,7 @@ mod connection;
 mod door;
 mod enrolment;
 mod failures;
+mod frames;
 mod jobs;
 mod policy;
 mod queues;

@@ -38,6 +38,7 @@ const TABLE: &[(&str, Policy)] = &[
     ("/jobyard.v1.Jobs/Stop", Policy::Client),
     ("/jobyard.v1.Jobs/Logs", Policy::Client),
     ("/jobyard.v1.Jobs/Explain", Policy::Client),
+    ("/jobyard.v1.Jobs/Retry", Policy::Client),
     ("/jobyard.v1.Workers/List", Policy::Client),
     ("/jobyard.v1.Workers/Get", Policy::Client),
     ("/jobyard.v1.Workers/Set", Policy::Client),
@@ -48,6 +49,7 @@ const TABLE: &[(&str, Policy)] = &[
     ("/jobyard.v1.Queues/Set", Policy::Client),
     ("/jobyard.v1.Admin/Status", Policy::Client),
     ("/jobyard.v1.Admin/Audit", Policy::Client),
+    ("/jobyard.v1.Admin/Events", Policy::Client),
     ("/grpc.health.v1.Health/Check", Policy::Member),
     ("/grpc.health.v1.Health/Watch", Policy::Member),
     (

@@ -10,7 +10,6 @@ use super::jobs::answer;
 use crate::generated::v1;
 use crate::generated::v1::workers_server::Workers;
 use crate::grpc::status::{of_control_error, of_invalid};
-use crate::wire::{InvalidMessage, worker_command};
 
 /// Hands calls over to control.
 #[derive(Debug)]
@@ -53,10 +52,9 @@ impl Workers for WorkersService {
         request: Request<v1::SetWorkerRequest>,
     ) -> Result<Response<v1::Worker>, Status> {
         let caller = caller::client(&request)?;
-        let request = request.into_inner();
-        let to: Result<WorkerCommand, InvalidMessage> = worker_command(request.to);
-        let to = to.map_err(of_invalid)?;
-        answer(self.control.set_worker(&caller, &request.worker, to).await)
+        let (worker, to): (String, WorkerCommand) =
+            request.into_inner().try_into().map_err(of_invalid)?;
+        answer(self.control.set_worker(&caller, &worker, to).await)
     }
 
     async fn create_token(

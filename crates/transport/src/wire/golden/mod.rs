@@ -7,6 +7,7 @@
 
 mod first;
 mod limits;
+mod never_twice;
 mod recorded;
 mod samples;
 mod scheduling;

@@ -52,6 +52,8 @@ fn jobs_that_ask_for_more() {
 fn workers_that_have_more() {
     let boot = |number| BootId::from_uuid(uuid(number));
     let mut hello = Hello::new(boot(1), boot(2), facts(), tags(), resources(16));
+    // It named no abilities then.
+    hello.protocol.features.clear();
     hello.exclusive = exclusive();
     golden::<v1::Hello, _>("hello_scheduling", &hello);
     let mut worker = Worker::new(WorkerId::from_uuid(uuid(5)), "builder-1".to_owned(), at(0));
