@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::ensure;
 use clap::Args;
 use jobyard::core::parse_duration;
-use jobyard::master::Timings;
+use jobyard::master::engine::Timings;
 use serde::Deserialize;
 
 /// What was said, if anything.

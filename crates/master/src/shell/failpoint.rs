@@ -4,6 +4,7 @@
 //! `JOBYARD_FAILPOINT=finish.committed@2` dies when the second batch in which a worker reports an end is durable, and
 //! nobody has heard of it. Without the feature there is nothing of this.
 
+#[cfg(not(feature = "failpoints"))]
 use jobyard_core::Change;
 
 use crate::engine::Input;
@@ -70,9 +71,7 @@ mod armed {
                 .filter(|order| !order.is_empty());
             let armed = armed.map(|order| {
                 let armed = parse(&order);
-                Mutex::new(
-                    armed.unwrap_or_else(|| panic!("{order:?} is no order for a failpoint")),
-                )
+                Mutex::new(armed.unwrap_or_else(|| panic!("{order:?} is no order for a failpoint")))
             });
             Self { armed }
         }
