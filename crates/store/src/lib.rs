@@ -63,4 +63,4 @@ mod sqlite;
 pub use files::{FileLogs, OpenLogsError};
 pub use memory_logs::MemoryLogs;
 pub use memory_store::MemoryStore;
-pub use sqlite::{OpenStoreError, SqliteOptions, SqliteStore};
+pub use sqlite::{CheckReport, DamagedRow, OpenStoreError, SqliteOptions, SqliteStore};

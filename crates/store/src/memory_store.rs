@@ -218,6 +218,7 @@ fn is_wanted(record: &Record, query: &RecordQuery) -> bool {
         asked.as_deref().is_none_or(|asked| held == Some(asked))
     };
     beyond
+        && query.live.is_none_or(|live| live == fields.live)
         && same(&query.state, fields.state.as_deref())
         && same(&query.name, fields.name.as_deref())
         && same(&query.group, fields.group.as_deref())

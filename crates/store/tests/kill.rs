@@ -167,8 +167,14 @@ async fn second_process_does_not_lead_until_the_first_is_dead() {
 
     let store = open(directory.path());
     let refused = store.lead("second", TTL, Epoch::ZERO).await;
-    let holder = "victim".to_owned();
-    assert_eq!(refused, Err(LeadError::Held { holder }));
+    let holder = format!("victim (process {})", victim.id());
+    let refused = refused.expect_err("another process leads");
+    assert_eq!(
+        refused.to_string(),
+        format!("{holder} leads already"),
+        "the holder is named"
+    );
+    assert_eq!(refused, LeadError::Held { holder });
     let stolen = store.commit(Epoch(1), batch(1)).await;
     stolen.expect_err("a commit under the term of another process");
     let seen = store.list(RecordQuery::new(JOB, 1)).await;
@@ -178,6 +184,41 @@ async fn second_process_does_not_lead_until_the_first_is_dead() {
     victim.wait().expect("the victim is reaped");
     let leadership = store.lead("second", TTL, Epoch::ZERO).await;
     assert_eq!(leadership.expect("the first is dead").epoch, Epoch(2));
+}
+
+#[tokio::test]
+async fn process_whose_lock_file_was_deleted_is_fenced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut victim = start("victim_that_commits", directory.path());
+    let mut lines = BufReader::new(victim.stdout.take().expect("a pipe")).lines();
+    let mut said = || lines.next().expect("more output").expect("text");
+    while acknowledged(&said()).is_none() {}
+
+    std::fs::remove_file(directory.path().join("store.db.lock")).expect("somebody deletes it");
+    let store = open(directory.path());
+    let leadership = store.lead("second", TTL, Epoch::ZERO).await;
+    assert_eq!(leadership.expect("nothing is in the way").epoch, Epoch(2));
+    // The first one's next commit finds the newer term, and its test fails.
+    let status = victim.wait().expect("the victim ends by itself");
+    assert!(!status.success(), "two processes lead");
+    let committed = store.commit(Epoch(2), batch(1)).await;
+    committed.expect("the second one leads");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn second_name_of_a_file_has_the_same_lock() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = open(directory.path());
+    lead(&first).await;
+    let other = directory.path().join("other.db");
+    std::os::unix::fs::symlink(directory.path().join("store.db"), &other).expect("a link");
+    let second = SqliteStore::open(&other, &SqliteOptions::default()).expect("it opens");
+    let refused = second.lead("second", TTL, Epoch::ZERO).await;
+    assert!(
+        matches!(refused, Err(LeadError::Held { .. })),
+        "{refused:?}"
+    );
 }
 
 fn chunk(number: u64) -> LogChunk {

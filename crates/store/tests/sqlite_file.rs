@@ -83,7 +83,7 @@ async fn two_stores_of_one_process_do_not_both_lead() {
     let second = open(&path);
     let epoch = lead(&first).await;
     let refused = second.lead("second", TTL, Epoch::ZERO).await;
-    let holder = "the test".to_owned();
+    let holder = format!("the test (process {})", std::process::id());
     assert_eq!(refused, Err(LeadError::Held { holder }));
     first.resign(epoch).await.expect("a resignation");
     let leadership = second.lead("second", TTL, Epoch::ZERO).await;
@@ -132,7 +132,10 @@ fn refuse_a_newer_schema() {
     drop(open(&path));
     let person = Connection::open(&path).expect("a connection");
     person
-        .execute("UPDATE refinery_schema_history SET version = 99", [])
+        .execute(
+            "UPDATE refinery_schema_history SET version = 99 WHERE version = 2",
+            [],
+        )
         .expect("a newer version");
     drop(person);
     let error = SqliteStore::open(&path, &SqliteOptions::default()).expect_err("newer");
@@ -142,6 +145,63 @@ fn refuse_a_newer_schema() {
     );
     let sentence = error.to_string();
     assert!(sentence.contains("newer version"), "{sentence}");
+    assert!(sentence.contains("jobyard-master restore"), "{sentence}");
+}
+
+#[test]
+fn open_a_newer_schema_that_says_it_may_be() {
+    let (_directory, path) = place();
+    drop(open(&path));
+    let person = Connection::open(&path).expect("a connection");
+    person
+        .execute_batch(
+            "UPDATE refinery_schema_history SET version = 99 WHERE version = 2; \
+             PRAGMA user_version = 2;",
+        )
+        .expect("a newer version that only adds");
+    open(&path);
+    person
+        .execute_batch("PRAGMA user_version = 3")
+        .expect("a newer version that does more");
+    drop(person);
+    let error = SqliteStore::open(&path, &SqliteOptions::default()).expect_err("newer");
+    assert!(
+        matches!(error, OpenStoreError::NewerSchema { found: 99, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn refuse_what_an_interrupted_restore_has_left() {
+    let (_directory, path) = place();
+    std::fs::write(
+        &path,
+        "a restore of a Jobyard store was begun here and not finished\n",
+    )
+    .expect("a file");
+    let error = SqliteStore::open(&path, &SqliteOptions::default()).expect_err("no store");
+    assert!(
+        matches!(error, OpenStoreError::Unfinished { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn store_tells_whether_its_last_term_was_resigned() {
+    let (_directory, path) = place();
+    let first = open(&path);
+    assert!(first.ended_cleanly(), "nobody has led yet");
+    let epoch = lead(&first).await;
+    drop(first);
+    let second = open(&path);
+    assert!(!second.ended_cleanly(), "the first term was not resigned");
+    let epoch = {
+        assert_eq!(epoch, Epoch(1));
+        lead(&second).await
+    };
+    second.resign(epoch).await.expect("a resignation");
+    drop(second);
+    assert!(open(&path).ended_cleanly());
 }
 
 #[test]

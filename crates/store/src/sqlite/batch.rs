@@ -3,6 +3,7 @@
 use jobyard_core::{Change, Record, RecordKind};
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
+use super::checksum::checksum;
 use super::failure::Failure;
 use super::row::labels_to_json;
 
@@ -20,21 +21,29 @@ pub(crate) enum RowChange<'c> {
 pub(crate) struct PutRow<'c> {
     record: &'c Record,
     order: i64,
+    ended: Option<i64>,
     labels: Option<String>,
     body: &'c str,
+    sum: i64,
 }
 
 impl<'c> RowChange<'c> {
     /// Checks what the columns ask for; the reason if it cannot be stored.
     pub(crate) fn of(change: &'c Change) -> Result<Self, &'static str> {
         match change {
-            Change::Put(record) => Ok(Self::Put(PutRow {
-                record,
-                order: i64::try_from(record.fields.order)
-                    .map_err(|_| "an order field is beyond 63 bits")?,
-                labels: labels_to_json(&record.fields.labels),
-                body: str::from_utf8(&record.body).map_err(|_| "a body is not UTF-8 text")?,
-            })),
+            Change::Put(record) => {
+                let labels = labels_to_json(&record.fields.labels);
+                let ended = record.fields.ended.map(i64::try_from).transpose();
+                Ok(Self::Put(PutRow {
+                    record,
+                    order: i64::try_from(record.fields.order)
+                        .map_err(|_| "an order field is beyond 63 bits")?,
+                    ended: ended.map_err(|_| "an end is beyond 63 bits")?,
+                    body: str::from_utf8(&record.body).map_err(|_| "a body is not UTF-8 text")?,
+                    sum: checksum(record.kind.0, record, labels.as_deref()),
+                    labels,
+                }))
+            }
             Change::Remove { kind, key } => Ok(Self::Remove { kind: *kind, key }),
             _ => Err("it holds a change that this store does not know"),
         }
@@ -51,6 +60,7 @@ pub(crate) struct Rows<'t> {
     insert_label: CachedStatement<'t>,
     update_body: CachedStatement<'t>,
     update_state: CachedStatement<'t>,
+    update_end: CachedStatement<'t>,
     update_all: CachedStatement<'t>,
     remove: CachedStatement<'t>,
 }
@@ -61,24 +71,29 @@ impl<'t> Rows<'t> {
         Ok(Self {
             find: transaction.prepare_cached(
                 "SELECT id, ord = ?3 AND name IS ?4 AND grp IS ?5 AND labels IS ?6, \
-                 live = ?7, state IS ?8 FROM records WHERE kind = ?1 AND key = ?2",
+                 live = ?7 AND ended IS ?9, state IS ?8 FROM records WHERE kind = ?1 AND key = ?2",
             )?,
             insert: transaction.prepare_cached(
-                "INSERT INTO records (kind, key, version, ord, live, state, name, grp, labels, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO records (kind, key, version, ord, live, state, name, grp, labels, body, \
+                 ended, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             insert_label: transaction.prepare_cached(
                 "INSERT OR IGNORE INTO labels (kind, label, value, ord, record) \
                  VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
-            update_body: transaction
-                .prepare_cached("UPDATE records SET version = ?2, body = ?3 WHERE id = ?1")?,
+            update_body: transaction.prepare_cached(
+                "UPDATE records SET version = ?2, body = ?3, sum = ?4 WHERE id = ?1",
+            )?,
             update_state: transaction.prepare_cached(
-                "UPDATE records SET version = ?2, body = ?3, state = ?4 WHERE id = ?1",
+                "UPDATE records SET version = ?2, body = ?3, sum = ?4, state = ?5 WHERE id = ?1",
+            )?,
+            update_end: transaction.prepare_cached(
+                "UPDATE records SET version = ?2, body = ?3, sum = ?4, state = ?5, live = ?6, \
+                 ended = ?7 WHERE id = ?1",
             )?,
             update_all: transaction.prepare_cached(
-                "UPDATE records SET version = ?2, body = ?3, live = ?4, state = ?5, ord = ?6, \
-                 name = ?7, grp = ?8, labels = ?9 WHERE id = ?1",
+                "UPDATE records SET version = ?2, body = ?3, sum = ?4, state = ?5, live = ?6, \
+                 ended = ?7, ord = ?8, name = ?9, grp = ?10, labels = ?11 WHERE id = ?1",
             )?,
             remove: transaction
                 .prepare_cached("DELETE FROM records WHERE kind = ?1 AND key = ?2")?,
@@ -105,20 +120,21 @@ impl<'t> Rows<'t> {
             ..
         } = row.record;
         let (order, labels, body) = (row.order, &row.labels, row.body);
+        let (ended, sum) = (row.ended, row.sum);
         let state = fields.state.as_deref();
         let (name, group, live) = (&fields.name, &fields.group, fields.live);
         let found: Option<(i64, bool, bool, bool)> = self
             .find
             .query_row(
-                params![kind.0, key, order, name, group, labels, live, state],
+                params![kind.0, key, order, name, group, labels, live, state, ended],
                 |found| Ok((found.get(0)?, found.get(1)?, found.get(2)?, found.get(3)?)),
             )
             .optional()?;
-        // What is the same: order, name, group and labels; whether it is live; its state.
+        // What is the same: order, name, group and labels; whether it is live, and its end; its state.
         match found {
             None => {
                 let id = self.insert.insert(params![
-                    kind.0, key, version, order, live, state, name, group, labels, body
+                    kind.0, key, version, order, live, state, name, group, labels, body, ended, sum
                 ])?;
                 for (label, value) in &fields.labels {
                     self.insert_label
@@ -126,12 +142,17 @@ impl<'t> Rows<'t> {
                 }
                 return Ok(());
             }
-            Some((id, true, true, true)) => self.update_body.execute(params![id, version, body])?,
+            Some((id, true, true, true)) => {
+                self.update_body.execute(params![id, version, body, sum])?
+            }
             Some((id, true, true, false)) => self
                 .update_state
-                .execute(params![id, version, body, state])?,
-            Some((id, ..)) => self.update_all.execute(params![
-                id, version, body, live, state, order, name, group, labels
+                .execute(params![id, version, body, sum, state])?,
+            Some((id, true, false, _)) => self
+                .update_end
+                .execute(params![id, version, body, sum, state, live, ended])?,
+            Some((id, false, ..)) => self.update_all.execute(params![
+                id, version, body, sum, state, live, ended, order, name, group, labels
             ])?,
         };
         Ok(())

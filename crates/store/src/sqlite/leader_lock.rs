@@ -46,11 +46,12 @@ impl LeaderLock {
         Ok(lock)
     }
 
-    /// Writes down another holder.
+    /// Writes down another holder, and which process of this machine that is.
     pub(crate) fn name(&mut self, holder: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(holder.as_bytes())
+        let name = format!("{holder} (process {})", std::process::id());
+        self.file.write_all(name.as_bytes())
     }
 }
 
@@ -75,7 +76,9 @@ mod tests {
         let path = directory.path().join("lock");
         let first = LeaderLock::take(&path, "first").unwrap();
         match LeaderLock::take(&path, "second") {
-            Err(LockError::Held(holder)) => assert_eq!(holder, "first"),
+            Err(LockError::Held(holder)) => {
+                assert_eq!(holder, format!("first (process {})", std::process::id()));
+            }
             other => panic!("two hold the lock: {other:?}"),
         }
         drop(first);

@@ -2,7 +2,7 @@
 
 use jobyard_core::{LoadError, MAX_PAGE, Record, RecordKind, RecordPage, RecordQuery};
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 
 use super::failure::Failure;
 use super::row;
@@ -49,6 +49,61 @@ pub(crate) fn get(
         Some(found) => row::read(kind, found).map(Some),
         None => Ok(None),
     }
+}
+
+/// Those that ended first, before a moment.
+pub(crate) fn oldest_ended(
+    connection: &Connection,
+    kind: RecordKind,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<Record>, LoadError> {
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(LoadError::BadQuery {
+            problem: "a page holds 1 to 1000 records",
+        });
+    }
+    let Some(last) = before.checked_sub(1) else {
+        return Ok(Vec::new());
+    };
+    let last = i64::try_from(last).unwrap_or(i64::MAX);
+    let mut statement = connection
+        .prepare_cached(&oldest_ended_sql(limit))
+        .map_err(Failure::from)?;
+    let mut rows = statement
+        .query(params![kind.0, last])
+        .map_err(Failure::from)?;
+    let mut records = Vec::new();
+    while let Some(found) = rows.next().map_err(Failure::from)? {
+        records.push(row::read(kind, found)?);
+    }
+    Ok(records)
+}
+
+fn oldest_ended_sql(limit: usize) -> String {
+    let columns = row::COLUMNS;
+    format!(
+        "SELECT {columns} FROM records r INDEXED BY records_by_end \
+         WHERE r.kind = ?1 AND r.live = 0 AND r.ended IS NOT NULL AND r.ended <= ?2 \
+         ORDER BY r.ended LIMIT {limit}"
+    )
+}
+
+/// How many are live, or are not.
+pub(crate) fn count(
+    connection: &Connection,
+    kind: RecordKind,
+    live: bool,
+) -> Result<u64, LoadError> {
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT count(*) FROM records INDEXED BY records_by_order WHERE kind = ?1 AND live = ?2",
+        )
+        .map_err(Failure::from)?;
+    let count: i64 = statement
+        .query_row(params![kind.0, live], |row| row.get(0))
+        .map_err(Failure::from)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// A query as SQL. The text depends on which filters there are, never on their values, so it stays compiled.
@@ -107,11 +162,17 @@ impl Question {
                          WHERE r.kind = ?1 AND r.live = {live}{filters}"
                     )
                 };
-                format!(
-                    "{} UNION ALL {} ORDER BY 3 {direction} LIMIT {limit}",
-                    half(0),
-                    half(1)
-                )
+                match query.live {
+                    Some(live) => {
+                        let half = half(i32::from(live));
+                        format!("{half} ORDER BY r.ord {direction} LIMIT {limit}")
+                    }
+                    None => format!(
+                        "{} UNION ALL {} ORDER BY 3 {direction} LIMIT {limit}",
+                        half(0),
+                        half(1)
+                    ),
+                }
             }
         };
         Some(question)
@@ -130,6 +191,9 @@ impl Question {
                 let value = self.bind(Value::Text(value.clone()));
                 conditions.push(format!(" AND {column} = {value}"));
             }
+        }
+        if let (Some(live), Path::Label | Path::Column(_)) = (query.live, path) {
+            conditions.push(format!(" AND r.live = {}", i32::from(live)));
         }
         for (index, (label, value)) in query.labels.iter().enumerate() {
             let label = self.bind(Value::Text(label.clone()));

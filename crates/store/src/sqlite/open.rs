@@ -1,7 +1,7 @@
 //! Opening the file: connections, settings and the schema.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,7 +42,11 @@ pub enum OpenStoreError {
         problem: String,
     },
     /// A newer program wrote the file. Use that program, or restore the copy from before the upgrade.
-    #[error("{} was written by a newer version: its schema is {found}, this program knows {known}", path.display())]
+    #[error(
+        "{} was written by a newer version: its schema is {found}, this program knows {known}; use the newer program, \
+         or restore the backup from before the upgrade with `jobyard-master restore`",
+        path.display()
+    )]
     NewerSchema {
         /// The file.
         path: PathBuf,
@@ -58,6 +62,23 @@ pub enum OpenStoreError {
         path: PathBuf,
         /// Who leads.
         holder: String,
+    },
+    /// A restore was interrupted, so what lies beside the file is not all there. Empty the directory and restore again.
+    #[error(
+        "{} is what an interrupted restore has left: empty its directory and repeat `jobyard-master restore`",
+        path.display()
+    )]
+    Unfinished {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged so that SQLite cannot read it. Restore it from a backup.
+    #[error("{} is damaged: {problem}; restore it from a backup with `jobyard-master restore`", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
     },
     /// The disk or SQLite refused. Repeat it when the cause is gone.
     #[error("{} could not be opened: {problem}", path.display())]
@@ -80,19 +101,19 @@ pub(crate) fn open_writer(
         problem,
     };
     create(path).map_err(|error| storage(error.to_string()))?;
+    if is_unfinished(path).map_err(|error| storage(error.to_string()))? {
+        return Err(OpenStoreError::Unfinished {
+            path: path.to_owned(),
+        });
+    }
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(|error| storage(error.to_string()))?;
-    let known = embedded::migrations::runner()
-        .get_migrations()
-        .iter()
-        .map(|migration| i64::from(migration.version()))
-        .max()
-        .unwrap_or(0);
+    let known = known_schema();
     let found = found_schema(&connection, path)?;
-    if found > known {
+    if found > known && !is_written_for(&connection, path, known)? {
         return Err(OpenStoreError::NewerSchema {
             path: path.to_owned(),
             found,
@@ -113,8 +134,51 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    guard(&connection)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
+}
+
+/// Has SQLite look at each page before it believes it, and run nothing that a changed schema may name.
+fn guard(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// What stands in the place of the file while a restore is under way: no database, so that no program starts on it.
+pub(crate) const UNFINISHED: &str =
+    "a restore of a Jobyard store was begun here and not finished\n";
+
+/// Whether a restore was interrupted.
+fn is_unfinished(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    File::open(path)?
+        .take(UNFINISHED.len() as u64)
+        .read_to_end(&mut begin)?;
+    Ok(begin == UNFINISHED.as_bytes())
+}
+
+/// Whether the newer program that wrote the file says that a program which knows only schema `known` may go on with it.
+/// A change of the schema that only adds leaves the oldest such schema in `user_version`; 0 says nothing.
+fn is_written_for(
+    connection: &Connection,
+    path: &Path,
+    known: i64,
+) -> Result<bool, OpenStoreError> {
+    let oldest: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| refusal(path, &error))?;
+    Ok((1..=known).contains(&oldest))
+}
+
+/// The newest schema that this program knows.
+pub(crate) fn known_schema() -> i64 {
+    embedded::migrations::runner()
+        .get_migrations()
+        .iter()
+        .map(|migration| i64::from(migration.version()))
+        .max()
+        .unwrap_or(0)
 }
 
 /// Creates the file readable for its owner alone (its companions inherit that), and makes its name durable.
@@ -137,7 +201,7 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// The schema that the file has; 0 for a new file.
-fn found_schema(connection: &Connection, path: &Path) -> Result<i64, OpenStoreError> {
+pub(crate) fn found_schema(connection: &Connection, path: &Path) -> Result<i64, OpenStoreError> {
     let refused = |error: rusqlite::Error| refusal(path, &error);
     connection.busy_timeout(BUSY_TIMEOUT).map_err(refused)?;
     let id: i32 = connection
@@ -169,15 +233,15 @@ fn refusal(path: &Path, error: &rusqlite::Error) -> OpenStoreError {
     let path = path.to_owned();
     let problem = error.to_string();
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            OpenStoreError::NotAStore { path, problem }
-        }
+        Some(ErrorCode::NotADatabase) => OpenStoreError::NotAStore { path, problem },
+        Some(ErrorCode::DatabaseCorrupt) => OpenStoreError::Corrupt { path, problem },
         _ => OpenStoreError::Storage { path, problem },
     }
 }
 
 /// Every commit reaches the disk before it returns (`synchronous=FULL`); readers are never in the way (WAL).
 fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
+    guard(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;

@@ -72,11 +72,15 @@ impl Snapshot for SqliteSnapshot {
         })
         .await
         .map_err(|_| unavailable("the runtime is shutting down"))?;
-        let portion = portion?;
-        if !portion.is_empty() {
-            self.scan = Some(scan);
+        match portion {
+            Ok(portion) if portion.is_empty() => Ok(portion),
+            // Behind a damaged record it goes on.
+            Ok(_) | Err(LoadError::Damaged { .. }) => {
+                self.scan = Some(scan);
+                portion
+            }
+            Err(error) => Err(error),
         }
-        Ok(portion)
     }
 }
 
@@ -112,12 +116,17 @@ impl Scan {
         let mut records = Vec::new();
         let mut bytes = 0;
         while let Some(found) = rows.next().map_err(Failure::from)? {
-            let record = row::read(kind, found)?;
-            let place = (found.get(9), found.get(10));
-            self.after = Some((
-                place.0.map_err(Failure::from)?,
-                place.1.map_err(Failure::from)?,
-            ));
+            let record = row::read(kind, found);
+            if record.is_err() && !records.is_empty() {
+                // What came before it first. The next call begins with it.
+                break;
+            }
+            let (order, id) = (
+                found.get(row::COLUMN_COUNT),
+                found.get(row::COLUMN_COUNT + 1),
+            );
+            self.after = Some((order.map_err(Failure::from)?, id.map_err(Failure::from)?));
+            let record = record?;
             bytes += record.body.len();
             records.push(record);
             if bytes >= PORTION_BYTES {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use jobyard_core::{Batch, CommitError, Epoch, LeadError, MAX_BATCH_CHANGES, RecordKind};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, Rows};
+use super::failpoint::{Failpoints, Point};
 use super::failure::Failure;
 use super::leader_lock::{LeaderLock, LockError};
+use super::room::Keeper;
 use super::term;
 
 /// Where the thread sends an answer. Nobody may be waiting for it any more: then what was done stays done.
@@ -64,11 +67,20 @@ pub(crate) struct Writer {
     lock: Option<LeaderLock>,
     /// How many pages stood in the write-ahead log after the last commit.
     wal_pages: Arc<AtomicI32>,
+    keeper: Keeper,
+    failpoints: Failpoints,
+    /// Why nothing is written any more.
+    broken: Option<String>,
 }
 
 impl Writer {
     /// Over this connection.
-    pub(crate) fn new(mut connection: Connection, lock_path: &Path) -> rusqlite::Result<Self> {
+    pub(crate) fn new(
+        mut connection: Connection,
+        lock_path: &Path,
+        keeper: Keeper,
+        failpoints: Failpoints,
+    ) -> rusqlite::Result<Self> {
         let wal_pages = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&wal_pages);
         // Replaces the automatic checkpoint, which would run before the commit returns.
@@ -81,6 +93,9 @@ impl Writer {
             lock_path: lock_path.to_owned(),
             lock: None,
             wal_pages,
+            keeper,
+            failpoints,
+            broken: None,
         })
     }
 
@@ -99,25 +114,65 @@ impl Writer {
                 holder,
                 at_least,
                 reply,
-            } => drop(reply.send(self.lead(&holder, at_least))),
+            } => self.answer(reply, |writer| writer.lead(&holder, at_least)),
             Command::Renew { epoch, reply } => {
-                drop(reply.send(self.check(epoch).map_err(Into::into)));
+                self.answer(reply, |writer| Ok(writer.check(epoch)?));
             }
             Command::Resign { epoch, reply } => {
-                drop(reply.send(self.resign(epoch).map_err(Into::into)));
+                self.answer(reply, |writer| Ok(writer.resign(epoch)?));
             }
             Command::Commit {
                 epoch,
                 batch,
                 reply,
-            } => drop(reply.send(self.commit(epoch, &batch))),
+            } => self.answer(reply, |writer| writer.commit(epoch, &batch)),
             Command::Prune {
                 epoch,
                 kind,
                 before,
                 limit,
                 reply,
-            } => drop(reply.send(self.prune(epoch, kind, before, limit).map_err(Into::into))),
+            } => self.answer(
+                reply,
+                |writer| Ok(writer.prune(epoch, kind, before, limit)?),
+            ),
+        }
+    }
+
+    /// Does something unless nothing is done any more, and takes note if it shows that the disk fails.
+    fn answer<T, E>(&mut self, reply: Reply<T, E>, work: impl FnOnce(&mut Self) -> Result<T, E>)
+    where
+        E: From<Failure> + Breakage,
+    {
+        let answer = match &self.broken {
+            Some(problem) => Err(Failure::Broken(problem.clone()).into()),
+            None => work(self),
+        };
+        if let Err(error) = &answer
+            && let Some(problem) = error.breakage()
+        {
+            self.break_off(problem);
+        }
+        drop(reply.send(answer));
+    }
+
+    /// From now on nothing is written. Whether bytes that could not be made durable are on disk is not known, and
+    /// asking once more could be answered with a success that is none.
+    fn break_off(&mut self, problem: &str) {
+        if self.broken.is_some() {
+            return;
+        }
+        tracing::error!(
+            problem,
+            "the disk fails: nothing is written until the store is opened anew"
+        );
+        self.broken = Some(problem.to_owned());
+        // Closing would otherwise move the write-ahead log, as if nothing had happened.
+        let kept = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            tracing::error!(%error, "closing may move the write-ahead log");
         }
     }
 
@@ -137,6 +192,9 @@ impl Writer {
                 Err(LockError::Io(error)) => return Err(storage(error)),
             },
         };
+        if taken.is_some() {
+            self.settle()?;
+        }
         let epoch = self.begin_term(holder, at_least)?;
         // Only now: a lock whose term could not be written is released again.
         if taken.is_some() {
@@ -145,10 +203,29 @@ impl Writer {
         Ok(epoch)
     }
 
-    fn begin_term(&self, holder: &str, at_least: Epoch) -> Result<Epoch, Failure> {
+    /// Makes durable what an earlier process may have left in memory alone: after a failed fsync the system forgets
+    /// that those pages have to be written, and a commit behind them would be lost with them. Moving everything into
+    /// the main file writes it anew.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let is_busy: bool =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+        if is_busy {
+            tracing::warn!(
+                "another process reads: the write-ahead log was not moved at the start of the term"
+            );
+        }
+        self.wal_pages.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn begin_term(&mut self, holder: &str, at_least: Epoch) -> Result<Epoch, Failure> {
+        self.failpoints.hit(Point::LeadBefore)?;
         let transaction = self.transaction()?;
         let term = term::begin(&transaction, holder, at_least)?;
         transaction.commit()?;
+        self.failpoints.hit(Point::LeadAfter)?;
+        self.keeper.reserve.restock(&self.keeper.gauge);
         Ok(term.epoch)
     }
 
@@ -173,8 +250,40 @@ impl Writer {
         term::check(connection, epoch)
     }
 
-    /// One transaction, durable when it returns.
-    fn commit(&self, epoch: Epoch, batch: &Batch) -> Result<(), CommitError> {
+    /// One transaction, durable when it returns; once more on the room of the reserve if there is none.
+    fn commit(&mut self, epoch: Epoch, batch: &Batch) -> Result<(), CommitError> {
+        let mut done = self.try_commit(epoch, batch);
+        if matches!(done, Err(CommitError::Full { .. })) {
+            self.keeper.gauge.is_full();
+            // With room on the disk it is the limit of the main file that was met.
+            if !self.keeper.gauge.has_beyond(0) && self.keeper.reserve.give_up() {
+                done = self.try_commit(epoch, batch);
+            }
+        }
+        if done.is_ok() {
+            self.keeper
+                .gauge
+                .has_written(self.left_below_limit().unwrap_or_default());
+            self.keeper.reserve.restock(&self.keeper.gauge);
+        }
+        done
+    }
+
+    /// How many bytes the main file may still hold, if there is a limit.
+    fn left_below_limit(&self) -> rusqlite::Result<Option<u64>> {
+        if !self.keeper.is_limited {
+            return Ok(None);
+        }
+        let ask = |name: &str| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let used = ask("page_count")? - ask("freelist_count")?;
+        let left = (ask("max_page_count")? - used) * ask("page_size")?;
+        Ok(Some(u64::try_from(left).unwrap_or(0)))
+    }
+
+    fn try_commit(&self, epoch: Epoch, batch: &Batch) -> Result<(), CommitError> {
         let number = batch.number;
         let refused = |problem| CommitError::Refused { number, problem };
         let transaction = self.transaction()?;
@@ -198,7 +307,13 @@ impl Writer {
             .collect::<Result<_, _>>()
             .map_err(refused)?;
         Self::write(&transaction, number, &rows)?;
+        self.failpoints
+            .hit(Point::CommitBefore)
+            .map_err(Failure::from)?;
         transaction.commit().map_err(Failure::from)?;
+        self.failpoints
+            .hit(Point::CommitAfter)
+            .map_err(Failure::from)?;
         Ok(())
     }
 
@@ -226,6 +341,7 @@ impl Writer {
         before: u64,
         limit: usize,
     ) -> Result<usize, Failure> {
+        self.failpoints.hit(Point::PruneBefore)?;
         let transaction = self.transaction()?;
         self.check_in(&transaction, epoch)?;
         let Some(last) = before.checked_sub(1) else {
@@ -254,16 +370,48 @@ impl Writer {
 
     /// Moves what has gathered in the write-ahead log into the main file. After the answer, so that nobody waits for
     /// it; a reader that keeps it from finishing delays it to a later commit.
-    fn checkpoint(&self) {
-        if self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
+    fn checkpoint(&mut self) {
+        if self.broken.is_some() || self.wal_pages.load(Ordering::Relaxed) < CHECKPOINT_PAGES {
             return;
         }
         self.wal_pages.store(0, Ordering::Relaxed);
-        let moved = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = moved {
-            tracing::warn!(%error, "the write-ahead log was not moved into the store's file");
+        let moved = self.failpoints.hit(Point::Checkpoint).and_then(|()| {
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        });
+        match moved.map_err(Failure::from) {
+            Ok(()) => {}
+            Err(Failure::Broken(problem)) => self.break_off(&problem),
+            Err(failure) => {
+                tracing::warn!(
+                    ?failure,
+                    "the write-ahead log was not moved into the store's file"
+                );
+            }
+        }
+    }
+}
+
+/// An answer that can tell of a disk that fails.
+trait Breakage {
+    /// What the disk said, if it fails.
+    fn breakage(&self) -> Option<&str>;
+}
+
+impl Breakage for CommitError {
+    fn breakage(&self) -> Option<&str> {
+        match self {
+            Self::Broken { problem } => Some(problem),
+            _ => None,
+        }
+    }
+}
+
+impl Breakage for LeadError {
+    fn breakage(&self) -> Option<&str> {
+        match self {
+            Self::Broken { problem } => Some(problem),
+            _ => None,
         }
     }
 }
