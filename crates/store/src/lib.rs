@@ -53,6 +53,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod chunks;
 mod files;
 mod memory_logs;
@@ -60,6 +61,10 @@ mod memory_store;
 mod page;
 mod sqlite;
 
+pub use backup::{
+    BackupError, BackupFile, BackupPlan, BackupProgress, BackupReport, Manifest, RestoreError,
+    RestoreOptions, backup, epoch_after_restore, restore, verify_backup,
+};
 pub use files::{FileLogs, OpenLogsError};
 pub use memory_logs::MemoryLogs;
 pub use memory_store::MemoryStore;

@@ -210,7 +210,7 @@ fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 /// The directories below this one whose names are two hexadecimal digits.
-fn numbered_directories(path: &Path) -> io::Result<Vec<(usize, PathBuf)>> {
+pub(crate) fn numbered_directories(path: &Path) -> io::Result<Vec<(usize, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -235,7 +235,7 @@ fn leaf_number(attempt: AttemptId) -> usize {
 }
 
 /// Whose segment a file is, and where it begins. `None` for a file that is none.
-fn parse_name(name: &std::ffi::OsStr) -> Option<(AttemptId, u64)> {
+pub(crate) fn parse_name(name: &std::ffi::OsStr) -> Option<(AttemptId, u64)> {
     let mut parts = name.to_str()?.split('.');
     let job: JobId = parts.next()?.parse().ok()?;
     let number = AttemptNumber::new(parts.next()?.parse().ok()?)?;

@@ -10,4 +10,6 @@ mod segment;
 mod store;
 mod write;
 
+pub(crate) use layout::{numbered_directories, parse_name};
+pub(crate) use recover::durable_prefix;
 pub use store::{FileLogs, OpenLogsError};

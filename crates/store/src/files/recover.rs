@@ -8,7 +8,7 @@ use jobyard_core::{AttemptId, LogEnd};
 use super::frame::Frame;
 use super::index::{Index, Segment};
 use super::layout::Layout;
-use super::segment::{ScanError, SegmentScan, is_vouched_for};
+use super::segment::{SEGMENT_HEADER_BYTES, ScanError, SegmentScan, is_vouched_for};
 
 /// Why a log is not usable.
 #[derive(Debug)]
@@ -129,6 +129,35 @@ fn check_torn(
         )));
     }
     Ok(())
+}
+
+/// How much of the last segment of a log is whole, given all bytes of the file. All of it if it is damaged and not only
+/// cut short: whoever reads it then finds that out.
+pub(crate) fn durable_prefix(bytes: &[u8], attempt: AttemptId, base: u64) -> usize {
+    let len = bytes.len() as u64;
+    let Ok(mut frames) = SegmentScan::begin(io::Cursor::new(bytes), attempt, base, len) else {
+        return if bytes.len() < SEGMENT_HEADER_BYTES {
+            0
+        } else {
+            bytes.len()
+        };
+    };
+    loop {
+        match frames.next(0, |_| ()) {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(ScanError::Io(_)) => return bytes.len(),
+            Err(ScanError::Bad { position, .. }) => {
+                let Ok(place) = usize::try_from(position) else {
+                    return bytes.len();
+                };
+                return if is_vouched_for(&bytes[place..], position) {
+                    bytes.len()
+                } else {
+                    place
+                };
+            }
+        }
+    }
 }
 
 /// File lengths lie far below the limit.

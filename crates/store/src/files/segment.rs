@@ -50,8 +50,8 @@ impl From<io::Error> for ScanError {
 
 /// Walks along the frames of a segment.
 #[derive(Debug)]
-pub(crate) struct SegmentScan {
-    file: BufReader<File>,
+pub(crate) struct SegmentScan<R = File> {
+    file: BufReader<R>,
     /// Where the next frame begins.
     position: u64,
     /// Where the file ends, as far as we are concerned.
@@ -62,10 +62,10 @@ pub(crate) struct SegmentScan {
     sealed: bool,
 }
 
-impl SegmentScan {
+impl<R: Read + Seek> SegmentScan<R> {
     /// Begins at the first frame of a file, whose header it checks.
     pub(crate) fn begin(
-        file: File,
+        file: R,
         attempt: AttemptId,
         base: u64,
         len: u64,
@@ -93,7 +93,7 @@ impl SegmentScan {
     }
 
     /// Begins at a known frame.
-    pub(crate) fn resume(mut file: File, mark: Mark, len: u64) -> Result<Self, ScanError> {
+    pub(crate) fn resume(mut file: R, mark: Mark, len: u64) -> Result<Self, ScanError> {
         file.seek(SeekFrom::Start(mark.position))?;
         Ok(Self {
             file: BufReader::with_capacity(BUFFER_BYTES, file),

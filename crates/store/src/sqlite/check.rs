@@ -71,6 +71,13 @@ pub(crate) fn check(path: &Path, within: Duration) -> Result<CheckReport, LoadEr
     Ok(report)
 }
 
+/// Records that are not what was written, in a file that nobody else changes. Blocks for as long as that takes.
+pub(crate) fn damaged_rows(connection: &Connection) -> rusqlite::Result<Vec<DamagedRow>> {
+    let mut report = CheckReport::default();
+    records(connection, &mut report)?;
+    Ok(report.damaged)
+}
+
 /// Compares each record with its checksum, in the order of the file.
 fn records(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
     let mut statement = connection.prepare(

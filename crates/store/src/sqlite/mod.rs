@@ -16,6 +16,8 @@ mod store;
 mod term;
 mod writer;
 
+pub(crate) use check::damaged_rows;
 pub use check::{CheckReport, DamagedRow};
 pub use open::OpenStoreError;
+pub(crate) use open::{UNFINISHED, found_schema, known_schema, open_reader, refuse_others};
 pub use store::{SqliteOptions, SqliteStore};

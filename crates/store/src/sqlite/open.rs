@@ -113,18 +113,25 @@ pub(crate) fn open_writer(
     .map_err(|error| storage(error.to_string()))?;
     let known = known_schema();
     let found = found_schema(&connection, path)?;
-    if found > known && !is_written_for(&connection, path, known)? {
+    refuse_others(&connection, path)?;
+    configure_writer(&connection, options).map_err(|error| storage(error.to_string()))?;
+    if found < known {
+        migrate(&mut connection, path, lock_path)?;
+    }
+    Ok(connection)
+}
+
+/// Refuses a file that is not a store, or one of a newer program.
+pub(crate) fn refuse_others(connection: &Connection, path: &Path) -> Result<(), OpenStoreError> {
+    let (found, known) = (found_schema(connection, path)?, known_schema());
+    if found > known && !is_written_for(connection, path, known)? {
         return Err(OpenStoreError::NewerSchema {
             path: path.to_owned(),
             found,
             known,
         });
     }
-    configure_writer(&connection, options).map_err(|error| storage(error.to_string()))?;
-    if found < known {
-        migrate(&mut connection, path, lock_path)?;
-    }
-    Ok(connection)
+    Ok(())
 }
 
 /// Opens a connection that can only read. It sees every commit that has returned.
