@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use jobyard_clock::sleep_until;
 use jobyard_core::{
     AttemptContext, AttemptId, Clock, Execution, ExecutionTrace, Executor, Gone, InfraReason,
-    Outcome, Output, OutputStream, SignalError, StartError, StopCause, Timestamp,
+    Outcome, Output, OutputStream, SignalError, StartError, Steady, StopCause, Timestamp,
 };
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -92,6 +92,16 @@ pub struct SupervisorHandle {
 #[derive(Debug)]
 enum Order {
     Input(Input),
+    Extend(Steady),
+    Detach,
+}
+
+/// What happens to the task apart from the execution.
+enum Heard {
+    Input(Input),
+    /// The attempt may run for longer.
+    Extended,
+    /// It shall be let go of.
     Detach,
 }
 
@@ -111,6 +121,13 @@ impl SupervisorHandle {
     /// Kills it. As [`stop`](Self::stop) without grace.
     pub async fn kill(&self) {
         self.order(Input::KillNow).await;
+    }
+
+    /// Says until when it may run, in place of what [`AttemptContext::until`] or an earlier call said; its executor is told
+    /// as soon as there is something to tell it about. Returns and may be dropped as [`stop`](Self::stop).
+    pub async fn extend(&self, until: Steady) {
+        // A task that has ended has nothing left to extend.
+        let _ = self.orders.send(Order::Extend(until)).await;
     }
 
     /// Lets go of the attempt without ending it, so that a later life of this program can [`adopt`] it. Returns when its
@@ -180,6 +197,8 @@ struct Shell {
     ordered: bool,
     /// Whether the attempt shall run on without this task.
     detached: bool,
+    /// Until when it may run, if its executor was not told yet.
+    until: Option<Steady>,
     events: Events,
     /// Reports that wait for room, at most the two that an attempt has.
     reports: VecDeque<SupervisorEvent>,
@@ -202,6 +221,7 @@ impl Shell {
             orders,
             ordered: true,
             detached: false,
+            until: None,
             events,
             reports: VecDeque::new(),
             next: None,
@@ -255,7 +275,7 @@ impl Shell {
             tokio::select! {
                 biased;
                 done = &mut future => return done,
-                input = self.input() => self.on_input(input),
+                heard = self.hear() => self.on_heard(heard),
             }
         }
     }
@@ -265,7 +285,14 @@ impl Shell {
         let mut exit = execution.wait();
         // Signals are delivered while everything else goes on; a kill does not wait for the signal before it.
         let mut delivery: Option<BoxFuture<'_, Result<(), SignalError>>> = None;
+        // So is how long it may run: the latest counts.
+        let mut extension: Option<BoxFuture<'_, ()>> = None;
         loop {
+            if extension.is_none()
+                && let Some(until) = self.until.take()
+            {
+                extension = Some(execution.extend(until));
+            }
             match self.next.take() {
                 Some(Command::Signal(signal)) => delivery = Some(execution.signal(signal)),
                 Some(Command::Kill) => delivery = Some(execution.kill()),
@@ -287,16 +314,18 @@ impl Shell {
                     delivery = None;
                     self.on_delivered(delivered);
                 }
-                input = self.input() => self.on_input(input),
+                () = extended(&mut extension) => extension = None,
+                heard = self.hear() => self.on_heard(heard),
             }
         }
     }
 
     /// A detach is no matter of the supervisor's: to it nothing happens any more.
-    fn on_input(&mut self, input: Option<Input>) {
-        match input {
-            Some(input) => self.feed(input),
-            None => self.detached = true,
+    fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Input(input) => self.feed(input),
+            Heard::Extended => {}
+            Heard::Detach => self.detached = true,
         }
     }
 
@@ -307,26 +336,30 @@ impl Shell {
         }
     }
 
-    /// The next thing that happens apart from the execution; `None`: it shall be let go of. Cancel-safe.
-    async fn input(&mut self) -> Option<Input> {
+    /// The next thing that happens apart from the execution. Cancel-safe.
+    async fn hear(&mut self) -> Heard {
         loop {
             tokio::select! {
                 order = self.orders.recv(), if self.ordered => {
                     return match order {
-                        Some(Order::Input(input)) => Some(input),
+                        Some(Order::Input(input)) => Heard::Input(input),
+                        Some(Order::Extend(until)) => {
+                            self.until = Some(until);
+                            Heard::Extended
+                        }
                         Some(Order::Detach) => {
                             self.ordered = false;
-                            None
+                            Heard::Detach
                         }
                         None => {
                             self.ordered = false;
                             let (cause, grace) = (StopCause::WorkerStopping, Duration::ZERO);
-                            Some(Input::Stop { cause, grace })
+                            Heard::Input(Input::Stop { cause, grace })
                         }
                     };
                 }
                 () = sleep_until(&*self.clock, self.supervisor.next_deadline()) => {
-                    return Some(Input::DeadlineReached);
+                    return Heard::Input(Input::DeadlineReached);
                 }
                 room = self.events.reserve(), if !self.reports.is_empty() => {
                     match (room, self.reports.pop_front()) {
@@ -395,6 +428,14 @@ async fn deliver(
 ) -> Result<(), SignalError> {
     match delivery {
         Some(delivery) => delivery.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The result of an extension; never, if there is none.
+async fn extended(extension: &mut Option<BoxFuture<'_, ()>>) {
+    match extension {
+        Some(extension) => extension.await,
         None => std::future::pending().await,
     }
 }

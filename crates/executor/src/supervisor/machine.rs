@@ -356,6 +356,12 @@ const fn stopped(cause: StopCause, exit: Option<Exit>) -> Outcome {
     match cause {
         StopCause::Cancelled => Outcome::Cancelled { exit },
         StopCause::TimedOut => Outcome::TimedOut { exit },
+        StopCause::LeaseExpired => Outcome::Infra {
+            reason: InfraReason::LeaseExpired,
+        },
+        StopCause::Drained => Outcome::Infra {
+            reason: InfraReason::WorkerDrained,
+        },
         // Also what a later version may stop for: nobody asked the job to end, so it is not the job's ending.
         _ => Outcome::Infra {
             reason: InfraReason::WorkerRestarted,
@@ -363,12 +369,20 @@ const fn stopped(cause: StopCause, exit: Option<Exit>) -> Outcome {
     }
 }
 
-/// Which of two causes counts: the first, unless it was the worker's and the second is the job's own.
-const fn stronger(earlier: StopCause, later: StopCause) -> StopCause {
-    match earlier {
-        StopCause::Cancelled | StopCause::TimedOut => earlier,
-        _ => later,
+/// Which of two causes of a stop counts: the first, unless that was the infrastructure's and the second is the job's own.
+pub const fn stronger(earlier: StopCause, later: StopCause) -> StopCause {
+    if is_infrastructure(earlier) && !is_infrastructure(later) {
+        later
+    } else {
+        earlier
     }
+}
+
+const fn is_infrastructure(cause: StopCause) -> bool {
+    matches!(
+        cause,
+        StopCause::WorkerStopping | StopCause::LeaseExpired | StopCause::Drained
+    )
 }
 
 #[cfg(test)]

@@ -26,8 +26,9 @@
 //!   that of the stop, with the real exit as data: `Cancelled`, `TimedOut`, or, for
 //!   [`StopCause::WorkerStopping`](jobyard_core::StopCause::WorkerStopping), `Infra { WorkerRestarted }`, since
 //!   it was the worker that did not wait and not the job that failed: such an attempt is run again on the budget for
-//!   infrastructure failures.
-//! * The first cause stays, with one exception: a cause of the job's own displaces `WorkerStopping`, so that a job that
+//!   infrastructure failures. The same holds for [`StopCause::LeaseExpired`](jobyard_core::StopCause::LeaseExpired) and
+//!   [`StopCause::Drained`](jobyard_core::StopCause::Drained), whose outcomes name them.
+//! * The first cause stays, with one exception: a cause of the job's own displaces these three, so that a job that
 //!   somebody cancelled while its worker ended is cancelled, and is not run again.
 //! * An end that cannot be known any more (`Lost`: its launcher died) is an end: without a stop its outcome is
 //!   `Infra` with the reason that the executor gives, with one that of the stop, without an exit.
@@ -61,5 +62,5 @@ mod state;
 
 pub use command::{Command, Ending, SupervisorEvent};
 pub use input::Input;
-pub use machine::{InvalidInput, Supervisor};
+pub use machine::{InvalidInput, Supervisor, stronger};
 pub use plan::Plan;

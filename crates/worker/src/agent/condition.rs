@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use jobyard_core::{
-    AttemptId, Complaint, ComplaintKind, KilledProcess, Now, Residue, WorkerMessage,
-};
+use jobyard_core::{AttemptId, Complaint, ComplaintKind, KilledProcess, Residue, WorkerMessage};
 
 use super::machine::Agent;
 use super::{JournalEntry, Output};
@@ -79,20 +77,18 @@ impl Agent {
 
     pub(super) fn on_complaints(
         &mut self,
-        now: Now,
         complaints: Vec<Complaint>,
         exhausted: bool,
         out: &mut Vec<Output>,
     ) {
         self.condition.machine = complaints;
         self.condition.exhausted = exhausted;
-        self.tell_condition(now, out);
+        self.tell_condition(out);
     }
 
     /// An attempt has ended, perhaps without an end of all of its processes.
     pub(super) fn on_residue(
         &mut self,
-        now: Now,
         attempt: AttemptId,
         residue: &Residue,
         out: &mut Vec<Output>,
@@ -107,19 +103,19 @@ impl Agent {
             processes: processes.clone(),
         }));
         self.condition.taints.insert(attempt, processes);
-        self.tell_condition(now, out);
+        self.tell_condition(out);
     }
 
-    pub(super) fn on_taint_gone(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+    pub(super) fn on_taint_gone(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
         if self.condition.taints.remove(&attempt).is_some() {
             out.push(Output::Journal(JournalEntry::Untainted { attempt }));
-            self.tell_condition(now, out);
+            self.tell_condition(out);
         }
     }
 
     /// Says what the master does not know yet of whether, and why not, this worker takes assignments. The reason stands
     /// when there is a refusal, and not without one: a worker that refuses without a reason is about to end.
-    pub(super) fn tell_condition(&mut self, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn tell_condition(&mut self, out: &mut Vec<Output>) {
         if !self.phase.is_open() {
             return;
         }
@@ -127,14 +123,14 @@ impl Agent {
         let complaints = self.condition.complaints();
         let complains_anew = self.condition.told != complaints;
         if complains_anew && !complaints.is_empty() {
-            self.say(now, WorkerMessage::Complaints(complaints.clone()), out);
+            self.say(WorkerMessage::Complaints(complaints.clone()), out);
         }
         if self.told_accepting != accepting {
             self.told_accepting = accepting;
-            self.say(now, WorkerMessage::Accepting(accepting), out);
+            self.say(WorkerMessage::Accepting(accepting), out);
         }
         if complains_anew && complaints.is_empty() {
-            self.say(now, WorkerMessage::Complaints(Vec::new()), out);
+            self.say(WorkerMessage::Complaints(Vec::new()), out);
         }
         self.condition.told = complaints;
     }

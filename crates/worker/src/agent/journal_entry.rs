@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, KilledProcess, Timestamp, ValidSpec,
+    AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, KilledProcess, Steady, Timestamp,
+    ValidSpec,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,15 @@ pub enum JournalEntry {
         /// Which one.
         attempt: AttemptId,
     },
+    /// Attempts that must not outlive the worker's lease may run so long, as far as is known.
+    Lease {
+        /// The boot whose clock counts.
+        boot: BootId,
+        /// When they are told to stop.
+        stop_at: Steady,
+        /// When they are killed.
+        until: Steady,
+    },
     /// The highest epoch that was seen.
     MaxEpoch(Epoch),
 }
@@ -69,7 +79,7 @@ impl JournalEntry {
             | Self::Untainted { attempt }
             | Self::Forgotten { attempt } => Some(*attempt),
             Self::Finished(report) => Some(report.attempt),
-            Self::MaxEpoch(_) => None,
+            Self::Lease { .. } | Self::MaxEpoch(_) => None,
         }
     }
 }

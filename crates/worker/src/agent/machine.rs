@@ -7,9 +7,11 @@ use jobyard_core::{
     Assignment, AttemptId, AttemptNumber, AttemptReport, DeclineReason, Epoch, InfraReason,
     MAX_INVENTORY, MasterMessage, Now, Outcome, Steady, StopCause, WorkerMessage,
 };
+use jobyard_executor::supervisor::stronger;
 
 use super::condition::Condition;
 use super::entry::{Entry, Stage, Told};
+use super::lease::Lease;
 use super::memory::Memory;
 use super::recovery::Recovered;
 use super::session::Phase;
@@ -36,6 +38,9 @@ pub struct Agent {
     pub(super) phase: Phase,
     pub(super) ending: Ending,
     pub(super) condition: Condition,
+    pub(super) lease: Lease,
+    /// The master wants it to start nothing more.
+    pub(super) draining: bool,
     /// What the master believes about assignments.
     pub(super) told_accepting: bool,
     /// Whether a master has welcomed this worker in this life.
@@ -53,6 +58,8 @@ impl Agent {
         let taints = recovered.take_taints(config.boot);
         Self {
             condition: Condition::tainted_by(taints),
+            lease: Lease::recovered(recovered.take_trust(config.boot)),
+            draining: false,
             config,
             memory: std::mem::take(&mut recovered.memory),
             max_epoch: recovered.max_epoch,
@@ -74,6 +81,7 @@ impl Agent {
         if self.has_exited() {
             return;
         }
+        self.fence(now, out);
         match input {
             Input::Start { logs } => {
                 self.recover(now, &logs, out);
@@ -84,38 +92,29 @@ impl Agent {
             Input::Received(message) => self.on_message(now, message, out),
             Input::SessionLost(error) => self.on_session_lost(now, error, out),
             Input::Journaled { attempt } => self.on_journaled(now, attempt, out),
-            Input::JournalFailed { attempt } => self.on_journal_failed(now, attempt, out),
+            Input::JournalFailed { attempt } => self.on_journal_failed(attempt, out),
             Input::AttemptStarted {
                 attempt,
                 pid,
                 trace,
                 at,
             } => {
-                if let Some(entry) = self.held.get_mut(&attempt)
-                    && let Stage::Starting { grace } = entry.stage
-                {
-                    entry.stage = Stage::Running {
-                        grace,
-                        pid,
-                        started_at: at,
-                    };
-                    out.push(Output::Journal(JournalEntry::Started {
-                        attempt,
-                        pid,
-                        trace,
-                        at,
-                    }));
-                    self.tell(now, attempt, out);
-                }
+                let entry = JournalEntry::Started {
+                    attempt,
+                    pid,
+                    trace,
+                    at,
+                };
+                self.on_started(entry, out);
             }
-            Input::AttemptEnded(end) => self.on_ended(now, end, out),
+            Input::AttemptEnded(end) => self.on_ended(end, out),
             // The master has not noted it durably yet; its forget says so.
             Input::LogConfirmed { .. } => {}
             Input::Complaints {
                 complaints,
                 exhausted,
-            } => self.on_complaints(now, complaints, exhausted, out),
-            Input::TaintGone { attempt } => self.on_taint_gone(now, attempt, out),
+            } => self.on_complaints(complaints, exhausted, out),
+            Input::TaintGone { attempt } => self.on_taint_gone(attempt, out),
             Input::Shutdown(mode) => self.on_shutdown(now, mode, out),
             Input::DeadlineReached => {
                 self.on_session_deadline(now, out);
@@ -124,15 +123,22 @@ impl Agent {
                 }
             }
         }
+        // What came just now may hang on a lease that is over.
+        self.fence(now, out);
         self.advance_ending(now, out);
     }
 
     /// When [`Input::DeadlineReached`] is due next.
     pub fn next_deadline(&self) -> Option<Steady> {
-        match (self.phase.deadline(), self.ending.deadline()) {
-            (Some(session), Some(ending)) => Some(session.min(ending)),
-            (session, ending) => session.or(ending),
+        if self.has_exited() {
+            return None;
         }
+        let deadlines = [
+            self.phase.deadline(),
+            self.ending.deadline(),
+            self.lease.deadline(),
+        ];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Every attempt of the inventory, in order.
@@ -164,7 +170,7 @@ impl Agent {
             MasterMessage::Closing(reason) => self.on_closing(now, reason, out),
             // Before the welcome nothing else counts.
             _ if !self.phase.is_open() => {}
-            MasterMessage::Assign(assignment) => self.on_assign(now, assignment, out),
+            MasterMessage::Assign(assignment) => self.on_assign(assignment, out),
             MasterMessage::Stop {
                 attempt,
                 cause,
@@ -173,23 +179,25 @@ impl Agent {
                 self.on_stop(attempt, cause, grace, out);
             }
             MasterMessage::Forget { attempt } => self.on_forget(attempt, out),
-            // A heartbeat was heard, and that is all; what a newer master may add is for workers that asked for it.
+            MasterMessage::Heartbeat => self.on_beat_answered(out),
+            MasterMessage::Draining(draining) => self.on_draining(draining, out),
+            // What a newer master may add is for workers that asked for it.
             _ => {}
         }
     }
 
-    fn on_assign(&mut self, now: Now, assignment: Assignment, out: &mut Vec<Output>) {
+    fn on_assign(&mut self, assignment: Assignment, out: &mut Vec<Output>) {
         let attempt = assignment.attempt;
         if let Some(entry) = self.held.get_mut(&attempt)
             && !entry.forgotten
         {
             // The master asks again since it does not know: it hears once more where the attempt stands.
             entry.told = Told::Accepted;
-            return self.tell(now, attempt, out);
+            return self.tell(attempt, out);
         }
         if let Some(reason) = self.decline(attempt) {
             self.memory.remember(attempt);
-            return self.say(now, WorkerMessage::Declined { attempt, reason }, out);
+            return self.say(WorkerMessage::Declined { attempt, reason }, out);
         }
         out.push(Output::Journal(JournalEntry::Accepted {
             attempt,
@@ -197,6 +205,8 @@ impl Agent {
             env: assignment.env.clone(),
             boot: self.config.boot,
         }));
+        self.lease.bind(attempt, &assignment.spec);
+        self.journal_lease(out);
         let assignment = Box::new(assignment);
         let stage = Stage::Journaling {
             assignment,
@@ -214,7 +224,7 @@ impl Agent {
             );
         if self.memory.knows(attempt) || self.held.range(later).next().is_some() {
             Some(DeclineReason::Stale)
-        } else if self.ending != Ending::No {
+        } else if self.ending != Ending::No || self.draining {
             Some(DeclineReason::Stopping)
         } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
             Some(DeclineReason::Full)
@@ -236,7 +246,7 @@ impl Agent {
         }
         if let Some(cause) = *stop {
             let outcome = never_started(cause);
-            return self.finish(now, AttemptReport::new(attempt, outcome, now.wall), out);
+            return self.finish(AttemptReport::new(attempt, outcome, now.wall), out);
         }
         let assignment = assignment.clone();
         entry.stage = Stage::Starting {
@@ -248,7 +258,7 @@ impl Agent {
         }
     }
 
-    fn on_journal_failed(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+    fn on_journal_failed(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
         let is_waiting = |entry: &Entry| matches!(entry.stage, Stage::Journaling { .. });
         if !self.held.get(&attempt).is_some_and(is_waiting) {
             return;
@@ -258,28 +268,45 @@ impl Agent {
             .remove(&attempt)
             .is_some_and(|entry| entry.forgotten);
         self.memory.remember(attempt);
+        self.lease.release(attempt);
         if forgotten {
             return;
         }
         if self.phase.is_open() {
-            self.decline_unjournaled(now, attempt, out);
+            self.decline_unjournaled(attempt, out);
         } else {
             // Had it not been in a hello that is under way, the next one would tell by not listing it.
             self.unsaid.push(attempt);
         }
     }
 
-    pub(super) fn decline_unjournaled(
-        &mut self,
-        now: Now,
-        attempt: AttemptId,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn decline_unjournaled(&self, attempt: AttemptId, out: &mut Vec<Output>) {
         let reason = DeclineReason::JournalFailed;
-        self.say(now, WorkerMessage::Declined { attempt, reason }, out);
+        self.say(WorkerMessage::Declined { attempt, reason }, out);
     }
 
-    fn on_ended(&mut self, now: Now, end: AttemptEnd, out: &mut Vec<Output>) {
+    fn on_started(&mut self, started: JournalEntry, out: &mut Vec<Output>) {
+        let JournalEntry::Started {
+            attempt, pid, at, ..
+        } = started
+        else {
+            return;
+        };
+        self.lease.on_found(attempt);
+        if let Some(entry) = self.held.get_mut(&attempt)
+            && let Stage::Starting { grace } = entry.stage
+        {
+            entry.stage = Stage::Running {
+                grace,
+                pid,
+                started_at: at,
+            };
+            out.push(Output::Journal(started));
+            self.tell(attempt, out);
+        }
+    }
+
+    fn on_ended(&mut self, end: AttemptEnd, out: &mut Vec<Output>) {
         let Some(entry) = self.held.get(&end.attempt) else {
             return;
         };
@@ -287,7 +314,7 @@ impl Agent {
             return;
         }
         let forgotten = entry.forgotten;
-        self.on_residue(now, end.attempt, &end.residue, out);
+        self.on_residue(end.attempt, &end.residue, out);
         if forgotten {
             return self.discard(end.attempt, out);
         }
@@ -295,17 +322,18 @@ impl Agent {
         report.started_at = end.started_at;
         report.residue = end.residue;
         report.log = end.log;
-        self.finish(now, report, out);
+        self.finish(report, out);
     }
 
-    fn finish(&mut self, now: Now, report: AttemptReport, out: &mut Vec<Output>) {
+    fn finish(&mut self, report: AttemptReport, out: &mut Vec<Output>) {
         let attempt = report.attempt;
         let Some(entry) = self.held.get_mut(&attempt) else {
             return;
         };
         out.push(Output::Journal(JournalEntry::Finished(report.clone())));
         entry.stage = Stage::Finished { report };
-        self.tell(now, attempt, out);
+        self.lease.release(attempt);
+        self.tell(attempt, out);
     }
 
     pub(super) fn on_stop(
@@ -320,11 +348,8 @@ impl Agent {
         };
         match &mut entry.stage {
             _ if entry.forgotten => {}
-            // A cause of the job's own counts more than the worker's end.
             Stage::Journaling { stop, .. } => {
-                *stop = stop
-                    .filter(|old| *old != StopCause::WorkerStopping)
-                    .or(Some(cause));
+                *stop = Some(stop.map_or(cause, |earlier| stronger(earlier, cause)));
             }
             Stage::Starting { .. } | Stage::Running { .. } => {
                 out.push(Output::Stop {
@@ -334,6 +359,33 @@ impl Agent {
                 });
             }
             Stage::Finished { .. } => {}
+        }
+    }
+
+    /// Whether this worker is to start nothing more. What it has accepted and not begun goes elsewhere at once.
+    fn on_draining(&mut self, draining: bool, out: &mut Vec<Output>) {
+        self.draining = draining;
+        self.decline_unbegun(out);
+    }
+
+    /// Declines what is on its way to the journal, while the master drains this worker. What is to be reported as stopped
+    /// is reported.
+    pub(super) fn decline_unbegun(&mut self, out: &mut Vec<Output>) {
+        if !self.draining {
+            return;
+        }
+        let reason = DeclineReason::Stopping;
+        let mut declined = Vec::new();
+        for (attempt, entry) in &mut self.held {
+            if matches!(entry.stage, Stage::Journaling { stop: None, .. }) && !entry.forgotten {
+                entry.forgotten = true;
+                declined.push(*attempt);
+            }
+        }
+        for attempt in declined {
+            self.memory.remember(attempt);
+            self.lease.release(attempt);
+            self.say(WorkerMessage::Declined { attempt, reason }, out);
         }
     }
 
@@ -357,12 +409,13 @@ impl Agent {
     fn discard(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
         self.held.remove(&attempt);
         self.memory.remember(attempt);
+        self.lease.release(attempt);
         out.push(Output::Journal(JournalEntry::Forgotten { attempt }));
         out.push(Output::Discard { attempt });
     }
 
     /// Tells the master where an attempt stands, if it has not heard yet.
-    pub(super) fn tell(&mut self, now: Now, attempt: AttemptId, out: &mut Vec<Output>) {
+    pub(super) fn tell(&mut self, attempt: AttemptId, out: &mut Vec<Output>) {
         let Some(entry) = self.held.get_mut(&attempt) else {
             return;
         };
@@ -381,7 +434,7 @@ impl Agent {
             },
             Stage::Finished { report } => WorkerMessage::Finished(report.clone()),
         };
-        self.say(now, message, out);
+        self.say(message, out);
     }
 }
 
@@ -389,9 +442,11 @@ impl Agent {
 const fn never_started(cause: StopCause) -> Outcome {
     match cause {
         StopCause::TimedOut => Outcome::TimedOut { exit: None },
-        StopCause::WorkerStopping => Outcome::Infra {
-            reason: InfraReason::NeverStarted,
-        },
+        StopCause::WorkerStopping | StopCause::LeaseExpired | StopCause::Drained => {
+            Outcome::Infra {
+                reason: InfraReason::NeverStarted,
+            }
+        }
         // A cause that this version does not know is one of the job's own, as a cancel is.
         _ => Outcome::Cancelled { exit: None },
     }

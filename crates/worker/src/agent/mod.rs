@@ -36,6 +36,22 @@
 //! Attempts run on while there is no session. A master with an older epoch than one that was seen is refused. What an
 //! old session still brings after its end is ignored.
 //!
+//! # The lease
+//!
+//! A job may ask not to outlive the contact of its worker with the master
+//! ([`OnDisconnect::Stop`](jobyard_core::OnDisconnect::Stop)). The worker counts from the moment at which it *sent* the last
+//! heartbeat that was answered, or the hello of the last welcome: whatever the master heard, it heard later. Shortly
+//! before the lease ends such attempts are stopped, with or without a session, and what was not started is not started.
+//! That is looked at before anything else that has happened, so that a worker that was held up (its machine slept, its
+//! process was stopped) does not believe what it reads then; and a stop that was ordered is not undone. An executor that
+//! can kills them by itself when the lease ends, whatever becomes of this program: [`Output::Extend`] moves that time
+//! on. The next life goes by the lease that stands in the journal until it is welcomed.
+//!
+//! # Drained by the master
+//!
+//! A worker that its master drains declines every assignment, also those that are on their way to the journal; what the
+//! executor was told to start begins. That is apart from an end of the worker's own.
+//!
 //! # Condition
 //!
 //! A worker may have something against its machine: a full disk, too little memory, too much to do
@@ -58,6 +74,7 @@ mod config;
 mod entry;
 mod input;
 mod journal_entry;
+mod lease;
 mod machine;
 mod memory;
 mod output;
@@ -70,6 +87,7 @@ mod tests;
 pub use self::config::AgentConfig;
 pub use self::input::{AttemptEnd, Input, ShutdownMode};
 pub use self::journal_entry::JournalEntry;
+pub use self::lease::MAX_FENCE_GRACE;
 pub use self::machine::Agent;
 pub use self::output::{ExitReason, Output};
 pub use self::session::{CONNECT_LIMIT, REFUSED_WAIT, STABLE_AFTER};

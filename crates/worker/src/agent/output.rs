@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use jobyard_core::{
-    Assignment, AttemptId, ConnectError, Epoch, ExecutionTrace, Hello, SessionId, StopCause,
-    Timestamp, WorkerId, WorkerMessage,
+    Assignment, AttemptId, ConnectError, Epoch, ExecutionTrace, Hello, SessionId, Steady,
+    StopCause, Timestamp, WorkerId, WorkerMessage,
 };
 
 use super::JournalEntry;
@@ -53,6 +53,14 @@ pub enum Output {
         cause: StopCause,
         /// How long it may take to end before it is killed; zero kills at once.
         grace: Duration,
+    },
+    /// This attempt, which must not outlive the worker's lease, may run until this time: tell its executor. A later one
+    /// of the same attempt takes its place. Nothing is answered.
+    Extend {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Until when, by the machine's steady clock.
+        until: Steady,
     },
     /// Let go of this attempt without ending it. Nothing is answered.
     Detach {

@@ -8,6 +8,7 @@ use jobyard_core::{
 };
 
 use super::entry::{Entry, Stage};
+use super::lease::Trust;
 use super::machine::Agent;
 use super::memory::Memory;
 use super::{JournalEntry, Output};
@@ -17,6 +18,8 @@ use super::{JournalEntry, Output};
 pub(super) struct Recovered {
     pub(super) max_epoch: Epoch,
     pub(super) memory: Memory,
+    /// The last one, of which boot.
+    trust: Option<(BootId, Trust)>,
     taints: BTreeMap<AttemptId, (BootId, Vec<KilledProcess>)>,
     left: BTreeMap<AttemptId, Left>,
 }
@@ -50,6 +53,12 @@ impl Recovered {
         of_boot
             .map(|(attempt, (_, processes))| (attempt, processes))
             .collect()
+    }
+
+    /// The lease that the last life of this boot had.
+    pub(super) fn take_trust(&mut self, boot: BootId) -> Option<Trust> {
+        let (of, trust) = self.trust.take()?;
+        (of == boot).then_some(trust)
     }
 
     fn add(&mut self, entry: JournalEntry) {
@@ -95,6 +104,11 @@ impl Recovered {
                 processes,
             } => drop(self.taints.insert(attempt, (boot, processes))),
             JournalEntry::Untainted { attempt } => drop(self.taints.remove(&attempt)),
+            JournalEntry::Lease {
+                boot,
+                stop_at,
+                until,
+            } => self.trust = Some((boot, Trust { stop_at, until })),
             JournalEntry::MaxEpoch(epoch) => self.max_epoch = self.max_epoch.max(epoch),
         }
     }
@@ -121,7 +135,10 @@ impl Agent {
                     assignment,
                     boot,
                     started,
-                } if boot == self.config.boot => adopt(assignment, started, out),
+                } if boot == self.config.boot => {
+                    self.lease.bind_sought(attempt, &assignment.spec);
+                    adopt(assignment, started, out)
+                }
                 Left::Open { started, .. } => {
                     let reason = InfraReason::WorkerRestarted;
                     let outcome = Outcome::Infra { reason };

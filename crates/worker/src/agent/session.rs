@@ -43,8 +43,8 @@ pub(super) struct Open {
     lease: Duration,
     /// When the master was heard last.
     heard: Steady,
-    /// When this worker said something last.
-    said: Steady,
+    /// When the last heartbeat was sent.
+    beat: Steady,
 }
 
 impl Phase {
@@ -80,7 +80,7 @@ impl Phase {
 
 impl Open {
     fn beat_at(&self) -> Steady {
-        self.said + self.heartbeat
+        self.beat + self.heartbeat
     }
 
     fn silent_at(&self) -> Steady {
@@ -112,6 +112,7 @@ impl Agent {
         self.unsaid.clear();
         self.told_accepting = hello.accepting;
         self.condition.begin_session();
+        self.lease.on_asked(now);
         self.phase = Phase::Connecting {
             until: now.steady + CONNECT_LIMIT,
         };
@@ -167,8 +168,10 @@ impl Agent {
             heartbeat: welcome.heartbeat,
             lease: welcome.lease,
             heard: now.steady,
-            said: now.steady,
+            beat: now.steady,
         });
+        self.on_lease(&welcome, out);
+        self.draining = welcome.draining;
         out.push(Output::Opened {
             worker: welcome.worker,
             name: welcome.name,
@@ -176,7 +179,7 @@ impl Agent {
             epoch: welcome.epoch,
         });
         // The master believes what was not listed only once the welcome is answered.
-        self.say(now, WorkerMessage::Heartbeat, out);
+        self.beat(now, out);
         for (attempt, verdict) in welcome.verdicts {
             match verdict {
                 Verdict::Stop { cause, grace } => self.on_stop(attempt, cause, grace, out),
@@ -184,18 +187,19 @@ impl Agent {
                 _ => {}
             }
         }
-        self.catch_up(now, out);
+        self.catch_up(out);
     }
 
     /// Says what has changed since the hello was made, and lets output flow.
-    fn catch_up(&mut self, now: Now, out: &mut Vec<Output>) {
-        self.tell_condition(now, out);
+    fn catch_up(&mut self, out: &mut Vec<Output>) {
+        self.tell_condition(out);
         for attempt in std::mem::take(&mut self.unsaid) {
-            self.decline_unjournaled(now, attempt, out);
+            self.decline_unjournaled(attempt, out);
         }
+        self.decline_unbegun(out);
         let attempts: Vec<_> = self.held.keys().copied().collect();
         for attempt in attempts {
-            self.tell(now, attempt, out);
+            self.tell(attempt, out);
             let entry = self.held.get(&attempt);
             if entry.is_some_and(|entry| !entry.forgotten && entry.owes_output()) {
                 out.push(Output::Upload { attempt });
@@ -298,18 +302,24 @@ impl Agent {
                 out.push(Output::Disconnect);
                 self.on_no_session(now, None, out);
             }
-            Phase::Open(open) if open.beat_at() <= now.steady => {
-                self.say(now, WorkerMessage::Heartbeat, out);
-            }
+            Phase::Open(open) if open.beat_at() <= now.steady => self.beat(now, out),
             _ => {}
         }
     }
 
     /// Says something, if there is somebody to hear it. What is not said now is in the next inventory.
-    pub(super) fn say(&mut self, now: Now, message: WorkerMessage, out: &mut Vec<Output>) {
-        if let Phase::Open(open) = &mut self.phase {
-            open.said = now.steady;
+    pub(super) fn say(&self, message: WorkerMessage, out: &mut Vec<Output>) {
+        if self.phase.is_open() {
             out.push(Output::Send(message));
+        }
+    }
+
+    /// Says that it is here. In time, whatever else it has said: only a heartbeat is answered.
+    fn beat(&mut self, now: Now, out: &mut Vec<Output>) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.beat = now.steady;
+            self.lease.on_beat(now);
+            out.push(Output::Send(WorkerMessage::Heartbeat));
         }
     }
 

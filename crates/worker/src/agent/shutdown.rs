@@ -69,7 +69,7 @@ impl Agent {
                 self.ending = Ending::Confirming { until: now.steady };
             }
         }
-        self.tell_condition(now, out);
+        self.tell_condition(out);
     }
 
     /// Lets go of what runs, and ends. The session just stops, as if it were lost: that is what the master waits over.

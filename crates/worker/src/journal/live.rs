@@ -15,6 +15,7 @@ pub(super) struct Live {
     attempts: BTreeMap<AttemptId, Lines>,
     forgotten: VecDeque<String>,
     max_epoch: Option<String>,
+    lease: Option<String>,
     /// Attempts that left something behind; an agent keeps a few of them.
     tainted: BTreeMap<AttemptId, String>,
 }
@@ -61,6 +62,7 @@ impl Live {
             }
             JournalEntry::Tainted { attempt, .. } => drop(self.tainted.insert(*attempt, line)),
             JournalEntry::Untainted { attempt } => drop(self.tainted.remove(attempt)),
+            JournalEntry::Lease { .. } => self.lease = Some(line),
             JournalEntry::MaxEpoch(_) => self.max_epoch = Some(line),
         }
     }
@@ -71,6 +73,7 @@ impl Live {
         let of_attempts = attempts.flat_map(|lines| [Some(&lines.first), lines.started.as_ref()]);
         self.max_epoch
             .iter()
+            .chain(&self.lease)
             .chain(&self.forgotten)
             .chain(self.tainted.values())
             .chain(of_attempts.flatten())

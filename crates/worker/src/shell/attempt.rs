@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jobyard_core::{
     AttemptContext, AttemptId, Clock, Executor, Outcome, Output, OutputSink, OutputStream,
-    StartFailure, StopCause,
+    StartFailure, Steady, StopCause,
 };
 use jobyard_executor::{Ending, LeftBehind, SupervisorEvent, SupervisorHandle};
 use tokio::sync::mpsc;
@@ -25,8 +25,13 @@ const SUPERVISOR_EVENTS: usize = 4;
 /// What an attempt is told to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    Stop { cause: StopCause, grace: Duration },
+    Stop {
+        cause: StopCause,
+        grace: Duration,
+    },
     Kill,
+    /// It may run until this time.
+    Extend(Steady),
     Detach,
 }
 
@@ -102,6 +107,7 @@ async fn follow(
             order = orders.recv() => match order {
                 Some(Order::Stop { cause, grace }) => handle.stop(cause, grace).await,
                 Some(Order::Kill) => handle.kill().await,
+                Some(Order::Extend(until)) => handle.extend(until).await,
                 Some(Order::Detach) => {
                     handle.detach().await;
                     return None;

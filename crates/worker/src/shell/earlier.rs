@@ -1,6 +1,7 @@
 //! What an earlier life left of its attempts.
 
-use std::path::Path;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jobyard_core::{ExecutionTrace, Steady, Timestamp};
@@ -36,18 +37,26 @@ fn ran_for(trace: &ExecutionTrace, now: Steady) -> Duration {
     }
 }
 
-/// Deletes what attempts of earlier lives left in their private directories, but for those of these names.
-pub(super) fn delete_all_but(scratch: &Path, wanted: &[String]) {
+/// What attempts of earlier lives left in their private directories, but for those of these names. What is hidden belongs
+/// to executors, who know what of it is in use.
+pub(super) fn all_but(scratch: &Path, wanted: &[String]) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(scratch) else {
-        return;
+        return Vec::new();
     };
-    for entry in entries.flatten() {
+    let is_left = |entry: &DirEntry| {
         let name = entry.file_name();
-        let is_wanted = |attempt: &String| belongs_to(&name.to_string_lossy(), attempt);
-        if !wanted.iter().any(is_wanted)
-            && let Err(error) = std::fs::remove_dir_all(entry.path())
-        {
-            tracing::warn!(path = %entry.path().display(), %error, "left-over files stay");
+        let name = name.to_string_lossy();
+        !name.starts_with('.') && !wanted.iter().any(|attempt| belongs_to(&name, attempt))
+    };
+    let left = entries.flatten().filter(is_left);
+    left.map(|entry| entry.path()).collect()
+}
+
+/// Deletes directories. Blocks.
+pub(super) fn delete(left: &[PathBuf]) {
+    for path in left {
+        if let Err(error) = std::fs::remove_dir_all(path) {
+            tracing::warn!(path = %path.display(), %error, "left-over files stay");
         }
     }
 }
@@ -80,15 +89,15 @@ mod tests {
     #[test]
     fn only_what_belongs_to_an_attempt_stays() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["job.1", "job.1.tmp", "job.12", "other.1"] {
+        for name in [".slots", "job.1", "job.1.tmp", "job.12", "other.1"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
         }
-        delete_all_but(dir.path(), &["job.1".to_owned()]);
+        delete(&all_but(dir.path(), &["job.1".to_owned()]));
         let mut left: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["job.1", "job.1.tmp"]);
+        assert_eq!(left, [".slots", "job.1", "job.1.tmp"]);
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::attempt::{AttemptTask, Begin, Order};
 use super::config::WorkerConfig;
 use super::connection::Connection;
-use super::earlier::{delete_all_but, left_behind};
+use super::earlier::{all_but, delete, left_behind};
 use super::environment;
 use super::event::{Event, SessionEvent};
 use super::handle::Status;
@@ -86,7 +86,7 @@ impl Task {
         self.look();
         self.feed(Input::Start { logs });
         self.forget_ended();
-        self.tidy().await;
+        self.tidy();
         let mut abandoned = false;
         let mut burst = 0;
         while !self.agent.has_exited() {
@@ -97,8 +97,8 @@ impl Task {
                 continue;
             }
             burst += 1;
-            // Events come before the deadline: what the master said counts, even if this task was held up until its
-            // lease was over.
+            // Events come before the deadline: what the master said counts, even if this task was held up until the
+            // session would have been given up. What must not outlive the lease is looked at with each event.
             tokio::select! {
                 biased;
                 order = orders.recv(), if !abandoned => {
@@ -372,6 +372,7 @@ impl Task {
                 self.order(attempt, Order::Stop { cause, grace });
             }
             Output::Kill { attempt } => self.order(attempt, Order::Kill),
+            Output::Extend { attempt, until } => self.order(attempt, Order::Extend(until)),
             Output::Detach { attempt } => {
                 let running = self.attempts.remove(&attempt);
                 self.leaving.extend(running.map(|running| running.orders));
@@ -400,6 +401,7 @@ impl Task {
             &self.worker_name,
             &self.config.env,
         );
+        context.until = self.agent.runs_until(attempt);
         let executor = self.executors.get(&assignment.spec.executor.name).cloned();
         let task = AttemptTask {
             context,
@@ -469,7 +471,10 @@ impl Task {
 
     /// Closes and deletes what an earlier life left: the output of attempts that had ended then has its end, and what
     /// belongs to no attempt that is held is deleted.
-    async fn tidy(&mut self) {
+    ///
+    /// What is deleted is looked for here, before anything new begins, and deleted in the background: that may take as long
+    /// as it likes, and heartbeats do not wait for it.
+    fn tidy(&mut self) {
         let mut held = BTreeSet::new();
         for line in self.agent.held() {
             if let HeldState::Finished(report) = &line.state {
@@ -481,19 +486,17 @@ impl Task {
             .disk
             .spool
             .take_all_but(|attempt| held.contains(&attempt));
-        let scratch = self.disk.scratch.clone();
         let runs: Vec<_> = self
             .attempts
             .keys()
             .map(|attempt| directory_name(*attempt))
             .collect();
-        // Fails only when the runtime ends.
-        let _ = spawn_blocking(move || {
+        let left = all_but(&self.disk.scratch, &runs);
+        spawn_blocking(move || {
             for discarded in unwanted {
                 discarded.delete();
             }
-            delete_all_but(&scratch, &runs);
-        })
-        .await;
+            delete(&left);
+        });
     }
 }

@@ -45,6 +45,11 @@ fn lost() -> Input {
     Input::Lost(Lost::new(InfraReason::WorkerFault, "its launcher is gone"))
 }
 
+/// The executor has ended it by itself.
+fn expired() -> Input {
+    Input::Lost(Lost::new(InfraReason::LeaseExpired, "its time was over"))
+}
+
 fn cleaned_after(hit: LimitKind) -> Input {
     let mut residue = Residue::default();
     residue.limit_hit = Some(hit);
@@ -89,7 +94,7 @@ fn table() -> String {
     let start = (0, Input::Start);
     let running = [start.clone(), (1, started())];
     let then = |more: &[(u64, Input)]| [&running[..], more].concat();
-    let states: [(&str, Vec<(u64, Input)>); 15] = [
+    let states: [(&str, Vec<(u64, Input)>); 18] = [
         ("New", vec![]),
         ("Starting", vec![start.clone()]),
         ("Starting{stop}", vec![start.clone(), (1, cancel())]),
@@ -107,6 +112,26 @@ fn table() -> String {
         (
             "Stopping{WorkerStopping,Grace}",
             then(&[(2, stop(StopCause::WorkerStopping, 10))]),
+        ),
+        (
+            "Starting{adopt,stop LeaseExpired}",
+            vec![
+                (
+                    0,
+                    Input::Adopt {
+                        started_at: Some(at(0).wall),
+                    },
+                ),
+                (1, stop(StopCause::LeaseExpired, 10)),
+            ],
+        ),
+        (
+            "Stopping{LeaseExpired,Grace}",
+            then(&[(2, stop(StopCause::LeaseExpired, 10))]),
+        ),
+        (
+            "Stopping{Drained,Killing}",
+            then(&[(2, stop(StopCause::Drained, 0))]),
         ),
         (
             "Stopping{TimedOut,Grace}",
@@ -140,6 +165,7 @@ fn table() -> String {
         ("Exited(0)", 5, Input::Exited(Exit::Exited(0))),
         ("Exited(SIGKILL)", 5, Input::Exited(Exit::Signaled(9))),
         ("Lost", 5, lost()),
+        ("Lost(LeaseExpired)", 5, expired()),
         ("CleanedUp", 5, Input::CleanedUp(residue)),
         ("CleanedUp(memory)", 5, cleaned_after(LimitKind::Memory)),
         (
@@ -156,6 +182,8 @@ fn table() -> String {
             5,
             stop(StopCause::WorkerStopping, 3),
         ),
+        ("Stop(LeaseExpired,3s)", 5, stop(StopCause::LeaseExpired, 3)),
+        ("Stop(Drained,3s)", 5, stop(StopCause::Drained, 3)),
         ("KillNow", 5, Input::KillNow),
         ("DeadlineReached(early)", 5, Input::DeadlineReached),
         ("DeadlineReached(due)", 500, Input::DeadlineReached),
@@ -315,6 +343,37 @@ fn stop_of_the_worker_is_an_infrastructure_failure() {
             reason: InfraReason::WorkerRestarted
         }
     );
+}
+
+#[test]
+fn stop_for_the_sake_of_the_cluster_says_which_and_is_no_failure_of_the_job() {
+    let causes = [
+        (StopCause::LeaseExpired, InfraReason::LeaseExpired),
+        (StopCause::Drained, InfraReason::WorkerDrained),
+    ];
+    for (cause, reason) in causes {
+        let ending = ending(&[
+            (0, Input::Start),
+            (1, started()),
+            (2, stop(cause, 5)),
+            (2, stop(StopCause::WorkerStopping, 5)),
+            (3, Input::Exited(Exit::Exited(0))),
+            (3, Input::CleanedUp(Residue::default())),
+        ]);
+        assert_eq!(ending.outcome, Outcome::Infra { reason });
+    }
+}
+
+#[test]
+fn attempt_that_its_executor_ended_with_the_lease_says_so() {
+    let ending = ending(&[
+        (0, Input::Start),
+        (1, started()),
+        (2, expired()),
+        (3, Input::CleanedUp(Residue::default())),
+    ]);
+    let reason = InfraReason::LeaseExpired;
+    assert_eq!(ending.outcome, Outcome::Infra { reason });
 }
 
 #[test]

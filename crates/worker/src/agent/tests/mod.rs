@@ -2,6 +2,8 @@
 
 mod attempts;
 mod condition;
+mod drained;
+mod lease;
 mod random;
 mod recovery;
 mod rig;

@@ -1,20 +1,33 @@
 //! What holds whatever happens, in whatever order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, ClosingReason, Complaint, ComplaintKind, ConnectError, HeldState, MasterMessage,
-    Outcome, StopCause, Verdict, WorkerMessage,
+    Assignment, AttemptId, ClosingReason, Complaint, ComplaintKind, ConnectError, HeldState,
+    MasterMessage, Outcome, Steady, StopCause, Verdict, WorkerMessage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::rig::{Rig, assignment, attempt, boot, hello, welcome};
+use super::rig::{LEASE, Rig, assignment, attempt, boot, bound_spec, hello, welcome};
 use crate::agent::{AgentConfig, AttemptEnd, Input, JournalEntry, Output, ShutdownMode};
 
 fn attempts() -> impl Strategy<Value = AttemptId> {
     (0_u128..4, 1_u32..3).prop_map(|(job, number)| attempt(job, number))
+}
+
+/// Every other job must not outlive the lease.
+fn perhaps_bound(attempt: AttemptId) -> Assignment {
+    if is_bound(attempt) {
+        Assignment::new(attempt, bound_spec())
+    } else {
+        assignment(attempt)
+    }
+}
+
+fn is_bound(attempt: AttemptId) -> bool {
+    attempt.job.as_uuid().as_u128() % 2 == 1
 }
 
 fn message() -> impl Strategy<Value = MasterMessage> {
@@ -32,8 +45,9 @@ fn message() -> impl Strategy<Value = MasterMessage> {
             welcome.verdicts = verdicts;
             MasterMessage::Welcome(welcome)
         }),
-        1 => Just(MasterMessage::Heartbeat),
-        8 => attempts().prop_map(|attempt| MasterMessage::Assign(assignment(attempt))),
+        4 => Just(MasterMessage::Heartbeat),
+        8 => attempts().prop_map(|attempt| MasterMessage::Assign(perhaps_bound(attempt))),
+        1 => proptest::bool::weighted(0.3).prop_map(MasterMessage::Draining),
         2 => attempts().prop_map(|attempt| MasterMessage::Stop {
             attempt,
             cause: StopCause::Cancelled,
@@ -176,6 +190,50 @@ impl Checked {
     }
 }
 
+/// What anybody can say of the lease who sees what goes in and out.
+#[derive(Default)]
+struct Promise {
+    asked: Steady,
+    beats: VecDeque<Steady>,
+    until: Steady,
+    /// Attempts that hang on it and were not told to stop.
+    runs: BTreeSet<AttemptId>,
+}
+
+impl Promise {
+    fn before(&mut self, input: &Input, listens: bool) {
+        match input {
+            Input::AttemptEnded(end) => drop(self.runs.remove(&end.attempt)),
+            Input::Received(MasterMessage::Heartbeat) if listens => {
+                if let Some(sent) = self.beats.pop_front() {
+                    self.until = self.until.max(sent + LEASE);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn after(&mut self, now: Steady, out: &[Output]) {
+        for output in out {
+            match output {
+                Output::Connect(_) => {
+                    self.asked = now;
+                    self.beats.clear();
+                }
+                Output::Opened { .. } => self.until = self.until.max(self.asked + LEASE),
+                Output::Send(WorkerMessage::Heartbeat) => self.beats.push_back(now),
+                Output::Start(assignment) if is_bound(assignment.attempt) => {
+                    self.runs.insert(assignment.attempt);
+                }
+                Output::Stop { attempt, .. } | Output::Kill { attempt } => {
+                    self.runs.remove(attempt);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -200,6 +258,29 @@ proptest! {
             if fits(&input, &checked.asked) {
                 checked.step(input);
             }
+        }
+    }
+
+    #[test]
+    fn nothing_that_hangs_on_the_lease_is_left_running_towards_its_end_i5(
+        inputs in vec((input(), 0_u64..12_000), 1..160),
+    ) {
+        let mut checked = Checked::new();
+        let mut promise = Promise::default();
+        promise.asked = checked.rig.now.steady;
+        for (input, millis) in inputs {
+            if !fits(&input, &checked.asked) {
+                continue;
+            }
+            checked.rig.pass(Duration::from_millis(millis));
+            promise.before(&input, checked.rig.agent.is_connected());
+            let out = checked.step(input);
+            let now = checked.rig.now.steady;
+            promise.after(now, &out);
+            if !promise.runs.is_empty() {
+                prop_assert!(now + LEASE / 4 < promise.until, "{:?} runs", promise.runs);
+            }
+            prop_assert!(checked.rig.agent.lease_until().unwrap_or_default() <= promise.until);
         }
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jobyard_core::{
     Assignment, AttemptId, AttemptNumber, BootId, Epoch, ExecutorSpec, HeldState, Hello, JobId,
-    JobSpec, LinkError, LogEnd, MasterMessage, Now, Outcome, SessionId, Steady, Timestamp,
-    ValidSpec, Verdict, Welcome, WorkerId, WorkerMessage,
+    JobSpec, LinkError, LogEnd, MasterMessage, Now, OnDisconnect, Outcome, SessionId, Steady,
+    Timestamp, ValidSpec, Verdict, Welcome, WorkerId, WorkerMessage,
 };
 use uuid::Uuid;
 
@@ -34,6 +34,14 @@ pub(super) fn attempt(job: u128, number: u32) -> AttemptId {
 pub(super) fn spec() -> ValidSpec {
     let mut spec = JobSpec::new(ExecutorSpec::new("process", "{}"));
     spec.grace = GRACE;
+    spec.validate().unwrap()
+}
+
+/// Of a job that must not outlive the lease.
+pub(super) fn bound_spec() -> ValidSpec {
+    let mut spec = JobSpec::new(ExecutorSpec::new("process", "{}"));
+    spec.grace = GRACE;
+    spec.on_disconnect = OnDisconnect::Stop;
     spec.validate().unwrap()
 }
 
@@ -134,6 +142,36 @@ impl Rig {
         self.now.steady = self.now.steady + time;
     }
 
+    /// Lets time pass with every deadline at its time, and the master silent.
+    pub(super) fn pass_through(&mut self, time: Duration) -> Vec<Output> {
+        let end = self.now.steady + time;
+        let mut out = Vec::new();
+        while let Some(due) = self.agent.next_deadline().filter(|due| *due <= end) {
+            self.now.steady = self.now.steady.max(due);
+            out.extend(self.feed(Input::DeadlineReached));
+        }
+        self.now.steady = end;
+        out
+    }
+
+    /// The master answers a heartbeat.
+    pub(super) fn answered(&mut self) -> Vec<Output> {
+        self.hear(MasterMessage::Heartbeat)
+    }
+
+    /// Assigns an attempt that must not outlive the lease.
+    pub(super) fn assign_bound(&mut self, attempt: AttemptId) -> Vec<Output> {
+        let assignment = Assignment::new(attempt, bound_spec());
+        self.hear(MasterMessage::Assign(assignment))
+    }
+
+    /// One that runs.
+    pub(super) fn run_bound(&mut self, attempt: AttemptId) {
+        self.assign_bound(attempt);
+        self.feed(Input::Journaled { attempt });
+        self.started(attempt);
+    }
+
     pub(super) fn assign(&mut self, attempt: AttemptId) -> Vec<Output> {
         self.hear(MasterMessage::Assign(assignment(attempt)))
     }
@@ -231,6 +269,7 @@ pub(super) fn names(out: &[Output]) -> Vec<&'static str> {
                 Output::Start(_) => "start",
                 Output::Adopt { .. } => "adopt",
                 Output::Stop { .. } => "stop",
+                Output::Extend { .. } => "extend",
                 Output::Kill { .. } => "kill",
                 Output::Detach { .. } => "detach",
                 Output::Upload { .. } => "upload",
