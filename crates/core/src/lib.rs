@@ -49,6 +49,7 @@ mod ids;
 mod job;
 mod limits;
 mod log;
+mod mutation;
 mod outcome;
 mod quantity;
 mod requirement;
@@ -73,6 +74,8 @@ pub use ids::*;
 pub use job::*;
 pub use limits::*;
 pub use log::*;
+#[doc(hidden)]
+pub use mutation::*;
 pub use outcome::*;
 pub use quantity::*;
 pub use requirement::*;

@@ -1,0 +1,29 @@
+//! Deliberate bugs, for the test of the tests. Only a build with `--cfg jobyard_mutants` has any.
+
+/// Whether the deliberate bug of this name is switched on in this thread. Constant and false in a usual build, so that
+/// what depends on it is not even compiled in.
+#[cfg(not(jobyard_mutants))]
+#[doc(hidden)]
+#[inline]
+pub const fn mutated(_name: &str) -> bool {
+    false
+}
+
+/// Whether the deliberate bug of this name is switched on in this thread.
+#[cfg(jobyard_mutants)]
+#[doc(hidden)]
+pub fn mutated(name: &str) -> bool {
+    SWITCHED_ON.with(|on| on.get() == Some(name))
+}
+
+/// Switches a deliberate bug on in this thread, or the one that is on off.
+#[cfg(jobyard_mutants)]
+#[doc(hidden)]
+pub fn switch_mutant(name: Option<&'static str>) {
+    SWITCHED_ON.with(|on| on.set(name));
+}
+
+#[cfg(jobyard_mutants)]
+thread_local! {
+    static SWITCHED_ON: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
+}
