@@ -76,9 +76,14 @@ impl Scenario {
 const TIMINGS: Timings = Timings {
     heartbeat: Duration::from_secs(1),
     lease: Duration::from_secs(5),
+    margin: Duration::from_secs(1),
+    grace: Duration::from_secs(2),
+    failover_grace: Duration::from_secs(5),
     reconcile_for: Duration::from_secs(15),
     log_drain: Duration::from_secs(2),
     fleet_grace: Duration::from_secs(3),
+    retry_first: Duration::from_millis(200),
+    retry_most: Duration::from_secs(3),
 };
 
 /// A deliberate bug of the simulated surroundings. None of them touches the code that is simulated: they show that the

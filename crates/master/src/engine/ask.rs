@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AdminState, Explanation, JobId, JobState, TokenInfo, WaitReason, Worker, WorkerComplaints,
-    WorkerId,
+    AdminState, Explanation, JobId, JobState, Now, TokenInfo, WaitReason, WaitVerdict, Worker,
+    WorkerComplaints, WorkerId,
 };
 
 use super::Engine;
+use super::timers::Timer;
 use crate::records::Counters;
 
 /// Numbers for the status page.
@@ -25,8 +26,14 @@ pub struct Tally {
 
 impl Engine {
     /// Why a job waits; `None` if the engine does not hold it (it is finished, or there is none).
-    pub fn explain(&self, job: JobId) -> Option<Explanation> {
+    pub fn explain(&self, now: Now, job: JobId) -> Option<Explanation> {
         let entry = self.tables.jobs.get(&job)?;
+        if let (Some(due), Some(failed)) = (self.timers.due(Timer::RetryDue(job)), entry.current())
+        {
+            let (left, after) = (due - now.steady, failed.id.number);
+            let reasons = vec![WaitReason::RetryWait { left, after }];
+            return Some(Explanation::waiting(WaitVerdict::NotNow, reasons));
+        }
         let Some(mut waiting) = self.scheduler.explain(job) else {
             return Some(Explanation::not_waiting(entry.record.state));
         };
@@ -124,6 +131,11 @@ impl Engine {
             .map(|(name, queue)| (name.to_owned(), queue.queued as u64))
             .collect();
         tally
+    }
+
+    /// How many jobs were over and settled in this term.
+    pub fn retired(&self) -> u64 {
+        self.retired
     }
 
     /// Where the counters stand.

@@ -7,6 +7,7 @@ use jobyard_core::{AdminState, JobId, Now, Resources, WorkerId};
 use super::Engine;
 use super::state_counts::StateCounts;
 use super::tables::{JobEntry, Stage, WorkerEntry};
+use super::timers::Timer;
 
 impl Engine {
     /// Checks what must always hold between the tables. Walks over all of them.
@@ -37,6 +38,23 @@ impl Engine {
     }
 
     fn audit_job(&self, id: JobId, entry: &JobEntry) -> Result<(), String> {
+        let waits = entry.stage == Stage::Backoff;
+        let is_due = self.timers.due(Timer::RetryDue(id)).is_some();
+        let record = &entry.record;
+        if [
+            is_due,
+            record.retry_left.is_some(),
+            record.retry_at.is_some(),
+        ] != [waits; 3]
+        {
+            return Err(format!(
+                "job {id} is {:?}, and its wait for another attempt says otherwise: {record:?}",
+                entry.stage
+            ));
+        }
+        if record.drained && entry.stage.worker().is_none() {
+            return Err(format!("job {id} is stopped on a worker that it is not on"));
+        }
         if let Some(worker) = entry.stage.worker() {
             let holder = self.tables.workers.get(&worker);
             if !holder.is_some_and(|holder| holder.jobs.contains(&id)) {
@@ -66,6 +84,15 @@ impl Engine {
     fn audit_worker(&self, id: WorkerId, worker: &WorkerEntry) -> Result<(), String> {
         if worker.record.admin == AdminState::Removed {
             return Ok(());
+        }
+        let drains = worker.record.admin == AdminState::Draining;
+        if drains != worker.record.drain.is_some() || !drains && !worker.drain_waiters.is_empty() {
+            return Err(format!("worker {id} drains, and does not: {worker:?}"));
+        }
+        if worker.session.is_none() && !worker.drain_waiters.is_empty() {
+            return Err(format!(
+                "the drain of worker {id} is done, and somebody waits for it"
+            ));
         }
         let jobs = worker
             .jobs

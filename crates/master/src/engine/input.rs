@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jobyard_core::{
-    AttemptId, Hello, JobId, LogStatus, NewToken, QueueChange, SessionId, StopOptions,
-    WorkerCommand, WorkerFacts, WorkerId, WorkerMessage,
+    AttemptId, Hello, JobId, JobOrigin, LogStatus, NewToken, QueueChange, RequestId, SessionId,
+    StopOptions, WorkerCommand, WorkerFacts, WorkerId, WorkerMessage,
 };
 use jobyard_pki::{JoinSecret, SpkiHash, TokenRecord};
 
+use super::retention::Forgotten;
 use crate::records::{Demand, SpecDigest};
 
 /// An event that the engine decides upon. Plain data: whoever waits for an answer is a [`ReplyTo`].
@@ -64,7 +65,7 @@ pub enum Input {
         /// What is held of it.
         status: LogStatus,
     },
-    /// Suspend, resume or remove a worker.
+    /// Suspend, resume, drain or remove a worker. The answer to a drain may come late.
     SetWorker {
         /// Who waits.
         reply: ReplyTo,
@@ -105,6 +106,20 @@ pub enum Input {
         by: String,
         /// Its public id.
         token: String,
+    },
+    /// A call whose client gave it an id, under which it may be repeated: one effect, one answer.
+    Once {
+        /// The id.
+        request: RequestId,
+        /// What is asked for.
+        call: Box<Input>,
+    },
+    /// Remove finished jobs, and keep their tombstones.
+    Forget {
+        /// Who waits.
+        reply: ReplyTo,
+        /// Which; finished, and with all their output settled.
+        jobs: Vec<Forgotten>,
     },
     /// A machine wants to join.
     Enrol(Box<Joining>),
@@ -147,11 +162,13 @@ pub struct Submission {
     pub name: Option<String>,
     /// For search.
     pub labels: BTreeMap<String, String>,
-    /// Of the spec.
+    /// Why it is submitted.
+    pub origin: JobOrigin,
+    /// Of the spec, and of the origin.
     pub digest: SpecDigest,
     /// The spec as JSON, to be kept.
     pub spec_json: Bytes,
-    /// The digest of a finished job with this id, if the store has one.
+    /// The digest of a finished job with this id, if the store has one, or of one that retention has removed.
     pub known: Option<SpecDigest>,
 }
 

@@ -1,8 +1,8 @@
 //! Join tokens, and machines that join with them.
 
 use jobyard_core::{
-    AdminState, AuditEntry, Change, ControlError, NewToken, Now, Refusal, RefusalReason, TagSet,
-    WorkerId, check_name,
+    AdminState, AuditEntry, Change, ControlError, Happening, NewToken, Now, Refusal, RefusalReason,
+    TagSet, WorkerId, check_name,
 };
 use jobyard_pki::{Admission, Denial, TokenRecord};
 use jobyard_scheduler::Event;
@@ -27,16 +27,41 @@ impl Engine {
         record: TokenRecord,
         terms: &NewToken,
     ) {
+        // The call was repeated, and is known no more as such: what it made is known by its id, or by the call's.
+        if let Some(known) = self.tables.tokens.get(record.id.as_str()) {
+            let answer = Answer::Token(Box::new(known.info()));
+            return self.reply(reply, answer);
+        }
+        let replaced = self.drop_token_of(record.request.as_deref());
         if self.tables.tokens.len() >= MAX_TOKENS && !self.drop_useless_token(now) {
             let problem = format!("there are {MAX_TOKENS} join tokens: revoke some");
             return self.reply(reply, Answer::Refused(ControlError::Exhausted { problem }));
         }
         let id = record.id.as_str().to_owned();
         self.outbox.changes.push(Change::Put(token_record(&record)));
+        let info = record.info();
         self.tables.tokens.insert(id.clone(), record);
-        let result = format!("ok: {} uses, {} s", terms.uses, terms.ttl.as_secs());
+        let mut result = format!("ok: {} uses, {} s", terms.uses, terms.ttl.as_secs());
+        if let Some(replaced) = replaced {
+            result = format!("{result}, in place of {replaced}, whose answer was lost");
+        }
         self.audit(AuditEntry::new(now.wall, by, "token.create", id, result));
-        self.reply(reply, Answer::Done);
+        self.reply(reply, Answer::Token(Box::new(info)));
+    }
+
+    /// Drops the token that an earlier life of the master made for the same call. Nobody has seen its secret. Gives its
+    /// id.
+    fn drop_token_of(&mut self, request: Option<&str>) -> Option<String> {
+        let request = request?;
+        let mut tokens = self.tables.tokens.values();
+        let of_request = tokens.find(|token| token.request.as_deref() == Some(request))?;
+        let id = of_request.id.as_str().to_owned();
+        self.tables.tokens.remove(&id);
+        self.outbox.changes.push(Change::Remove {
+            kind: crate::records::TOKEN,
+            key: id.clone(),
+        });
+        Some(id)
     }
 
     fn drop_useless_token(&mut self, now: Now) -> bool {
@@ -215,6 +240,14 @@ impl Engine {
         let entry = WorkerEntry::new(record);
         let (offer, name) = (entry.offer(), entry.record.name.clone());
         self.tables.workers.insert(worker, entry);
+        let (worker_id, said) = (worker, name.clone());
+        self.happened(
+            now,
+            Happening::WorkerEnrolled {
+                worker_id,
+                name: said,
+            },
+        );
         self.schedule(now, Event::WorkerJoined(offer));
         name
     }

@@ -14,17 +14,20 @@
 //!
 //! # The life of a job in the engine
 //!
-//! | stage \ event | worker chosen | `Started` | `Finished` | worker gone | stop | log settled, drain over | queue time over | given up |
-//! |---|---|---|---|---|---|---|---|---|
-//! | `Queued` | `Sent` | stale | stale | - | finished | - | finished | finished |
-//! | `Sent` | - | `Running` | settled | settled | `Stopping` | noted | noted | - |
-//! | `Running` | - | no-op | settled | settled | `Stopping` | noted | - | - |
-//! | `Stopping` | - | no-op | settled | settled | grace shortened | noted | - | - |
-//! | `Draining` | - | no-op | no-op | - | no-op | finished | - | - |
+//! | stage \ event | worker chosen | `Started` | `Finished` | worker gone | stop | log settled, time for it over | queue time over | given up | retry due | its worker's drain over |
+//! |---|---|---|---|---|---|---|---|---|---|---|
+//! | `Queued` | `Sent` | stale | stale | - | finished | - | finished | finished | - | - |
+//! | `Backoff` | - | stale | stale | - | finished | - | finished | - | `Queued` | - |
+//! | `Sent` | - | `Running` | settled | settled | `Stopping` | noted | noted | - | - | told to stop |
+//! | `Running` | - | no-op | settled | settled | `Stopping` | noted | - | - | - | told to stop |
+//! | `Stopping` | - | no-op | settled | settled | grace shortened | noted | - | - | - | - |
+//! | `Draining` | - | no-op | no-op | - | no-op | finished | - | - | - | - |
 //!
-//! *Settled*: the attempt has its outcome, its slots are free, and the job goes back to `Queued` if a budget pays for
-//! another attempt, or on to `Draining` until its output has arrived, and from there to finished. *Stale*: the worker
-//! is told to forget the attempt.
+//! *Settled*: the attempt has its outcome, its slots are free, and if a budget pays for another attempt, the job goes
+//! back to `Queued`, at once or after a wait in `Backoff`; or else on to `Draining` until its output has arrived, and
+//! from there to finished. *Stale*: the worker is told to forget the attempt. *Told to stop*: it stays where it is, and
+//! when it ends by that, the infrastructure has failed it. *Worker gone*: after a wait that the job decides; see
+//! `reconcile`.
 //!
 //! # Methods
 //!
@@ -36,6 +39,8 @@
 
 mod ask;
 mod audit;
+mod drain;
+mod events;
 mod input;
 mod joining;
 mod output;
@@ -43,7 +48,10 @@ mod pool;
 mod queue_time;
 mod queues;
 mod reconcile;
+mod requests;
 mod restore;
+mod retention;
+mod retries;
 mod settle;
 mod state_counts;
 mod submit;
@@ -61,8 +69,12 @@ use jobyard_scheduler::{Decision, Event, Scheduler};
 pub use ask::Tally;
 pub use input::{Input, Joining, ReplyTo, Submission};
 pub use output::{Answer, Committed, Effect, HeldEffects, Outbox, Sealed};
+pub use retention::{FORGET_PORTION, Forgotten, Retention, TOMBSTONES_FOR};
+pub(crate) use retention::{RETENTION_KEY, micros};
 
 use crate::records::{Counters, audit_record};
+use events::Events;
+use requests::Requests;
 use tables::Tables;
 use timers::{Timer, Timers};
 
@@ -77,12 +89,24 @@ pub struct Timings {
     pub heartbeat: Duration,
     /// How long each side of a session waits for the other.
     pub lease: Duration,
+    /// How long before the end of its lease a worker begins to stop attempts that must not outlive it. At most half of
+    /// the lease counts.
+    pub margin: Duration,
+    /// How long after the end of a lease such an attempt is run again: room for clocks that do not go alike.
+    pub grace: Duration,
+    /// How long after the start of a term at least: a master that starts does not know what was promised last.
+    pub failover_grace: Duration,
     /// How long the attempts of a silent worker are waited for.
     pub reconcile_for: Duration,
     /// How long a job that has ended waits for its output before it counts as finished.
     pub log_drain: Duration,
     /// How long after a start the fleet counts as not yet known.
     pub fleet_grace: Duration,
+    /// How long a job waits at most before its first retry that a budget pays for, and at least half of that; twice as
+    /// long before each further one. Zero: not at all.
+    pub retry_first: Duration,
+    /// The most that this grows to.
+    pub retry_most: Duration,
 }
 
 impl Default for Timings {
@@ -90,9 +114,14 @@ impl Default for Timings {
         Self {
             heartbeat: Duration::from_secs(10),
             lease: Duration::from_mins(1),
+            margin: Duration::from_secs(15),
+            grace: Duration::from_secs(20),
+            failover_grace: Duration::from_mins(1),
             reconcile_for: Duration::from_mins(5),
             log_drain: Duration::from_secs(10),
             fleet_grace: Duration::from_mins(1),
+            retry_first: Duration::from_secs(1),
+            retry_most: Duration::from_mins(5),
         }
     }
 }
@@ -106,7 +135,10 @@ pub struct Engine {
     tables: Tables,
     timers: Timers,
     outbox: Outbox,
+    events: Events,
+    requests: Requests,
     finished: u64,
+    retired: u64,
 }
 
 impl Engine {
@@ -158,6 +190,8 @@ impl Engine {
             Input::RevokeToken { reply, by, token } => {
                 self.on_revoke_token(now, reply, by, &token);
             }
+            Input::Once { request, call } => self.on_once(now, request, *call),
+            Input::Forget { reply, jobs } => self.on_forget(now, reply, jobs),
             Input::Enrol(joining) => self.on_enrol(now, *joining),
             Input::Refused {
                 who,
@@ -190,7 +224,9 @@ impl Engine {
     /// may change any number of jobs, as when a queue is opened on a large fleet. Then there are several outboxes, and
     /// the effects of all come with the last one: nobody hears of anything before all of it is durable.
     pub fn take_outbox(&mut self) -> Outbox {
-        let room = MAX_BATCH_CHANGES.saturating_sub(self.outbox.changes.len());
+        let room = MAX_BATCH_CHANGES
+            .saturating_sub(self.outbox.changes.len())
+            .saturating_sub(self.events.records());
         let is_all = self.tables.dirty.len() <= room;
         let portion = if is_all {
             std::mem::take(&mut self.tables.dirty)
@@ -201,6 +237,7 @@ impl Engine {
             let finished = self.write_job(job);
             self.outbox.effects.push(Effect::Changed { job, finished });
         }
+        self.write_events();
         if is_all {
             return std::mem::take(&mut self.outbox);
         }
@@ -212,12 +249,12 @@ impl Engine {
 
     /// Whether there is nothing to take out.
     pub fn is_quiet(&self) -> bool {
-        self.outbox.is_empty() && self.tables.dirty.is_empty()
+        self.outbox.is_empty() && self.tables.dirty.is_empty() && self.events.is_empty()
     }
 
     /// How many changes are pending: to stop feeding before a batch grows too large.
     pub fn pending_changes(&self) -> usize {
-        self.outbox.changes.len() + self.tables.dirty.len()
+        self.outbox.changes.len() + self.tables.dirty.len() + self.events.records()
     }
 
     fn on_deadline(&mut self, now: Now) {
@@ -228,6 +265,11 @@ impl Engine {
             match timer {
                 Timer::SessionSilent(session) => self.on_session_silent(now, session),
                 Timer::ReconcileOver(worker) => self.on_reconcile_over(now, worker),
+                Timer::LeaseOver(worker) => self.on_lease_over(now, worker),
+                Timer::DrainOver(worker) => self.on_drain_over(now, worker),
+                Timer::DrainPasses(worker) => self.on_drain_passes(now, worker),
+                Timer::RetryDue(job) => self.on_retry_due(now, job),
+                Timer::RetryPasses(job) => self.on_backoff_passes(now, job),
                 Timer::QueueTimeOver(job) => self.on_queue_time_over(now, job),
                 Timer::QueueTimePasses(job) => self.on_queue_time_passes(now, job),
                 Timer::LogDrain(attempt) => self.on_log_drain_over(now, attempt.job),
@@ -257,6 +299,10 @@ impl Engine {
     }
 
     fn reply(&mut self, to: ReplyTo, answer: Answer) {
+        for to in self.requests.answered(to, &answer) {
+            let answer = answer.clone();
+            self.outbox.effects.push(Effect::Reply { to, answer });
+        }
         self.outbox.effects.push(Effect::Reply { to, answer });
     }
 
@@ -280,6 +326,7 @@ impl Engine {
             .push(jobyard_core::Change::Put(entry.record.to_record(!settled)));
         if settled {
             self.tables.retire(job);
+            self.retired += 1;
         }
         finished
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jobyard_core::{
     AttemptId, Batch, Change, ClosingReason, ControlError, JobId, JobState, LogEnd, MasterMessage,
-    QueueInfo, Refusal, SessionId, Submitted, Worker, WorkerId,
+    QueueInfo, Refusal, SessionId, Submitted, TokenInfo, Worker, WorkerId,
 };
 
 use super::input::ReplyTo;
@@ -99,6 +99,8 @@ pub enum Answer {
     Worker(Box<Worker>),
     /// The queue as it is now.
     Queue(Box<QueueInfo>),
+    /// The token, or the one that an earlier call with the same id has made.
+    Token(Box<TokenInfo>),
     /// Done.
     Done,
     /// The machine is a worker: sign its key.

@@ -64,6 +64,7 @@ impl Engine {
                 self.schedule(now, Event::JobWithdrawn(job));
                 self.finish(now, job, Outcome::TimedOut { exit: None });
             }
+            Stage::Backoff => self.finish(now, job, Outcome::TimedOut { exit: None }),
             Stage::Sent { .. } => {
                 entry.record.queue_left = Some(Duration::ZERO);
                 self.tables.dirty.insert(job);

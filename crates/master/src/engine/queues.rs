@@ -1,8 +1,8 @@
 //! Queues that an operator sets.
 
 use jobyard_core::{
-    AuditEntry, Change, ControlError, MAX_QUEUES, Now, QueueChange, QueueInfo, QueueSettings,
-    check_name,
+    AuditEntry, Change, ControlError, Happening, MAX_QUEUES, Now, QueueChange, QueueInfo,
+    QueueSettings, check_name,
 };
 use jobyard_scheduler::{Event, QueueState};
 
@@ -26,6 +26,11 @@ impl Engine {
             Err(error) => return self.reply(reply, Answer::Refused(error)),
         };
         self.keep_queue(queue, settings);
+        let changed = Happening::QueueChanged {
+            queue: queue.to_owned(),
+            by: by.clone(),
+        };
+        self.happened(now, changed);
         let result = described(settings);
         self.audit(AuditEntry::new(now.wall, by, "queue.set", queue, result));
         self.schedule(

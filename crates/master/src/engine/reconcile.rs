@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use jobyard_core::{
-    AdminState, AttemptId, AttemptReport, Change, ClosingReason, Held, HeldState, Hello,
-    InfraReason, JobState, MasterMessage, Now, Outcome, Refusal, RefusalReason, SessionId,
-    StopCause, Verdict, Welcome, WorkerId,
+    AdminState, AttemptId, AttemptReport, Change, ClosingReason, Happening, Held, HeldState, Hello,
+    InfraReason, JobState, MasterMessage, Now, OnDisconnect, Outcome, Protocol, Refusal,
+    RefusalReason, SessionId, Steady, StopCause, Verdict, Welcome, WorkerId,
 };
 use jobyard_scheduler::{Availability, Event};
 
-use super::Engine;
 use super::output::Effect;
 use super::settle::Ending;
-use super::tables::{Claims, LiveSession, Stage};
+use super::tables::{Claims, JobEntry, LiveSession, Stage, WorkerEntry};
 use super::timers::Timer;
+use super::{Engine, Timings};
 
 impl Engine {
     /// Replaces an older session, and answers for each attempt that the worker holds.
@@ -31,7 +31,7 @@ impl Engine {
                 .push(Effect::Refuse { session, refusal });
             return;
         }
-        self.replace_session(worker);
+        self.replace_session(now, worker);
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
         };
@@ -46,12 +46,22 @@ impl Engine {
             listed: hello.inventory.iter().map(|held| held.attempt).collect(),
         });
         entry.complaints.clear();
-        entry.address = address;
+        entry.address.clone_from(&address);
         let before = entry.record.clone();
         entry.record.facts = hello.facts;
         entry.record.tags = hello.tags;
         entry.record.exclusive = hello.exclusive;
         entry.record.capacity = hello.capacity;
+        let ours = Protocol::current().features;
+        entry.record.features = hello
+            .protocol
+            .features
+            .intersection(&ours)
+            .cloned()
+            .collect();
+        // The longer one counts until the worker has answered: it may not hear of this one.
+        entry.record.lease = entry.record.lease.max(Some(self.timings.lease));
+        let draining = entry.record.admin == AdminState::Draining;
         if before != entry.record {
             entry.record.last_contact = Some(now.wall);
             self.outbox
@@ -60,8 +70,11 @@ impl Engine {
         }
         let changed = entry.offers_other_than(&before).then(|| entry.offer());
         let name = entry.record.name.clone();
+        let worker_id = worker;
+        self.happened(now, Happening::WorkerConnected { worker_id, address });
         self.tables.sessions.insert(session, worker);
         self.timers.clear(Timer::ReconcileOver(worker));
+        self.timers.clear(Timer::LeaseOver(worker));
         self.timers.set(
             Timer::SessionSilent(session),
             now.steady + self.timings.lease,
@@ -75,11 +88,14 @@ impl Engine {
             self.timings.heartbeat,
             self.timings.lease,
         );
+        welcome.margin = self.timings.margin.min(self.timings.lease / 2);
+        welcome.draining = draining;
         welcome.verdicts = hello
             .inventory
             .iter()
             .map(|held| (held.attempt, self.judge(worker, held)))
             .collect();
+        self.note_drained(worker, &welcome.verdicts);
         let message = Box::new(MasterMessage::Welcome(welcome));
         self.outbox.effects.push(Effect::Send { session, message });
 
@@ -108,8 +124,11 @@ impl Engine {
             return;
         };
         let same_boot = entry.record.boot.is_none_or(|boot| boot == claims.boot);
-        if entry.record.boot != Some(claims.boot) {
-            entry.record.boot = Some(claims.boot);
+        // From now on it goes by the lease of this session, whatever was promised before.
+        entry.not_before = Steady::default();
+        let told = (Some(claims.boot), Some(self.timings.lease));
+        if (entry.record.boot, entry.record.lease) != told {
+            (entry.record.boot, entry.record.lease) = told;
             let record = entry.record.to_record();
             self.outbox.changes.push(Change::Put(record));
         }
@@ -140,7 +159,7 @@ impl Engine {
             let message = format!("the capacity of the worker: {problem}");
             return Err(Refusal::new(RefusalReason::Invalid, message));
         }
-        let ours = jobyard_core::Protocol::current();
+        let ours = Protocol::current();
         if !ours.speaks_with(&hello.protocol) {
             let message = format!(
                 "the worker speaks protocol {} and the master {}: upgrade the older one",
@@ -159,20 +178,24 @@ impl Engine {
         }
     }
 
-    fn replace_session(&mut self, worker: WorkerId) {
+    fn replace_session(&mut self, now: Now, worker: WorkerId) {
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
         };
         let Some(old) = entry.session.take() else {
             return;
         };
+        entry.told_to_decline.clear();
         self.tables.sessions.remove(&old.id);
         self.timers.clear(Timer::SessionSilent(old.id));
+        let worker_id = worker;
+        self.happened(now, Happening::WorkerDisconnected { worker_id });
         let reason = Some(ClosingReason::Replaced);
         self.outbox.effects.push(Effect::Close {
             session: old.id,
             reason,
         });
+        self.check_drain(now, worker);
     }
 
     /// What a worker shall do with an attempt that it holds.
@@ -187,12 +210,42 @@ impl Engine {
         if !entry.is_current(attempt, worker) {
             return Verdict::Forget;
         }
-        match (entry.record.stop_grace, &held.state) {
-            (Some(grace), HeldState::Accepted | HeldState::Running { .. }) => Verdict::Stop {
-                cause: StopCause::Cancelled,
-                grace,
-            },
-            _ => Verdict::Keep,
+        if !matches!(held.state, HeldState::Accepted | HeldState::Running { .. }) {
+            return Verdict::Keep;
+        }
+        if let Some(grace) = entry.record.stop_grace {
+            let cause = StopCause::Cancelled;
+            return Verdict::Stop { cause, grace };
+        }
+        if self.is_drained_away(worker, entry) {
+            let (cause, grace) = (self.drain_cause(worker), entry.record.demand.grace);
+            return Verdict::Stop { cause, grace };
+        }
+        Verdict::Keep
+    }
+
+    /// Whether a drain stops the current attempt of this job: it was told so before, or it was not known to have begun
+    /// when the worker's session ended, by which its drain was done.
+    fn is_drained_away(&self, worker: WorkerId, entry: &JobEntry) -> bool {
+        let drains = self.tables.workers.get(&worker);
+        let drains = drains.is_some_and(|worker| worker.record.drain.is_some());
+        let began = entry
+            .current()
+            .is_none_or(|current| current.started_at.is_some());
+        entry.record.drained || drains && !began
+    }
+
+    /// Remembers which attempts were told to stop because their worker drains.
+    fn note_drained(&mut self, worker: WorkerId, verdicts: &[(AttemptId, Verdict)]) {
+        for (attempt, verdict) in verdicts {
+            let entry = self.tables.jobs.get(&attempt.job);
+            let by_drain = entry.is_some_and(|entry| entry.record.stop_grace.is_none());
+            if matches!(verdict, Verdict::Stop { .. }) && by_drain {
+                self.mark_drained(attempt.job);
+                if let Some(entry) = self.tables.workers.get_mut(&worker) {
+                    entry.told_to_decline.insert(*attempt);
+                }
+            }
         }
     }
 
@@ -201,7 +254,7 @@ impl Engine {
         for held in inventory {
             match held.state {
                 HeldState::Running { pid, started_at } => {
-                    self.on_started(worker, held.attempt, pid, started_at);
+                    self.on_started(now, worker, held.attempt, pid, started_at);
                 }
                 // A verdict was given already: an attempt that does not count is not answered again.
                 HeldState::Finished(report) if self.holds(worker, held.attempt) => {
@@ -232,13 +285,13 @@ impl Engine {
                 continue;
             };
             let (attempt, began) = (current.id, current.started_at.is_some());
+            let over = self.lease_over(worker).filter(|_| same_boot);
             let ending = if same_boot && !began {
                 let reason = InfraReason::NeverStarted;
                 Ending::nothing_ran(Outcome::Infra { reason })
             } else {
-                Ending::unconfirmed(Outcome::Infra {
-                    reason: InfraReason::WorkerRestarted,
-                })
+                let reason = InfraReason::WorkerRestarted;
+                Ending::unconfirmed(Outcome::Infra { reason }).leased_until(over)
             };
             self.settle(now, attempt, ending);
         }
@@ -266,6 +319,7 @@ impl Engine {
     /// An attempt runs. Says whether it is one that counts.
     pub(super) fn on_started(
         &mut self,
+        now: Now,
         worker: WorkerId,
         attempt: AttemptId,
         pid: Option<u32>,
@@ -288,7 +342,14 @@ impl Engine {
             current.started_at = Some(at);
             current.pid = pid;
             self.tables.dirty.insert(attempt.job);
+            let started = Happening::AttemptStarted {
+                job_id: attempt.job,
+                attempt: attempt.number,
+                worker_id: worker,
+            };
+            self.happened(now, started);
             self.stop_queue_time(attempt.job);
+            self.check_drain(now, worker);
         }
         true
     }
@@ -310,9 +371,15 @@ impl Engine {
         self.outbox
             .changes
             .push(Change::Put(entry.record.to_record()));
+        entry.told_to_decline.clear();
+        let lease_over = self.timings.lease_over(entry, live.heard);
+        self.timers.set(Timer::LeaseOver(worker), lease_over);
         let deadline = live.heard + self.timings.reconcile_for;
         self.timers.set(Timer::ReconcileOver(worker), deadline);
+        let worker_id = worker;
+        self.happened(now, Happening::WorkerDisconnected { worker_id });
         self.tell_availability(now, worker);
+        self.check_drain(now, worker);
     }
 
     /// A session that says nothing for a lease is dead.
@@ -333,27 +400,56 @@ impl Engine {
         self.on_session_ended(now, session);
     }
 
-    /// The worker was waited for long enough.
+    /// The worker was waited for long enough: what goes on without a lease may go on there, and is begun elsewhere too.
     pub(super) fn on_reconcile_over(&mut self, now: Now, worker: WorkerId) {
-        if self
-            .tables
-            .workers
-            .get(&worker)
-            .is_none_or(|entry| entry.session.is_some())
-        {
-            return;
+        if self.is_silent(worker) {
+            let policy = Some(OnDisconnect::Finish);
+            self.give_up_attempts(now, worker, InfraReason::WorkerLost, policy);
+            self.abandon_logs(worker, &BTreeSet::new());
         }
-        self.give_up_attempts(now, worker, InfraReason::WorkerLost);
-        self.abandon_logs(worker, &BTreeSet::new());
     }
 
-    /// Ends every attempt that a worker has, without knowing what is left of it.
-    pub(super) fn give_up_attempts(&mut self, now: Now, worker: WorkerId, reason: InfraReason) {
+    /// The worker's lease is over, by its own clock as well: what must not outlive that has ended.
+    pub(super) fn on_lease_over(&mut self, now: Now, worker: WorkerId) {
+        if self.is_silent(worker) {
+            let policy = Some(OnDisconnect::Stop);
+            self.give_up_attempts(now, worker, InfraReason::WorkerLost, policy);
+        }
+    }
+
+    fn is_silent(&self, worker: WorkerId) -> bool {
+        let entry = self.tables.workers.get(&worker);
+        entry.is_some_and(|entry| entry.session.is_none())
+    }
+
+    /// Ends every attempt that a worker has, or those of this policy, without knowing what is left of it. What does not
+    /// outlive its lease is not begun elsewhere before that is over.
+    pub(super) fn give_up_attempts(
+        &mut self,
+        now: Now,
+        worker: WorkerId,
+        reason: InfraReason,
+        policy: Option<OnDisconnect>,
+    ) {
+        let over = self.lease_over(worker);
         for job in self.jobs_of(worker) {
-            let current = self.tables.jobs.get(&job).and_then(|entry| entry.current());
-            if let Some(attempt) = current.map(|current| current.id) {
-                self.settle(now, attempt, Ending::unconfirmed(Outcome::Infra { reason }));
+            let entry = self.tables.jobs.get(&job);
+            let entry = entry.filter(|entry| {
+                policy.is_none_or(|policy| entry.record.demand.on_disconnect == policy)
+            });
+            if let Some(attempt) = entry.and_then(|entry| entry.current()).map(|now| now.id) {
+                let ending = Ending::unconfirmed(Outcome::Infra { reason });
+                self.settle(now, attempt, ending.leased_until(over));
             }
+        }
+    }
+
+    /// When the lease of a worker is over as the master counts it, if it is not heard from now on. `None`: it is over.
+    fn lease_over(&self, worker: WorkerId) -> Option<Steady> {
+        let entry = self.tables.workers.get(&worker)?;
+        match entry.session {
+            Some(live) => Some(self.timings.lease_over(entry, live.heard)),
+            None => self.timers.due(Timer::LeaseOver(worker)),
         }
     }
 
@@ -369,5 +465,14 @@ impl Engine {
                 },
             );
         }
+    }
+}
+
+impl Timings {
+    /// When the lease of a worker is over as the master counts it, if this was the last that was heard of it. A grace
+    /// later than that: clocks do not go alike.
+    fn lease_over(&self, entry: &WorkerEntry, heard: Steady) -> Steady {
+        let lease = entry.record.lease.unwrap_or(self.lease);
+        (heard + lease + self.grace).max(entry.not_before)
     }
 }

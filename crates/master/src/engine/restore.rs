@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{AdminState, JobState, LogEnd, LogState, Now, QueueSettings, Record};
+use jobyard_core::{AdminState, Happening, JobState, LogEnd, LogState, Now, QueueSettings, Record};
 use jobyard_pki::TokenRecord;
 use jobyard_scheduler::{Event, Policy, Scheduler};
 
+use super::events::Events;
 use super::output::{Effect, Outbox};
-use super::submit::demand;
+use super::requests::Requests;
 use super::tables::{JobEntry, OpenLog, Stage, Tables, WorkerEntry};
 use super::timers::{Timer, Timers};
 use super::{Engine, Timings};
@@ -53,8 +54,13 @@ impl Restore {
             tables: self.tables,
             timers: Timers::default(),
             outbox: Outbox::default(),
+            events: Events::default(),
+            requests: Requests::default(),
             finished: 0,
+            retired: 0,
         };
+        let epoch = engine.counters.epoch;
+        engine.happened(now, Happening::TermBegan { epoch });
         engine.announce_queues(now);
         engine.announce_workers(now);
         engine.announce_jobs(now);
@@ -142,8 +148,8 @@ impl Engine {
     }
 
     fn announce_workers(&mut self, now: Now) {
-        let mut offers = Vec::new();
-        for (id, entry) in &self.tables.workers {
+        let (mut offers, mut draining) = (Vec::new(), Vec::new());
+        for (id, entry) in &mut self.tables.workers {
             let member = entry.record.admin != AdminState::Removed;
             self.outbox.effects.push(Effect::Membership {
                 worker: *id,
@@ -154,8 +160,17 @@ impl Engine {
             }
             self.tables.awaited.insert(*id);
             offers.push(entry.offer());
+            draining.extend(entry.record.drain.map(|_| *id));
             let deadline = now.steady + self.timings.reconcile_for;
             self.timers.set(Timer::ReconcileOver(*id), deadline);
+            // What the earlier term answered last is not known: it counts as answered now.
+            let lease = entry.record.lease.unwrap_or(self.timings.lease);
+            let patience = (lease + self.timings.grace).max(self.timings.failover_grace);
+            entry.not_before = now.steady + patience;
+            self.timers.set(Timer::LeaseOver(*id), entry.not_before);
+        }
+        for worker in draining {
+            self.count_drain_time(now, worker);
         }
         for offer in offers {
             self.schedule(now, Event::WorkerJoined(offer));
@@ -166,13 +181,14 @@ impl Engine {
     fn announce_jobs(&mut self, now: Now) {
         let mut placed = Vec::new();
         let mut queued = BTreeMap::new();
-        let mut timed = Vec::new();
+        let (mut timed, mut waiting) = (Vec::new(), Vec::new());
         for (id, entry) in &self.tables.jobs {
             if entry.record.queue_left.is_some() {
                 timed.push(*id);
             }
             match entry.stage {
                 Stage::Queued => drop(queued.insert(entry.record.sequence, *id)),
+                Stage::Backoff => waiting.push(*id),
                 Stage::Draining => {
                     if let Some(current) = entry.current() {
                         let deadline = now.steady + self.timings.log_drain;
@@ -181,7 +197,7 @@ impl Engine {
                 }
                 Stage::Finished => {}
                 Stage::Sent { worker } | Stage::Running { worker } | Stage::Stopping { worker } => {
-                    placed.push((demand(&entry.record), worker));
+                    placed.push((*id, worker));
                     if let Some(current) = entry.current() {
                         self.outbox.effects.push(Effect::Grant {
                             attempt: current.id,
@@ -202,14 +218,19 @@ impl Engine {
                 self.outbox.effects.push(effect);
             }
         }
-        for (demand, worker) in placed {
-            self.schedule(now, Event::JobPlaced { demand, worker });
+        for (job, worker) in placed {
+            if let Some(demand) = self.tables.demand(job) {
+                self.schedule(now, Event::JobPlaced { demand, worker });
+            }
         }
         for job in queued.into_values() {
             self.enqueue(now, job);
         }
         for job in timed {
             self.count_queue_time(now, job);
+        }
+        for job in waiting {
+            self.count_backoff(now, job);
         }
     }
 }
@@ -228,6 +249,7 @@ fn stage_of(record: &JobRecord) -> Stage {
                 _ => Stage::Stopping { worker },
             }
         }
+        _ if record.retry_left.is_some() => Stage::Backoff,
         _ => Stage::Queued,
     }
 }

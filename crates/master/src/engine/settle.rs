@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, AttemptReport, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
-    MasterMessage, Now, Outcome, Residue, RetryBudget, Timestamp,
+    AttemptId, AttemptReport, Happening, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
+    MasterMessage, Now, OnDisconnect, Outcome, Residue, Steady, Timestamp,
 };
 use jobyard_scheduler::Event;
 
 use super::Engine;
 use super::output::Effect;
+use super::retries::Again;
 use super::tables::{JobEntry, OpenLog, Stage};
 use super::timers::Timer;
-
-/// How often an attempt may be handed out and never start at no cost, before the job is given up: far more than
-/// chance explains, few enough to end a worker that declines for ever.
-const MAX_FREE_RETRIES: u32 = 100;
 
 /// How an attempt ended, from whoever knows it.
 #[derive(Clone, Debug)]
@@ -28,6 +25,8 @@ pub(super) struct Ending {
     residue: Residue,
     /// Whether the worker vouches that nothing of it ran, so that another attempt repeats nothing.
     nothing_ran: bool,
+    /// Until when something of it may still run under a lease, although it counts as over.
+    leased_until: Option<Steady>,
 }
 
 impl Ending {
@@ -45,6 +44,7 @@ impl Ending {
             log: Some(report.log),
             residue: report.residue,
             nothing_ran,
+            leased_until: None,
         }
     }
 
@@ -57,6 +57,7 @@ impl Ending {
             log: Some(LogEnd::default()),
             residue: Residue::default(),
             nothing_ran: true,
+            leased_until: None,
         }
     }
 
@@ -71,6 +72,16 @@ impl Ending {
             log: None,
             residue,
             nothing_ran: false,
+            leased_until: None,
+        }
+    }
+
+    /// The same of an attempt that may go on until its lease is over.
+    #[must_use]
+    pub(super) fn leased_until(self, over: Option<Steady>) -> Self {
+        Self {
+            leased_until: over,
+            ..self
         }
     }
 }
@@ -91,6 +102,9 @@ impl Engine {
         }
         let outcome = decide(entry, ending.outcome);
         let (log_end, nothing_ran) = (ending.log, ending.nothing_ran);
+        let stops_with_lease = entry.record.demand.on_disconnect == OnDisconnect::Stop;
+        let not_before = ending.leased_until.filter(|_| stops_with_lease);
+        entry.record.drained = false;
         record_ending(entry, now, outcome, ending);
         let log_is_open = open_log(entry, attempt, worker, log_end);
         if let Some(holder) = self.tables.workers.get_mut(&worker) {
@@ -100,6 +114,13 @@ impl Engine {
             }
         }
         self.tables.dirty.insert(job);
+        let finished = Happening::AttemptFinished {
+            job_id: job,
+            attempt: attempt.number,
+            worker_id: worker,
+            outcome,
+        };
+        self.happened(now, finished);
         if !nothing_ran {
             self.stop_queue_time(job);
         }
@@ -109,11 +130,7 @@ impl Engine {
         } else if log_end.is_none() {
             self.abandon_log(attempt);
         }
-        let again = self
-            .tables
-            .jobs
-            .get_mut(&job)
-            .is_some_and(|entry| runs_again(entry, outcome, nothing_ran));
+        let again = self.pay_for_another(now, attempt, outcome, nothing_ran, not_before);
         self.next_step(now, job, outcome, again, log_is_open);
         self.schedule(now, Event::JobReleased(job));
         if self
@@ -124,6 +141,7 @@ impl Engine {
         {
             self.enqueue(now, job);
         }
+        self.check_drain(now, worker);
     }
 
     /// Back to the queue, to the end, or waiting for the output.
@@ -132,17 +150,14 @@ impl Engine {
         now: Now,
         job: JobId,
         outcome: Outcome,
-        again: bool,
+        again: Option<Again>,
         log_is_open: bool,
     ) {
         let Some(entry) = self.tables.jobs.get_mut(&job) else {
             return;
         };
-        if again && entry.record.queue_left == Some(Duration::ZERO) {
-            self.finish(now, job, Outcome::TimedOut { exit: None });
-        } else if again {
-            entry.stage = Stage::Queued;
-            entry.set_state(JobState::Queued, &mut self.tables.states);
+        if let Some(again) = again {
+            self.run_again(now, job, again);
         } else if log_is_open {
             entry.stage = Stage::Draining;
             if let Some(current) = entry.current() {
@@ -153,6 +168,35 @@ impl Engine {
             }
         } else {
             self.finish(now, job, outcome);
+        }
+    }
+
+    /// Back to the queue, at once or after a wait, unless its time to begin is over.
+    fn run_again(&mut self, now: Now, job: JobId, again: Again) {
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return;
+        };
+        if entry.record.queue_left == Some(Duration::ZERO) {
+            return self.finish(now, job, Outcome::TimedOut { exit: None });
+        }
+        let after = entry.current().map(|current| current.id.number);
+        if again.wait.is_zero() {
+            entry.stage = Stage::Queued;
+            entry.set_state(JobState::Queued, &mut self.tables.states);
+        } else {
+            self.back_off(now, job, again.wait);
+        }
+        if let Some(attempt) = after {
+            let (job_id, Again { budget, wait }) = (job, again);
+            self.happened(
+                now,
+                Happening::JobRequeued {
+                    job_id,
+                    attempt,
+                    budget,
+                    wait,
+                },
+            );
         }
     }
 
@@ -170,7 +214,10 @@ impl Engine {
         entry.record.finished_at = Some(now.wall);
         self.finished += 1;
         self.tables.dirty.insert(job);
+        let job_id = job;
+        self.happened(now, Happening::JobFinished { job_id, outcome });
         self.stop_queue_time(job);
+        self.end_backoff(job);
     }
 
     /// The output of an attempt is all there, or will never be.
@@ -197,6 +244,7 @@ impl Engine {
         if let (true, Some(outcome)) = (drained, outcome) {
             self.finish(now, attempt.job, outcome);
         }
+        self.check_drain(now, open.worker);
     }
 
     /// Output that is still to come will never come. Said once for each log and term.
@@ -224,7 +272,8 @@ impl Engine {
     }
 }
 
-/// Once a stop is accepted the outcome is `cancelled`, with the real exit kept; only force says more.
+/// Once a stop is accepted the outcome is `cancelled`, with the real exit kept; only force says more. What was stopped
+/// because its worker was drained, and by nobody else, was no wish of its user.
 fn decide(entry: &JobEntry, reported: Outcome) -> Outcome {
     let forced = matches!(
         reported,
@@ -236,6 +285,9 @@ fn decide(entry: &JobEntry, reported: Outcome) -> Outcome {
         Outcome::Cancelled {
             exit: reported.exit(),
         }
+    } else if entry.record.drained && matches!(reported, Outcome::Cancelled { .. }) {
+        let reason = InfraReason::WorkerDrained;
+        Outcome::Infra { reason }
     } else {
         reported
     }
@@ -295,24 +347,5 @@ fn record_log(entry: &mut JobEntry, attempt: AttemptId, status: LogStatus) {
         known.log = status.state;
         known.log_bytes = status.end;
         known.log_dropped = status.dropped;
-    }
-}
-
-/// Whether a budget pays for another attempt; if so, it has paid.
-fn runs_again(entry: &mut JobEntry, outcome: Outcome, nothing_ran: bool) -> bool {
-    match outcome.rule().budget {
-        RetryBudget::Free if entry.free_retries < MAX_FREE_RETRIES => {
-            entry.free_retries += 1;
-            true
-        }
-        RetryBudget::Infra
-            if (entry.record.demand.repeatable || nothing_ran)
-                && entry.record.infra_failures < entry.record.demand.infra_retries =>
-        {
-            entry.record.infra_failures += 1;
-            true
-        }
-        // Retries of the job's own failures come with their rules.
-        RetryBudget::Free | RetryBudget::Infra | RetryBudget::User | RetryBudget::Final => false,
     }
 }

@@ -1,18 +1,18 @@
 //! Jobs come in, are sent out, and are stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jobyard_core::{
-    Attempt, AttemptId, AttemptNumber, AuditEntry, Change, ControlError, InfraReason, JobId,
-    JobState, MAX_SUBMIT_JOBS, MasterMessage, Now, Outcome, StopCause, StopOptions, Submitted,
-    WorkerId,
+    Attempt, AttemptId, AttemptNumber, AuditEntry, Change, ControlError, Happening, InfraReason,
+    JobId, JobState, MAX_SUBMIT_JOBS, MasterMessage, Now, Outcome, StopCause, StopOptions,
+    Submitted, WorkerId,
 };
-use jobyard_scheduler::{Event, JobDemand};
+use jobyard_scheduler::Event;
 
 use super::Engine;
 use super::input::{ReplyTo, Submission};
 use super::output::{Answer, Effect};
+use super::retries::retry_after;
 use super::settle::Ending;
 use super::tables::{JobEntry, Stage};
 use crate::records::{JobRecord, spec_record};
@@ -74,9 +74,20 @@ impl Engine {
             digest: job.digest,
             stop_grace: None,
             infra_failures: 0,
+            own_failures: 0,
+            retry_left: None,
+            retry_at: None,
+            drained: false,
             attempts: Vec::new(),
             name: job.name,
             labels: job.labels,
+            origin: job.origin,
+        };
+        let submitted = Happening::JobSubmitted {
+            job_id: job.id,
+            by: by.to_owned(),
+            queue: record.demand.queue.to_string(),
+            retry_of: job.origin.retry_of(),
         };
         self.outbox
             .changes
@@ -90,17 +101,16 @@ impl Engine {
         };
         self.tables.insert_job(entry);
         self.tables.dirty.insert(job.id);
+        self.happened(now, submitted);
         self.count_queue_time(now, job.id);
         self.enqueue(now, job.id);
     }
 
     /// Asks the scheduler for a worker. A job that comes back keeps its place.
     pub(super) fn enqueue(&mut self, now: Now, job: JobId) {
-        let Some(entry) = self.tables.jobs.get(&job) else {
-            return;
-        };
-        let demand = demand(&entry.record);
-        self.schedule(now, Event::JobQueued(demand));
+        if let Some(demand) = self.tables.demand(job) {
+            self.schedule(now, Event::JobQueued(demand));
+        }
     }
 
     /// Sends a job to the worker that the scheduler has chosen.
@@ -116,10 +126,9 @@ impl Engine {
             .map_or(AttemptNumber::FIRST, |last| last.id.number.next());
         let attempt = AttemptId::new(job, number);
         let name = chosen.record.name.clone();
-        entry
-            .record
-            .attempts
-            .push(Attempt::new(attempt, worker, name, now.wall));
+        let mut next = Attempt::new(attempt, worker, name, now.wall);
+        next.retry = entry.current().and_then(retry_after);
+        entry.record.attempts.push(next);
         entry.set_state(JobState::Assigned, &mut self.tables.states);
         entry.stage = Stage::Sent { worker };
         chosen.jobs.insert(job);
@@ -127,6 +136,12 @@ impl Engine {
         let env = chosen.record.env.clone();
         let session = chosen.session.map(|session| session.id);
         self.tables.dirty.insert(job);
+        let assigned = Happening::AttemptAssigned {
+            job_id: job,
+            attempt: number,
+            worker_id: worker,
+        };
+        self.happened(now, assigned);
         self.grant(attempt, worker);
         // The scheduler gives jobs to connected workers only; should the session be gone, reconciliation finds the
         // attempt.
@@ -154,11 +169,16 @@ impl Engine {
         };
         let asked = options.grace.unwrap_or(entry.record.demand.grace);
         let stage = entry.stage;
+        self.note_stop(now, by, job, options);
+        let Some(entry) = self.tables.jobs.get_mut(&job) else {
+            return;
+        };
         match stage {
             Stage::Queued => {
                 self.schedule(now, Event::JobWithdrawn(job));
                 self.finish(now, job, Outcome::Cancelled { exit: None });
             }
+            Stage::Backoff => self.finish(now, job, Outcome::Cancelled { exit: None }),
             Stage::Draining | Stage::Finished => {}
             Stage::Sent { worker } | Stage::Running { worker } | Stage::Stopping { worker } => {
                 let grace = entry
@@ -207,6 +227,16 @@ impl Engine {
         self.reply(reply, Answer::Stopping(state));
     }
 
+    /// Notes that a stop of a job that is not over was asked for.
+    fn note_stop(&mut self, now: Now, by: &str, job: JobId, options: StopOptions) {
+        let entry = self.tables.jobs.get(&job);
+        if entry.is_some_and(|entry| !matches!(entry.stage, Stage::Draining | Stage::Finished)) {
+            let (by, force) = (by.to_owned(), options.force);
+            let job_id = job;
+            self.happened(now, Happening::JobStopping { job_id, by, force });
+        }
+    }
+
     /// Sends a message through a worker's session, if it has one.
     pub(super) fn send(&mut self, worker: WorkerId, message: MasterMessage) {
         let session = self
@@ -231,14 +261,4 @@ impl Engine {
             .map(|worker| worker.jobs.clone())
             .unwrap_or_default()
     }
-}
-
-/// What the scheduler is asked for.
-pub(super) fn demand(record: &JobRecord) -> JobDemand {
-    let asked = &record.demand;
-    let mut demand = JobDemand::of(record.id, record.sequence, Arc::clone(&asked.wants));
-    demand.queue = Arc::clone(&asked.queue);
-    demand.priority = asked.priority;
-    demand.group = asked.group.as_deref().cloned();
-    demand
 }

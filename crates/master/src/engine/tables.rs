@@ -1,15 +1,17 @@
 //! What the engine knows: jobs that are not over, workers, sessions and tokens.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jobyard_core::{
     AdminState, Attempt, AttemptId, AttemptNumber, BootId, Complaint, Contact, Group, JobId,
-    JobState, LogEnd, LogStatus, QueueSettings, SessionId, Steady, Timestamp, Worker, WorkerId,
-    WorkerState,
+    JobState, LogEnd, LogStatus, OnDisconnect, QueueSettings, Requirement, SessionId, Steady, Tag,
+    TagSet, Timestamp, Worker, WorkerId, WorkerState,
 };
 use jobyard_pki::{SpkiHash, TokenRecord};
-use jobyard_scheduler::{Availability, Wants, WorkerOffer};
+use jobyard_scheduler::{Availability, JobDemand, Wants, WorkerOffer};
 
+use super::input::ReplyTo;
 use super::pool::Pool;
 use super::state_counts::StateCounts;
 use crate::records::{Demand, JobRecord, SpecDigest, WorkerRecord};
@@ -80,6 +82,21 @@ impl Tables {
         self.jobs.insert(entry.record.id, entry);
     }
 
+    /// What the scheduler is asked for.
+    pub(super) fn demand(&mut self, job: JobId) -> Option<JobDemand> {
+        let record = &self.jobs.get(&job)?.record;
+        let asked = &record.demand;
+        let wants = match asked.on_disconnect {
+            OnDisconnect::Finish => Arc::clone(&asked.wants),
+            _ => self.wants.share(wants_leases(&asked.wants)),
+        };
+        let mut demand = JobDemand::of(job, record.sequence, wants);
+        demand.queue = Arc::clone(&asked.queue);
+        demand.priority = asked.priority;
+        demand.group = asked.group.as_deref().cloned();
+        Some(demand)
+    }
+
     /// Takes so many of the jobs whose record has to be written, the last submitted first: a job that was just accepted
     /// goes with its spec.
     pub(super) fn take_newest_dirty(&mut self, most: usize) -> BTreeSet<JobId> {
@@ -125,6 +142,21 @@ impl Tables {
     }
 }
 
+/// What is offered by workers that end attempts before their lease does, and asked for by jobs that want that. In words
+/// that an explanation can show.
+fn lease_tag() -> Tag {
+    LEASE_TAG.parse().expect("a tag as tags are written")
+}
+
+const LEASE_TAG: &str = "on-disconnect=stop";
+
+/// The same, and only where attempts end before a lease does.
+fn wants_leases(wants: &Wants) -> Arc<Wants> {
+    let mut draft = wants.draft().clone();
+    draft.requirements.extend(LEASE_TAG.parse::<Requirement>());
+    Arc::new(draft.into())
+}
+
 /// A job that is not over, or whose output is still on its way.
 #[derive(Debug)]
 pub(super) struct JobEntry {
@@ -143,6 +175,8 @@ pub(super) struct JobEntry {
 pub(super) enum Stage {
     /// Waits for a worker.
     Queued,
+    /// Waits before another attempt; the scheduler does not know of it.
+    Backoff,
     /// Sent. Not known to have begun.
     Sent {
         /// Where to.
@@ -171,7 +205,7 @@ impl Stage {
             Self::Sent { worker } | Self::Running { worker } | Self::Stopping { worker } => {
                 Some(worker)
             }
-            Self::Queued | Self::Draining | Self::Finished => None,
+            Self::Queued | Self::Backoff | Self::Draining | Self::Finished => None,
         }
     }
 }
@@ -233,6 +267,13 @@ pub(super) struct WorkerEntry {
     pub(super) jobs: BTreeSet<JobId>,
     /// Attempts that have ended and whose output it still has.
     pub(super) logs: BTreeSet<AttemptId>,
+    /// Before this, nothing that must not outlive a lease is given up: what an earlier term promised may still hold.
+    /// Until the worker has answered a welcome of this term.
+    pub(super) not_before: Steady,
+    /// Who waits until no job can start there any more.
+    pub(super) drain_waiters: Vec<ReplyTo>,
+    /// Attempts that it declines because it was told that it drains, and not because it takes nothing.
+    pub(super) told_to_decline: BTreeSet<AttemptId>,
 }
 
 /// What is believed only of a worker that answers: a hello can be late, of a connection that was given up.
@@ -265,13 +306,16 @@ impl WorkerEntry {
             address: String::new(),
             jobs: BTreeSet::new(),
             logs: BTreeSet::new(),
+            not_before: Steady::default(),
+            drain_waiters: Vec::new(),
+            told_to_decline: BTreeSet::new(),
         }
     }
 
     /// What the scheduler is told of it.
     pub(super) fn offer(&self) -> WorkerOffer {
         let mut offer = WorkerOffer::new(self.record.id, self.record.name.clone());
-        offer.tags = self.record.all_tags();
+        offer.tags = self.offered_tags();
         offer.exclusive.clone_from(&self.record.exclusive);
         offer.capacity.clone_from(&self.record.capacity);
         offer
@@ -280,8 +324,26 @@ impl WorkerEntry {
     /// Whether it offers anything else than it did then.
     pub(super) fn offers_other_than(&self, before: &WorkerRecord) -> bool {
         let now = &self.record;
-        (&now.tags, &now.exclusive, &now.capacity)
-            != (&before.tags, &before.exclusive, &before.capacity)
+        let keeps_leases = now.knows_leases() == before.knows_leases();
+        !keeps_leases
+            || (&now.tags, &now.exclusive, &now.capacity)
+                != (&before.tags, &before.exclusive, &before.capacity)
+    }
+
+    /// Its tags, and whether it ends attempts before its lease does: what it says of that as a tag does not count, what
+    /// its program says of itself does.
+    fn offered_tags(&self) -> TagSet {
+        let (tags, ours) = (self.record.all_tags(), lease_tag());
+        let others = tags.iter().filter(|tag| tag.key() != ours.key());
+        // First, so that the limit of tags leaves out another one.
+        let first = self.record.knows_leases().then(|| ours.clone());
+        let mut offered = TagSet::new();
+        for tag in first.into_iter().chain(others) {
+            if offered.insert(tag).is_err() {
+                break;
+            }
+        }
+        offered
     }
 
     /// Whether it gets jobs.

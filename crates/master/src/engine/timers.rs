@@ -9,9 +9,20 @@ use jobyard_core::{AttemptId, JobId, SessionId, Steady, WorkerId};
 pub(super) enum Timer {
     /// When to take a session for dead: a lease after its last message.
     SessionSilent(SessionId),
-    /// When to give up the attempts of a silent worker: `reconcile_for` after its last contact or after the start of
+    /// When to give up those attempts of a silent worker that go on without a lease, and output that it still has: `reconcile_for` after its last contact or after the start of
     /// this term, whichever is later.
     ReconcileOver(WorkerId),
+    /// When to give up those attempts of a silent worker that do not outlive its lease: a grace after the end of that,
+    /// as the master counts it.
+    LeaseOver(WorkerId),
+    /// When to stop what a worker that drains still has: the time that its drain was given.
+    DrainOver(WorkerId),
+    /// When to write down how much is left of that.
+    DrainPasses(WorkerId),
+    /// When a job that has failed asks for a worker again.
+    RetryDue(JobId),
+    /// When to write down how much is left of that.
+    RetryPasses(JobId),
     /// When to end a job that no worker has started: its queue timeout after its submission.
     QueueTimeOver(JobId),
     /// When to write down how much is left of that: after a quarter of it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jobyard_core::{
     AdminState, AttemptId, AuditEntry, Change, ClosingReason, Complaint, ControlError,
-    DeclineReason, InfraReason, MAX_COMPLAINTS, MasterMessage, Now, Outcome, SessionId,
+    DeclineReason, Happening, InfraReason, MAX_COMPLAINTS, MasterMessage, Now, Outcome, SessionId,
     WorkerCommand, WorkerId, WorkerMessage,
 };
 use jobyard_scheduler::Event;
@@ -13,6 +13,7 @@ use super::Engine;
 use super::input::ReplyTo;
 use super::output::{Answer, Effect};
 use super::settle::Ending;
+use super::timers::Timer;
 
 impl Engine {
     /// Messages of a session, in order. Those of a session that is over are nobody's.
@@ -35,7 +36,7 @@ impl Engine {
         match message {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
             WorkerMessage::Started { attempt, pid, at } => {
-                let counts = self.on_started(worker, attempt, pid, at);
+                let counts = self.on_started(now, worker, attempt, pid, at);
                 if !counts {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
@@ -65,7 +66,8 @@ impl Engine {
         entry.is_some_and(|entry| entry.awaits_log(attempt, worker))
     }
 
-    /// Nothing of the attempt ran. The worker gets no more until it says so, or the job would come straight back.
+    /// Nothing of the attempt ran. The worker gets no more until it says so, or the job would come straight back; unless
+    /// it declines since it was told that it drains: then it gets no more for that reason, until somebody resumes it.
     fn on_declined(
         &mut self,
         now: Now,
@@ -76,7 +78,10 @@ impl Engine {
         if !self.holds(worker, attempt) {
             return;
         }
-        if matches!(reason, DeclineReason::Stopping | DeclineReason::Full) {
+        let entry = self.tables.workers.get_mut(&worker);
+        let was_told = entry.is_some_and(|entry| entry.told_to_decline.remove(&attempt));
+        let has_enough = matches!(reason, DeclineReason::Stopping | DeclineReason::Full);
+        if has_enough && !was_told {
             self.set_accepting(now, worker, false);
         }
         let reason = match reason {
@@ -103,12 +108,18 @@ impl Engine {
             && entry.session.is_some()
             && entry.complaints != complaints
         {
-            entry.complaints = complaints;
+            entry.complaints.clone_from(&complaints);
+            let worker_id = worker;
+            let complained = Happening::WorkerComplained {
+                worker_id,
+                complaints,
+            };
+            self.happened(now, complained);
             self.tell_availability(now, worker);
         }
     }
 
-    /// Suspends, resumes or removes a worker.
+    /// Suspends, resumes, drains or removes a worker.
     pub(super) fn on_set_worker(
         &mut self,
         now: Now,
@@ -125,13 +136,22 @@ impl Engine {
         let action = match to {
             WorkerCommand::Suspend => {
                 self.set_admin(now, id, AdminState::Suspended);
+                let (worker_id, by) = (id, by.clone());
+                self.happened(now, Happening::WorkerSuspended { worker_id, by });
                 "worker.suspend"
             }
             WorkerCommand::Resume => {
                 self.set_admin(now, id, AdminState::Active);
+                let (worker_id, by) = (id, by.clone());
+                self.happened(now, Happening::WorkerResumed { worker_id, by });
                 "worker.resume"
             }
+            WorkerCommand::Drain { deadline } => {
+                return self.on_drain(now, reply, &by, id, deadline);
+            }
             WorkerCommand::Remove => {
+                let (worker_id, by) = (id, by.clone());
+                self.happened(now, Happening::WorkerRemoved { worker_id, by });
                 self.remove_worker(now, id);
                 "worker.remove"
             }
@@ -153,6 +173,11 @@ impl Engine {
     }
 
     fn set_admin(&mut self, now: Now, worker: WorkerId, admin: AdminState) {
+        let done = match admin {
+            AdminState::Suspended => "suspended",
+            _ => "resumed",
+        };
+        self.end_drain(worker, done);
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
         };
@@ -165,6 +190,7 @@ impl Engine {
 
     /// It is gone for good: no job goes there, its jobs run elsewhere, its certificate is refused.
     fn remove_worker(&mut self, now: Now, worker: WorkerId) {
+        self.end_drain(worker, "removed");
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
         };
@@ -176,8 +202,10 @@ impl Engine {
         self.tables.names.remove(&name);
         self.schedule(now, Event::WorkerLeft(worker));
         self.no_longer_awaited(now, worker);
-        self.give_up_attempts(now, worker, InfraReason::WorkerRemoved);
+        self.give_up_attempts(now, worker, InfraReason::WorkerRemoved, None);
         self.abandon_logs(worker, &BTreeSet::new());
+        self.timers.clear(Timer::LeaseOver(worker));
+        self.timers.clear(Timer::ReconcileOver(worker));
         self.outbox.effects.push(Effect::Membership {
             worker,
             member: false,
@@ -193,6 +221,7 @@ impl Engine {
             if let Some(entry) = self.tables.workers.get_mut(&worker) {
                 entry.session = None;
                 entry.complaints.clear();
+                entry.told_to_decline.clear();
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The part of a job's spec that stays in memory.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jobyard_core::{Group, Preference, Requirement, Resources, ValidSpec, millis};
+use jobyard_core::{Group, OnDisconnect, Preference, Requirement, Resources, ValidSpec, millis};
 use jobyard_scheduler::{Wants, WantsDraft};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -24,8 +25,14 @@ pub struct Demand {
     pub queue_timeout: Option<Duration>,
     /// How often the infrastructure may fail it.
     pub infra_retries: u32,
+    /// How often it may fail by itself and be run again.
+    pub retries: u32,
+    /// Which failures of its own are worth that, by the code with which the command line exits for them. Empty: all.
+    pub retry_on: BTreeSet<u8>,
     /// Whether a second attempt is harmless.
     pub repeatable: bool,
+    /// What becomes of an attempt when its worker and the master lose each other.
+    pub on_disconnect: OnDisconnect,
     /// How long it may take to end, unless a stop says otherwise.
     pub grace: Duration,
 }
@@ -49,7 +56,10 @@ impl Demand {
             wants: Arc::new(draft.into()),
             queue_timeout: spec.queue_timeout,
             infra_retries: spec.infra_retries,
+            retries: spec.retries,
+            retry_on: spec.retry_on.clone(),
             repeatable: spec.repeatable,
+            on_disconnect: spec.on_disconnect,
             grace: spec.grace,
         }
     }
@@ -73,7 +83,10 @@ impl Serialize for Demand {
             group: self.group.as_deref().map(Cow::Borrowed),
             queue_timeout: self.queue_timeout,
             infra_retries: self.infra_retries,
+            retries: self.retries,
+            retry_on: Cow::Borrowed(&self.retry_on),
             repeatable: self.repeatable,
+            on_disconnect: self.on_disconnect,
             grace: self.grace,
         };
         stored.serialize(to)
@@ -95,7 +108,10 @@ impl<'de> Deserialize<'de> for Demand {
             wants: Arc::new(draft.into()),
             queue_timeout: stored.queue_timeout,
             infra_retries: stored.infra_retries,
+            retries: stored.retries,
+            retry_on: stored.retry_on.into_owned(),
             repeatable: stored.repeatable,
+            on_disconnect: stored.on_disconnect,
             grace: stored.grace,
         })
     }
@@ -124,7 +140,13 @@ struct Stored<'a> {
     )]
     queue_timeout: Option<Duration>,
     infra_retries: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    retries: u32,
+    #[serde(default, skip_serializing_if = "is_empty_set")]
+    retry_on: Cow<'a, BTreeSet<u8>>,
     repeatable: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    on_disconnect: OnDisconnect,
     #[serde(with = "millis")]
     grace: Duration,
 }
@@ -133,10 +155,25 @@ fn is_empty<T: Clone>(list: &[T]) -> bool {
     list.is_empty()
 }
 
+fn is_empty_set<T>(set: &BTreeSet<T>) -> bool {
+    set.is_empty()
+}
+
+// serde hands a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use jobyard_core::{ExecutorSpec, JobSpec};
 
@@ -166,6 +203,8 @@ mod tests {
             spec.group = Some(Group::new("deploy", 2));
             spec.queue = "nightly".to_owned();
             spec.queue_timeout = Some(Duration::from_mins(5));
+            (spec.retries, spec.retry_on) = (2, BTreeSet::from([75, 137]));
+            spec.on_disconnect = OnDisconnect::Stop;
         });
         let json = serde_json::to_string(&demand).expect("JSON");
         assert_eq!(
@@ -183,6 +222,8 @@ mod tests {
         assert_eq!(demand.resources(), &Resources::of_slots(3));
         assert_eq!((demand.priority, demand.group), (0, None));
         assert_eq!(demand.queue_timeout, None);
+        assert_eq!((demand.retries, demand.retry_on.len()), (0, 0));
+        assert_eq!(demand.on_disconnect, OnDisconnect::Finish);
     }
 
     #[test]

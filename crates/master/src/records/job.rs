@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jobyard_core::{Attempt, Job, JobId, JobState, Outcome, Record, Timestamp, ValidSpec, millis};
+use jobyard_core::{
+    Attempt, Job, JobId, JobOrigin, JobState, Outcome, Record, Timestamp, ValidSpec, millis,
+};
 use serde::{Deserialize, Serialize};
 
 use super::body::body;
@@ -50,6 +52,22 @@ pub struct JobRecord {
     /// Attempts that the infrastructure has cost so far.
     #[serde(default)]
     pub infra_failures: u32,
+    /// Attempts that were followed by another one because the job had failed by itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub own_failures: u32,
+    /// How much was left, when this was written, of the wait before another attempt. `None`: it does not wait for that.
+    #[serde(
+        default,
+        with = "millis::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub retry_left: Option<Duration>,
+    /// When that wait is over, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// Its current attempt was told to stop, or is to be told, because its worker is drained.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drained: bool,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
     /// For listings.
@@ -58,9 +76,13 @@ pub struct JobRecord {
     /// For search.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Why it was submitted.
+    #[serde(default, skip_serializing_if = "is_manual")]
+    pub origin: JobOrigin,
 }
 
-/// The first half of the SHA-256 of a spec's JSON, in hexadecimal.
+/// The first half of the SHA-256 of a spec's JSON, in hexadecimal. That of a job which repeats another one covers the
+/// other's id too: with the same spec it is not the same submit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SpecDigest(pub String);
@@ -79,14 +101,19 @@ impl JobRecord {
         job.outcome = self.outcome;
         job.finished_at = self.finished_at;
         job.attempts = self.attempts;
+        job.retry_at = self.retry_at;
+        job.origin = self.origin;
         job
     }
 
-    /// The record to keep. `live` as long as the engine still waits for something of it.
+    /// The record to keep. `live` as long as the engine still waits for something of it; from then on it has its place
+    /// among what has ended, by the microsecond.
     pub fn to_record(&self, live: bool) -> Record {
         let mut record = Record::new(JOB, self.id.to_string(), body(self));
         record.fields.live = live;
         record.fields.order = self.sequence;
+        let over = self.finished_at.filter(|_| !live);
+        record.fields.ended = over.and_then(|at| u64::try_from(at.as_micros()).ok());
         record.fields.state = Some(Cow::Borrowed(self.state.as_str()));
         record.fields.name.clone_from(&self.name);
         record.fields.group = Some(self.demand.queue.to_string());
@@ -97,6 +124,28 @@ impl JobRecord {
             .collect();
         record
     }
+}
+
+pub(super) fn is_manual(origin: &JobOrigin) -> bool {
+    *origin == JobOrigin::Manual
+}
+
+// serde hands a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+// serde hands a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+const fn is_false(truth: &bool) -> bool {
+    !*truth
 }
 
 /// The record of a spec, from JSON that was made of a valid one.
@@ -131,9 +180,14 @@ mod tests {
             digest: SpecDigest("00".to_owned()),
             stop_grace: Some(Duration::from_secs(3)),
             infra_failures: 1,
+            own_failures: 2,
+            retry_left: Some(Duration::from_millis(1_500)),
+            retry_at: Some(Timestamp::from_micros(8)),
+            drained: true,
             attempts: Vec::new(),
             name: None,
             labels: BTreeMap::new(),
+            origin: JobOrigin::Manual,
         };
         let kept = record.to_record(true);
         assert_eq!(read::<JobRecord>(&kept), Ok(record));

@@ -14,6 +14,10 @@ pub const WORKER: RecordKind = RecordKind("worker");
 pub const TOKEN: RecordKind = RecordKind("token");
 /// The audit trail.
 pub const AUDIT: RecordKind = RecordKind("audit");
+/// What happened, in order.
+pub const EVENT: RecordKind = RecordKind("event");
+/// How far retention has come: one record.
+pub const RETENTION: RecordKind = RecordKind("retention");
 
 /// What a term needs to resume, in the order in which it is needed.
 pub const LIVE_KINDS: [RecordKind; 4] = [TOKEN, WORKER, QUEUE, JOB];
@@ -27,4 +31,6 @@ pub struct Counters {
     pub job_sequence: u64,
     /// The highest place of an audit entry so far.
     pub audit_seq: u64,
+    /// The highest place of an event so far.
+    pub event_seq: u64,
 }

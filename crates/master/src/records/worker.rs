@@ -1,10 +1,12 @@
 //! Records of workers.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jobyard_core::{
-    AdminState, BootId, Record, Resources, TagSet, Timestamp, WorkerFacts, WorkerId,
+    AdminState, BootId, FEATURE_LEASES, Record, Resources, TagSet, Timestamp, WorkerFacts,
+    WorkerId, millis,
 };
 use jobyard_pki::SpkiHash;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,35 @@ pub struct WorkerRecord {
     pub enrolled_at: Timestamp,
     /// When it was last heard, as of its last change or the end of its last session.
     pub last_contact: Option<Timestamp>,
+    /// Which abilities it said last that it has, of those that this version knows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<String>,
+    /// The longest lease that may be in force: a promise is written before it is made, and a shorter one counts once the
+    /// worker has answered it. `None`: none was promised.
+    #[serde(
+        default,
+        with = "millis::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub lease: Option<Duration>,
+    /// How far its drain is, while [`admin`](Self::admin) says that it drains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainRecord>,
+}
+
+/// A drain as it is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainRecord {
+    /// How much was left of its time when this was written. `None`: it may take as long as it likes.
+    #[serde(
+        default,
+        with = "millis::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub left: Option<Duration>,
+    /// Whether it was said already that nothing is left on the worker.
+    #[serde(default)]
+    pub over: bool,
 }
 
 impl WorkerRecord {
@@ -66,7 +97,15 @@ impl WorkerRecord {
             key: None,
             enrolled_at: at,
             last_contact: None,
+            features: BTreeSet::new(),
+            lease: None,
+            drain: None,
         }
+    }
+
+    /// Whether it ends attempts before its lease does, where they ask for that.
+    pub fn knows_leases(&self) -> bool {
+        self.features.contains(FEATURE_LEASES)
     }
 
     /// Everything that it offers, its token's tags included, and its exclusive ones: a job that names one finds it. A
@@ -116,6 +155,13 @@ mod tests {
         worker.exclusive.insert(tag("gpu-only")).expect("room");
         worker.capacity = Resources::of_slots(4).with("gpu", 2);
         worker.capacity.memory_bytes = 1 << 30;
+        worker.features.insert(FEATURE_LEASES.to_owned());
+        worker.lease = Some(Duration::from_mins(1));
+        worker.admin = AdminState::Draining;
+        worker.drain = Some(DrainRecord {
+            left: Some(Duration::from_secs(9)),
+            over: true,
+        });
         assert_eq!(read(&worker.to_record()), Ok(worker));
     }
 
@@ -128,6 +174,8 @@ mod tests {
         let read: WorkerRecord = read(&kept).expect("a worker");
         assert_eq!(read.capacity, Resources::of_slots(6));
         assert!(read.exclusive.is_empty());
+        assert_eq!((read.lease, read.drain), (None, None));
+        assert!(!read.knows_leases());
     }
 
     #[test]

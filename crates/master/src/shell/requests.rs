@@ -1,6 +1,6 @@
 //! What reaches the task that owns the engine.
 
-use jobyard_core::{ControlError, Explanation, JobId, QueueInfo, TokenInfo, Worker};
+use jobyard_core::{ControlError, Explanation, JobId, Now, QueueInfo, TokenInfo, Worker};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{Engine, Input, Tally};
@@ -34,9 +34,9 @@ pub(super) enum Ask {
 
 impl Ask {
     /// Answers from the engine. An asker who has left misses it.
-    pub(super) fn answer(self, engine: &Engine) {
+    pub(super) fn answer(self, now: Now, engine: &Engine) {
         match self {
-            Self::Explain(job, to) => drop(to.send(engine.explain(job))),
+            Self::Explain(job, to) => drop(to.send(engine.explain(now, job))),
             Self::Workers { removed, to } => drop(to.send(engine.workers(removed))),
             Self::Worker(name, to) => drop(to.send(engine.find_worker(&name))),
             Self::Queues(to) => drop(to.send(engine.queues())),

@@ -6,28 +6,35 @@ use std::time::Duration;
 use bytes::Bytes;
 use jobyard_core::{
     AdminState, AttemptId, AttemptNumber, AttemptReport, BootId, Change, Epoch, ExecutorSpec, Exit,
-    Held, HeldState, Hello, JobId, JobSpec, LogEnd, LogStatus, NewToken, Now, Outcome, QueueChange,
-    Record, RecordKind, SessionId, Steady, StopOptions, TagSet, Timestamp, WorkerCommand,
-    WorkerFacts, WorkerId, WorkerMessage,
+    Explanation, Happening, Held, HeldState, Hello, JobId, JobOrigin, JobSpec, LogEnd, LogStatus,
+    NewToken, Now, Outcome, QueueChange, Record, RecordKind, SessionId, Steady, StopOptions,
+    TagSet, Timestamp, WorkerCommand, WorkerFacts, WorkerId, WorkerMessage,
 };
 use jobyard_master::Policy;
 use jobyard_master::engine::{
     Answer, Committed, Engine, Input, Joining, ReplyTo, Sealed, Submission, Timings,
 };
 use jobyard_master::records::{
-    AUDIT, Counters, Demand, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord, read,
+    AUDIT, Counters, Demand, EVENT, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord,
+    read, read_events,
 };
 use jobyard_pki::{JoinSecret, JoinToken, RootPin, SpkiHash, TOKEN_ENTROPY_BYTES, TokenRecord};
 use uuid::Uuid;
 
 use crate::step::Step;
 
+/// Retries do not wait here, so that tests of other things need not: see [`Cluster::with_timings`].
 pub(crate) const TIMINGS: Timings = Timings {
     heartbeat: Duration::from_secs(2),
     lease: Duration::from_secs(10),
+    margin: Duration::from_secs(3),
+    grace: Duration::from_secs(4),
+    failover_grace: Duration::from_secs(20),
     reconcile_for: Duration::from_mins(5),
     log_drain: Duration::from_secs(30),
     fleet_grace: Duration::from_mins(1),
+    retry_first: Duration::ZERO,
+    retry_most: Duration::from_mins(5),
 };
 
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
@@ -133,6 +140,7 @@ pub(crate) fn submission(n: u128, spec: JobSpec) -> Submission {
         labels: spec.labels.clone(),
         digest: SpecDigest(String::from_utf8_lossy(&spec_json).into_owned()),
         spec_json: Bytes::from(spec_json),
+        origin: JobOrigin::Manual,
         known: None,
     }
 }
@@ -156,6 +164,7 @@ pub(crate) struct Cluster {
     pub(crate) engine: Engine,
     pub(crate) now: Now,
     pub(crate) records: BTreeMap<(RecordKind, String), Record>,
+    pub(crate) timings: Timings,
     policy: Policy,
     epoch: Epoch,
     batch: u64,
@@ -171,6 +180,15 @@ impl Cluster {
 
     /// The same with this policy.
     pub(crate) fn with_policy(policy: Policy) -> Self {
+        Self::with_timings_and_policy(TIMINGS, policy)
+    }
+
+    /// The same with this patience.
+    pub(crate) fn with_timings(timings: Timings) -> Self {
+        Self::with_timings_and_policy(timings, Policy::default())
+    }
+
+    fn with_timings_and_policy(timings: Timings, policy: Policy) -> Self {
         let now = Now {
             wall: Timestamp::from_micros(1_000_000),
             steady: Steady::from_micros(1_000_000),
@@ -179,8 +197,9 @@ impl Cluster {
             epoch: Epoch(1),
             ..Counters::default()
         };
-        Self {
-            engine: Engine::restore(TIMINGS, policy.clone(), counters).finish(now),
+        let mut cluster = Self {
+            engine: Engine::restore(timings, policy.clone(), counters).finish(now),
+            timings,
             policy,
             now,
             records: BTreeMap::new(),
@@ -188,7 +207,10 @@ impl Cluster {
             batch: 0,
             sessions: 0,
             replies: 0,
-        }
+        };
+        // That the term began.
+        cluster.settle();
+        cluster
     }
 
     /// With workers 1 to `workers`, enrolled and not connected.
@@ -275,8 +297,9 @@ impl Cluster {
             epoch: self.epoch,
             job_sequence: highest(JOB),
             audit_seq: highest(AUDIT),
+            event_seq: highest(EVENT),
         };
-        let mut restore = Engine::restore(TIMINGS, self.policy.clone(), counters);
+        let mut restore = Engine::restore(self.timings, self.policy.clone(), counters);
         for kind in LIVE_KINDS {
             let mut live: Vec<&Record> = self
                 .records
@@ -496,6 +519,19 @@ impl Cluster {
         read(self.record(JOB, &job(n).to_string())).expect("a job")
     }
 
+    /// Why a job waits.
+    pub(crate) fn explain(&self, n: u128) -> Explanation {
+        let why = self.engine.explain(self.now, job(n));
+        why.expect("the engine holds it")
+    }
+
+    /// Everything that happened and was committed, in order.
+    pub(crate) fn events(&self) -> Vec<Happening> {
+        let events = self.records.values().filter(|record| record.kind == EVENT);
+        let events = events.flat_map(|record| read_events(record).expect("events"));
+        events.map(|kept| kept.event.what).collect()
+    }
+
     /// Whether the store gives the job back at a restart.
     pub(crate) fn is_live(&self, n: u128) -> bool {
         self.record(JOB, &job(n).to_string()).fields.live
@@ -523,4 +559,15 @@ impl Cluster {
     pub(crate) const fn epoch(&self) -> Epoch {
         self.epoch
     }
+}
+
+/// The places of all events that were committed go from 1 on without a gap. Gives the last.
+pub(crate) fn in_order(cluster: &Cluster) -> u64 {
+    let records = cluster.records.values();
+    let told = records.filter(|record| record.kind == EVENT);
+    let told = told.flat_map(|record| read_events(record).expect("events"));
+    let places: Vec<u64> = told.map(|kept| kept.event.seq).collect();
+    let last = places.len() as u64;
+    assert_eq!(places, (1..=last).collect::<Vec<u64>>(), "no gap");
+    last
 }

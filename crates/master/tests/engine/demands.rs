@@ -65,7 +65,10 @@ fn an_exclusive_tag_keeps_jobs_away_that_do_not_name_it() {
         .expect("room");
     let (session, _) = cluster.connect_as(1, choosy);
     assert!(cluster.submit(1).assigned().is_empty());
-    let why = cluster.engine.explain(job(1)).expect("it waits");
+    let why = cluster
+        .engine
+        .explain(cluster.now, job(1))
+        .expect("it waits");
     let excluded = |reason: &WaitReason| matches!(reason, WaitReason::Excluded { .. });
     assert!(why.reasons.iter().any(excluded), "{why:?}");
     let step = cluster.submit_spec(2, requiring("gpu-only"));
@@ -169,7 +172,10 @@ fn a_group_is_full_after_a_restart_too() {
     cluster.restart();
     let (session, step) = cluster.connect_as(1, hello(4, vec![running(attempt(1, 1))]));
     assert!(step.assigned().is_empty());
-    let why = cluster.engine.explain(job(2)).expect("it waits");
+    let why = cluster
+        .engine
+        .explain(cluster.now, job(2))
+        .expect("it waits");
     let full = |reason: &WaitReason| matches!(reason, WaitReason::GroupFull { .. });
     assert!(why.reasons.iter().any(full), "{why:?}");
     let step = cluster.finished(session, attempt(1, 1), exit(0), 0);
@@ -217,7 +223,10 @@ fn a_named_worker_is_the_only_one() {
     let (second, step) = cluster.connect(2, 4);
     assert_eq!(step.assigned_to(second), [attempt(1, 1)]);
     cluster.submit_spec(2, named(9));
-    let why = cluster.engine.explain(job(2)).expect("it waits");
+    let why = cluster
+        .engine
+        .explain(cluster.now, job(2))
+        .expect("it waits");
     assert_eq!(why.verdict, Some(WaitVerdict::Never), "{why:?}");
 }
 

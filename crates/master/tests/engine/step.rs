@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, AuditEntry, Change, ClosingReason, JobId, MasterMessage, Refusal, SessionId,
+    AttemptId, AuditEntry, Change, ClosingReason, Event, JobId, MasterMessage, Refusal, SessionId,
     StopCause, Verdict, Welcome,
 };
 use jobyard_master::engine::{Answer, Effect};
-use jobyard_master::records::{AUDIT, read};
+use jobyard_master::records::{AUDIT, EVENT, read, read_events};
 
 /// The changes that were committed and the effects that were let out after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,22 @@ impl Step {
     /// Whether its effects had to wait for a commit.
     pub(crate) fn is_durable(&self) -> bool {
         !self.changes.is_empty()
+    }
+
+    /// Whether nothing but what happened was committed.
+    pub(crate) fn only_tells(&self) -> bool {
+        let told = |change: &Change| matches!(change, Change::Put(record) if record.kind == EVENT);
+        self.changes.iter().all(told)
+    }
+
+    /// What happened, as it was committed.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let records = self.changes.iter().filter_map(|change| match change {
+            Change::Put(record) if record.kind == EVENT => Some(record),
+            _ => None,
+        });
+        let kept = records.flat_map(|record| read_events(record).expect("events"));
+        kept.map(|kept| kept.event).collect()
     }
 
     pub(crate) fn assigned(&self) -> Vec<AttemptId> {
