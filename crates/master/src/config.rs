@@ -12,7 +12,7 @@ use jobyard_executor::ProcessConfig;
 use jobyard_pki::RootPin;
 use jobyard_scheduler::Policy;
 
-use crate::engine::Timings;
+use crate::engine::{Retention, Timings};
 
 /// Looks at the configuration of an executor when a job is submitted, so that a wrong one is refused at once and not
 /// on some worker later.
@@ -40,6 +40,8 @@ pub struct MasterConfig {
     pub authorizer: Arc<dyn Authorizer>,
     /// How patient it is.
     pub timings: Timings,
+    /// What it keeps of what is over.
+    pub retention: Retention,
     /// Who runs where. Its [`hash_seed`](Policy::hash_seed) is drawn anew for each term, whatever stands here.
     pub policy: Policy,
     /// Looked at when a job names one of these executors; jobs for others are checked by their workers alone.
@@ -74,6 +76,7 @@ impl MasterConfig {
             clock,
             authorizer: Arc::new(RoleAuthorizer),
             timings: Timings::default(),
+            retention: Retention::default(),
             policy: Policy::default(),
             checks: BTreeMap::from([(PROCESS_EXECUTOR.to_owned(), process)]),
             listen: None,

@@ -22,11 +22,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::MasterConfig;
-use crate::engine::Timings;
-use crate::shell::{Master, StartError};
+use crate::engine::{Retention, Timings};
+use crate::shell::{Master, MasterEnded, StartError};
 
 /// Where a master listens if nobody says.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7411";
+
+/// The records, in the data directory.
+pub(crate) const DATABASE: &str = "master.db";
+
+/// The output of jobs.
+pub(crate) const LOGS: &str = "logs";
+
+/// The certificate authority.
+pub(crate) const AUTHORITY: &str = "pki";
+
+/// The profile of the first administrator.
+pub(crate) const ADMIN_PROFILE: &str = "admin.toml";
 
 /// The name of the first administrator, in its certificate and in the audit trail.
 const FIRST_ADMIN: &str = "admin";
@@ -48,6 +60,8 @@ pub struct DaemonConfig {
     pub advertise: Option<String>,
     /// How patient it is.
     pub timings: Timings,
+    /// What it keeps of what is over.
+    pub retention: Retention,
     /// Who runs where.
     pub policy: Policy,
 }
@@ -61,6 +75,7 @@ impl DaemonConfig {
             name: "jobyard".to_owned(),
             advertise: None,
             timings: Timings::default(),
+            retention: Retention::default(),
             policy: Policy::default(),
         }
     }
@@ -90,18 +105,19 @@ impl Daemon {
             name,
             advertise,
             timings,
+            retention,
             policy,
         } = config;
         make_private_dir(&data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let database = data.join("master.db");
+        let database = data.join(DATABASE);
         // The authority first: records without it are a cluster that nobody trusts any more.
-        let authority = open_authority(&data.join("pki"), database.exists(), &clock)?;
+        let authority = open_authority(&data.join(AUTHORITY), database.exists(), &clock)?;
         let store = match SqliteStore::open(&database, &SqliteOptions::default()) {
             Err(OpenStoreError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
         };
-        let logs = match FileLogs::open(data.join("logs")) {
+        let logs = match FileLogs::open(data.join(LOGS)) {
             Err(OpenLogsError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
         };
@@ -127,6 +143,7 @@ impl Daemon {
         );
         parts.store_name = format!("sqlite:{}", database.display());
         parts.timings = timings;
+        parts.retention = retention;
         parts.policy = policy;
         parts.listen = Some(address);
         let master = match Master::start(parts).await {
@@ -140,7 +157,7 @@ impl Daemon {
         let own = issue_credentials(&*authority, &Profile::Master, wall).await?;
         let closing = CancellationToken::new();
         let server = serve(&master, &authority, &own, listener, closing.clone()).await?;
-        let profile = data.join("admin.toml");
+        let profile = data.join(ADMIN_PROFILE);
         let reach = reachable(advertise.as_deref(), address);
         write_admin(&profile, &authority, reach, wall).await?;
         info!(%address, cluster = %authority.cluster(), "the master serves");
@@ -182,6 +199,11 @@ impl Daemon {
     /// Returns when the master has ended by itself: another leads its store, or the store is out of order.
     pub async fn ended(&self) {
         self.master.ended().await;
+    }
+
+    /// Why it has ended by itself; `None` while it runs, and after a shutdown.
+    pub fn why_ended(&self) -> Option<MasterEnded> {
+        self.master.why_ended()
     }
 
     /// Accepts nothing more, commits what was accepted, tells the workers to reconnect, and ends.

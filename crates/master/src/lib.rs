@@ -41,14 +41,17 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
 mod config;
 mod daemon;
 pub mod engine;
 pub mod records;
 mod shell;
 
+pub use backup::{BackUpError, back_up, restore};
 pub use config::{ConfigCheck, MasterConfig};
 pub use jobyard_scheduler::{Placement, Policy};
 
 pub use daemon::{DEFAULT_LISTEN, Daemon, DaemonConfig, DaemonError};
-pub use shell::{Master, StartError};
+pub use engine::{Retention, Timings};
+pub use shell::{Master, MasterEnded, StartError};

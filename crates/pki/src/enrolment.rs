@@ -32,6 +32,9 @@ pub struct TokenRecord {
     /// Whom it admitted, by key: one for each use, so never more than [`MAX_TOKEN_USES`]. Some 110 bytes each as
     /// JSON, and written again with every admission: a fleet of many thousands joins faster with several tokens.
     pub admitted: BTreeMap<SpkiHash, WorkerId>,
+    /// Which call made it, if calls may be repeated: a repeat finds it by that. Nothing secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 impl TokenRecord {
@@ -58,6 +61,7 @@ impl TokenRecord {
             revoked: false,
             tags: terms.tags.clone(),
             admitted: BTreeMap::new(),
+            request: None,
         })
     }
 

@@ -145,6 +145,7 @@ mod armed {
 
     fn operation(input: &Input) -> Option<&'static str> {
         match input {
+            Input::Once { call, .. } => operation(call),
             Input::Submit { .. } => Some("submit"),
             Input::Stop { .. } => Some("stop"),
             Input::SetWorker { .. } => Some("worker"),

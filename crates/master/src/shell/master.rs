@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jobyard_core::Epoch;
 use tokio::task::JoinHandle;
 
+use super::ended::MasterEnded;
 use super::requests::Inbox;
 use super::shared::Shared;
 use super::term::{self, StartError};
@@ -48,6 +49,11 @@ impl Master {
     /// Returns when the master has ended, by [`shutdown`](Self::shutdown) or because it could not go on.
     pub async fn ended(&self) {
         self.shared.stopped.cancelled().await;
+    }
+
+    /// Why it has ended by itself; `None` while it runs, and after a shutdown.
+    pub fn why_ended(&self) -> Option<MasterEnded> {
+        self.shared.ended.get().cloned()
     }
 
     /// Its present term.

@@ -7,11 +7,14 @@
 mod authorize;
 mod control;
 mod effects;
+mod ended;
 mod enrol;
+mod events;
 mod failpoint;
 mod followers;
 mod gate;
 mod hub;
+mod interregnum;
 mod master;
 mod ports;
 mod replies;
@@ -20,7 +23,10 @@ mod sessions;
 mod shared;
 mod specs;
 mod term;
+mod tokens;
+mod upkeep;
 mod uploads;
 
+pub use ended::MasterEnded;
 pub use master::Master;
 pub use term::StartError;

@@ -1,11 +1,14 @@
 //! What the tasks of one master share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jobyard_core::{Epoch, Timestamp};
+use jobyard_pki::JoinSecret;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::ended::MasterEnded;
 use super::failpoint::Failpoints;
 use super::gate::Gate;
 use super::hub::Hub;
@@ -14,6 +17,7 @@ use super::replies::Replies;
 use super::requests::Inbox;
 use super::specs::SpecCache;
 use crate::config::MasterConfig;
+use crate::engine::Engine;
 
 /// One for each master; every task holds it.
 pub(super) struct Shared {
@@ -28,7 +32,22 @@ pub(super) struct Shared {
     pub(super) started_at: Timestamp,
     pub(super) stopping: CancellationToken,
     pub(super) stopped: CancellationToken,
+    /// How far what is durable has come.
+    pub(super) progress: watch::Sender<Progress>,
+    /// Why the master could not go on.
+    pub(super) ended: OnceLock<MasterEnded>,
+    /// From what tokens are made that may have to be made once more.
+    pub(super) token_seed: OnceLock<JoinSecret>,
     epoch: AtomicU64,
+}
+
+/// How far what is durable has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The place of the newest event.
+    pub(super) event_seq: u64,
+    /// How many jobs were over and settled in this term.
+    pub(super) retired: u64,
 }
 
 impl Shared {
@@ -45,8 +64,24 @@ impl Shared {
             failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            progress: watch::Sender::new(Progress::default()),
+            ended: OnceLock::new(),
+            token_seed: OnceLock::new(),
             epoch: AtomicU64::new(0),
         }
+    }
+
+    /// What the engine has decided so far is durable.
+    pub(super) fn publish(&self, engine: &Engine) {
+        let now = Progress {
+            event_seq: engine.counters().event_seq,
+            retired: engine.retired(),
+        };
+        self.progress.send_if_modified(|progress| {
+            let is_new = *progress != now;
+            *progress = now;
+            is_new
+        });
     }
 
     pub(super) fn epoch(&self) -> Epoch {

@@ -10,13 +10,17 @@ use jobyard_core::{
     CommitError, Epoch, LeadError, LoadError, MAX_BATCH_CHANGES, RecordKind, RecordQuery,
 };
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use uuid::Uuid;
 
+use super::interregnum;
 use super::requests::Request;
 use super::shared::Shared;
-use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, Sealed};
-use crate::records::{AUDIT, Counters, DamagedRecord, JOB, LIVE_KINDS};
+use super::upkeep::Upkeep;
+use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, RETENTION_KEY, Sealed};
+use crate::records::{
+    AUDIT, Counters, DamagedRecord, EVENT, JOB, LIVE_KINDS, RetentionRecord, read,
+};
 
 /// How long a leader lease lasts, for stores that several masters share.
 const LEADER_TTL: Duration = Duration::from_secs(15);
@@ -24,21 +28,23 @@ const LEADER_TTL: Duration = Duration::from_secs(15);
 /// At how many changes the engine is fed no more before a commit: a submit of the largest size still fits above it.
 const BATCH_WATERMARK: usize = MAX_BATCH_CHANGES / 4;
 
-/// How long to wait before leading anew after a failed commit.
-const TERM_PAUSE: Duration = Duration::from_secs(1);
-
 /// A term that has begun.
 #[derive(Debug)]
 pub(super) struct Term {
     epoch: Epoch,
     engine: Engine,
+    /// How many finished jobs the store held at its beginning; 0 if their number does not matter.
+    finished_jobs: u64,
 }
 
 /// How a term ended.
 enum End {
     Stopped,
-    Fenced(Epoch),
-    CommitFailed(CommitError),
+    Failed {
+        problem: CommitError,
+        /// Whether anything was made durable in it.
+        committed: bool,
+    },
 }
 
 type Commit = Pin<Box<dyn Future<Output = (Result<(), CommitError>, u64)> + Send>>;
@@ -51,10 +57,10 @@ pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
         .lead(&config.name, LEADER_TTL, shared.epoch())
         .await?;
     let epoch = leadership.epoch;
-    let counters = Counters {
-        epoch,
-        job_sequence: highest(shared, JOB).await?,
-        audit_seq: highest(shared, AUDIT).await?,
+    let counters = counters(shared, epoch).await?;
+    let finished_jobs = match config.retention.jobs {
+        Some(_) => config.store.count(JOB, false).await?,
+        None => 0,
     };
     let mut policy = config.policy.clone();
     policy.hash_seed = random();
@@ -73,19 +79,41 @@ pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
     }
     shared.gate.clear_grants();
     shared.set_epoch(epoch);
+    shared.progress.send_modify(|progress| {
+        progress.event_seq = counters.event_seq;
+        progress.retired = 0;
+    });
     info!(%epoch, records, "leading");
     Ok(Term {
         epoch,
         engine: restore.finish(config.clock.now()),
+        finished_jobs,
+    })
+}
+
+/// Where the counters stand that no live record holds.
+async fn counters(shared: &Shared, epoch: Epoch) -> Result<Counters, StartError> {
+    let (kind, key) = RETENTION_KEY;
+    let retention = shared.config.store.get(kind, key).await?;
+    let retention = retention.as_ref().map(read::<RetentionRecord>);
+    let removed = retention.transpose()?.unwrap_or_default().sequence;
+    Ok(Counters {
+        epoch,
+        job_sequence: highest(shared, JOB).await?.max(removed),
+        audit_seq: highest(shared, AUDIT).await?,
+        event_seq: highest(shared, EVENT).await?,
     })
 }
 
 /// Serves term after term, until the master is stopped or cannot go on.
 pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Receiver<Request>) {
     let mut term = first;
+    let mut pauses = interregnum::Pauses::default();
     loop {
         let epoch = term.epoch;
+        let upkeep = Upkeep::start(&shared, epoch, term.finished_jobs);
         let end = run(&shared, term, &mut inbox).await;
+        upkeep.stop();
         shared.replies.abandon_all();
         match end {
             End::Stopped => {
@@ -95,15 +123,12 @@ pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Rec
                 }
                 break;
             }
-            End::Fenced(current) => {
-                error!(%epoch, %current, "another master leads; stopping");
+            End::Failed { problem, committed } => {
                 shared.ports.close_all();
-                break;
-            }
-            End::CommitFailed(problem) => {
-                error!(%problem, "a commit failed; the term ends and is loaded anew");
-                shared.ports.close_all();
-                match begin_again(&shared).await {
+                if committed {
+                    pauses = interregnum::Pauses::default();
+                }
+                match interregnum::bridge(&shared, &mut inbox, &mut pauses, problem).await {
                     Some(next) => term = next,
                     None => break,
                 }
@@ -115,25 +140,14 @@ pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Rec
     shared.stopped.cancel();
 }
 
-/// Leads anew until that succeeds or makes no sense.
-async fn begin_again(shared: &Shared) -> Option<Term> {
-    loop {
-        match begin(shared).await {
-            Ok(term) => return Some(term),
-            Err(problem) => error!(%problem, "the store cannot be led; trying again"),
-        }
-        tokio::select! {
-            () = shared.stopping.cancelled() => return None,
-            () = tokio::time::sleep(TERM_PAUSE) => {}
-        }
-    }
-}
-
 /// Feeds the engine and commits what it wants, one commit in flight at a time. While one is in flight, the next batch
 /// grows: hundreds of jobs share an fsync when there are hundreds, and one waits for nobody when it is alone.
 async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Request>) -> End {
-    let Term { epoch, mut engine } = term;
+    let Term {
+        epoch, mut engine, ..
+    } = term;
     let mut number = 0;
+    let mut committed = false;
     let mut held: Option<HeldEffects> = None;
     let mut commit: Option<Commit> = None;
     loop {
@@ -152,13 +166,14 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
                 commit = None;
                 match result {
                     Ok(()) => {
+                        committed = true;
                         shared.failpoints.committed();
+                        shared.publish(&engine);
                         let effects = held.take().map(|held| held.release(&Committed::batch(number)));
                         carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
                         shared.failpoints.told();
                     }
-                    Err(CommitError::Fenced { current }) => return End::Fenced(current),
-                    Err(problem) => return End::CommitFailed(problem),
+                    Err(problem) => return End::Failed { problem, committed },
                 }
             }
             request = inbox.recv(), if has_room => {
@@ -220,7 +235,7 @@ fn feed(shared: &Shared, engine: &mut Engine, first: Request, inbox: &mut mpsc::
                 shared.failpoints.taken(&input);
                 engine.handle(shared.config.clock.now(), input);
             }
-            Request::Ask(ask) => ask.answer(engine),
+            Request::Ask(ask) => ask.answer(shared.config.clock.now(), engine),
         }
         if engine.pending_changes() >= BATCH_WATERMARK {
             break;
