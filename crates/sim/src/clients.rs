@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jobyard_core::{
-    ExecutorSpec, Group, JobId, JobSpec, Preference, QueueChange, Requirement, Resources,
+    ExecutorSpec, Group, JobId, JobOrigin, JobSpec, Preference, QueueChange, Requirement, Resources,
     StopOptions, ValidSpec, WorkerCommand,
 };
 use jobyard_master::engine::{Answer, Input, Submission};
@@ -224,6 +224,7 @@ fn submission(master: &MasterNode, id: JobId, spec: &ValidSpec) -> Submission {
         demand: Demand::of(spec),
         name: None,
         labels: BTreeMap::new(),
+        origin: JobOrigin::Manual,
         digest: SpecDigest(format!("{:016x}", digest(&json))),
         spec_json: Bytes::from(json),
         known: master.disk.job(id).map(|record| record.digest.clone()),

@@ -90,6 +90,7 @@ impl MasterNode {
             epoch: self.epoch,
             job_sequence: self.disk.highest(jobyard_master::records::JOB),
             audit_seq: self.disk.highest(jobyard_master::records::AUDIT),
+            event_seq: self.disk.highest(jobyard_master::records::EVENT),
         };
         let policy = random_policy(env);
         let mut restore = Engine::restore(env.scenario.timings, policy, counters);
