@@ -20,6 +20,19 @@ pub(crate) struct TimingOptions {
     #[arg(long, env = "JOBYARD_LEASE", value_name = "DURATION")]
     lease: Option<Span>,
 
+    /// How long before the end of its lease a worker begins to stop jobs that must not outlive it (--on-disconnect stop);
+    /// at most half of the lease counts [default: 15s]
+    #[arg(long, env = "JOBYARD_LEASE_MARGIN", value_name = "DURATION")]
+    lease_margin: Option<Span>,
+
+    /// How long after the end of a lease such a job runs elsewhere: room for clocks that do not go alike [default: 20s]
+    #[arg(long, env = "JOBYARD_LEASE_GRACE", value_name = "DURATION")]
+    lease_grace: Option<Span>,
+
+    /// How long after the start of the master at least: it does not know what was promised last [default: 1m]
+    #[arg(long, env = "JOBYARD_FAILOVER_GRACE", value_name = "DURATION")]
+    failover_grace: Option<Span>,
+
     /// How long the jobs of a worker without contact are waited for before they run elsewhere [default: 5m]
     #[arg(long, env = "JOBYARD_RECONCILE_FOR", value_name = "DURATION")]
     reconcile_for: Option<Span>,
@@ -31,6 +44,15 @@ pub(crate) struct TimingOptions {
     /// How long after its start the master does not yet say of a worker that it does not exist [default: 1m]
     #[arg(long, env = "JOBYARD_FLEET_GRACE", value_name = "DURATION")]
     fleet_grace: Option<Span>,
+
+    /// How long a job waits at most before its first retry, twice as long before each further one; 0s: not at all
+    /// [default: 1s]
+    #[arg(long, env = "JOBYARD_RETRY_FIRST", value_name = "DURATION")]
+    retry_first: Option<Span>,
+
+    /// The most that this grows to [default: 5m]
+    #[arg(long, env = "JOBYARD_RETRY_MOST", value_name = "DURATION")]
+    retry_most: Option<Span>,
 }
 
 /// The same in a file.
@@ -39,9 +61,14 @@ pub(crate) struct TimingOptions {
 pub(crate) struct TimingFile {
     heartbeat: Option<Span>,
     lease: Option<Span>,
+    lease_margin: Option<Span>,
+    lease_grace: Option<Span>,
+    failover_grace: Option<Span>,
     reconcile_for: Option<Span>,
     log_drain: Option<Span>,
     fleet_grace: Option<Span>,
+    retry_first: Option<Span>,
+    retry_most: Option<Span>,
 }
 
 /// A duration as people write it.
@@ -84,6 +111,15 @@ impl TimingOptions {
             &mut timings.reconcile_for,
         );
         choose(self.log_drain, file.log_drain, &mut timings.log_drain);
+        choose(self.lease_margin, file.lease_margin, &mut timings.margin);
+        choose(self.lease_grace, file.lease_grace, &mut timings.grace);
+        choose(
+            self.failover_grace,
+            file.failover_grace,
+            &mut timings.failover_grace,
+        );
+        choose(self.retry_first, file.retry_first, &mut timings.retry_first);
+        choose(self.retry_most, file.retry_most, &mut timings.retry_most);
         choose(self.fleet_grace, file.fleet_grace, &mut timings.fleet_grace);
         ensure!(
             !timings.heartbeat.is_zero(),
