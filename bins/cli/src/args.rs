@@ -63,13 +63,15 @@ pub(crate) enum Ask {
     Wait(commands::wait::WaitArgs),
     /// Stop jobs
     Stop(commands::stop::StopArgs),
+    /// Run a job once more, as a new job
+    Retry(commands::retry::RetryArgs),
     /// Print the output of a job
     Logs(commands::logs::LogsArgs),
     /// Say why a job waits, and what would help
     Explain(commands::explain::ExplainArgs),
     /// List workers
     Workers(commands::workers::WorkersArgs),
-    /// Show, suspend, resume or remove one worker
+    /// Show, suspend, resume, drain or remove one worker
     #[command(subcommand)]
     Worker(commands::worker::WorkerCommand),
     /// List queues: how they share workers, and how they stand
@@ -82,6 +84,8 @@ pub(crate) enum Ask {
     Token(commands::token::TokenCommand),
     /// Say how the master is
     Status,
+    /// Print what happened to jobs and workers, oldest first
+    Events(commands::events::EventsArgs),
     /// List who did what, newest first
     Audit(commands::audit::AuditArgs),
 }
@@ -99,9 +103,8 @@ mod tests {
     #[test]
     fn refuse_options_that_this_version_does_not_have() {
         let later = [
-            "--retries=1",
-            "--retry-on=1",
-            "--on-disconnect=stop",
+            "--retry-on=0",
+            "--on-disconnect=maybe",
             "--secret=a",
             "--user=a",
         ];
@@ -112,7 +115,7 @@ mod tests {
                 assert_eq!(error.exit_code(), 2, "{option}");
             }
         }
-        for command in ["retry", "secret", "user", "events"] {
+        for command in ["secret", "user"] {
             assert!(
                 Cli::try_parse_from(["jobyard", command]).is_err(),
                 "{command}"
@@ -147,6 +150,14 @@ mod tests {
             "deploy=1",
             "--queue-timeout",
             "1h",
+            "--retries",
+            "2",
+            "--retry-on",
+            "1,75",
+            "--retry-on",
+            "143",
+            "--on-disconnect",
+            "stop",
             "--",
             "true",
         ];

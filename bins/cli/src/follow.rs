@@ -6,7 +6,7 @@ use jobyard_core::{
     LogStream, Outcome,
 };
 
-use crate::retry::{FOLLOW_PATIENCE, Retry};
+use crate::patience::{FOLLOW_PATIENCE, Retry};
 
 /// Follows the output of a job. When the connection is lost it connects again and goes on at the byte that it had
 /// reached, so that a restart of the master neither loses nor repeats anything.

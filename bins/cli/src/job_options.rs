@@ -6,7 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jobyard_core::{JobId, MAX_CONFIG_BYTES, MAX_PRIORITY, Requirement, check_resource_name};
+use jobyard_core::{
+    JobId, MAX_CONFIG_BYTES, MAX_PRIORITY, OnDisconnect, Requirement, check_resource_name,
+};
 
 use crate::failure::Failure;
 use crate::job_file::{
@@ -96,6 +98,20 @@ pub(crate) struct JobOptions {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
     pub(crate) infra_retries: Option<u32>,
 
+    /// How often it runs again when it failed by itself [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole)]
+    pub(crate) retries: Option<u32>,
+
+    /// Run again only for these of its own failures: exit codes as this command line shows them, as in 1,75; repeatable
+    /// [default: all]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = failure_code)]
+    pub(crate) retry_on: Vec<u8>,
+
+    /// What becomes of it when its worker and the master lose each other: it goes on and may run twice for a while if
+    /// that lasts, or it is stopped and never runs twice at once [default: finish]
+    #[arg(long, value_name = "POLICY", value_parser = on_disconnect)]
+    pub(crate) on_disconnect: Option<OnDisconnect>,
+
     /// A second attempt would do harm: run again only if the first surely never started
     #[arg(long)]
     pub(crate) not_repeatable: bool,
@@ -155,7 +171,10 @@ impl JobOptions {
             timeout: self.timeout,
             grace: self.grace,
             infra_retries: self.infra_retries,
+            retries: self.retries,
+            retry_on: self.retry_on.into_iter().collect(),
             repeatable: self.not_repeatable.then_some(false),
+            on_disconnect: self.on_disconnect,
             labels: unique("--label", self.label)?,
             log_limit: self.log_limit,
             merge: self.merge.then_some(true),
@@ -264,6 +283,21 @@ fn whole(text: &str) -> Result<u32, String> {
         .map_err(|_| "write a whole number that is not negative, as in 2".to_owned())
 }
 
+/// Reads the code of a failure.
+fn failure_code(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write whole numbers between 1 and 255, as in 1,75".to_owned()),
+        Ok(code) => Ok(code),
+    }
+}
+
+fn on_disconnect(text: &str) -> Result<OnDisconnect, String> {
+    OnDisconnect::ALL
+        .into_iter()
+        .find(|policy| policy.as_str() == text)
+        .ok_or_else(|| "write finish or stop".to_owned())
+}
+
 fn priority(text: &str) -> Result<i32, String> {
     text.parse().map_err(|_| {
         format!("write a whole number between -{MAX_PRIORITY} and {MAX_PRIORITY}, as in 10 or -5")
@@ -309,6 +343,9 @@ mod tests {
             limits: ["memory=512MiB", "cpu=0.5", "open_files=64"]
                 .map(|text| read_limit(text).expect("a limit"))
                 .to_vec(),
+            retries: Some(2),
+            retry_on: vec![75, 1],
+            on_disconnect: on_disconnect("stop").ok(),
             command: vec!["make".to_owned()],
             ..JobOptions::default()
         };
@@ -370,6 +407,7 @@ mod tests {
             refusal(|options| options.prefer = vec![(read_requirement("a").expect("one"), 0)]),
             refusal(|options| options.queue_timeout = "0s".parse().ok()),
             refusal(|options| options.infra_retries = Some(101)),
+            refusal(|options| options.retries = Some(101)),
             refusal(|options| options.label = vec![("a$".to_owned(), String::new())]),
             refusal(|options| options.cpu = "999999999999999".parse().ok()),
             refusal(|options| options.resources = vec![("gpu".to_owned(), u64::MAX)]),

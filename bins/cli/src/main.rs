@@ -12,10 +12,10 @@ mod follow;
 mod interrupts;
 mod job_file;
 mod job_options;
+mod patience;
 mod printer;
 mod profile;
 mod requirement;
-mod retry;
 mod simulate;
 mod size;
 mod submission;
@@ -32,8 +32,8 @@ use clap::{CommandFactory, Parser};
 
 use args::{Ask, Cli, Command};
 use commands::{
-    audit, dev, explain, jobs, logs, queue, queues, run, show, status, stop, submit, token, wait,
-    worker, workers,
+    audit, dev, events, explain, jobs, logs, queue, queues, retry, run, show, status, stop, submit,
+    token, wait, worker, workers,
 };
 use console::Console;
 use context::Context;
@@ -111,6 +111,7 @@ async fn ask_master(context: &mut Context, ask: Ask) -> Result<u8, Failure> {
         Ask::Show(args) => show::show(context, args).await,
         Ask::Wait(args) => wait::wait(context, args).await,
         Ask::Stop(args) => stop::stop(context, args).await,
+        Ask::Retry(args) => retry::retry(context, args).await,
         Ask::Logs(args) => logs::logs(context, args).await,
         Ask::Explain(args) => explain::explain(context, args).await,
         Ask::Workers(args) => workers::workers(context, args).await,
@@ -119,6 +120,7 @@ async fn ask_master(context: &mut Context, ask: Ask) -> Result<u8, Failure> {
         Ask::Queue(command) => queue::queue(context, command).await,
         Ask::Token(command) => token::token(context, command).await,
         Ask::Status => status::status(context).await,
+        Ask::Events(args) => events::events(context, args).await,
         Ask::Audit(args) => audit::audit(context, args).await,
     }
 }

@@ -4,7 +4,7 @@ use jobyard_core::{MAX_SUBMIT_JOBS, NewJob, Submitted};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::insist;
+use crate::patience::insist;
 
 /// How many bytes of specs go in one call: with one more of the largest it stays below the 4 MiB of a message.
 const CALL_BYTES: usize = 2 * 1024 * 1024;

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jobyard_core::{
     Admin, AttemptId, AttemptNumber, AuditPage, AuditQuery, Caller, Complaint, ComplaintKind,
-    Contact, ControlError, CreatedToken, ExecutorSpec, Explanation, Fleet, Group, Help, Job, JobId,
-    JobPage, JobQuery, JobSpec, JobState, Jobs, KilledProcess, Lack, LimitKind, LogChunk, LogItem,
-    LogQuery, LogStream, MasterStatus, NewJob, NewToken, OutputStream, Preference, QueueChange,
-    QueueInfo, QueueSettings, Residue, Resources, SecretText, StopOptions, Submitted, Timestamp,
-    TokenInfo, Usage, WaitReason, WaitVerdict, Worker, WorkerCommand, WorkerId,
+    Contact, ControlError, CreatedToken, Event, EventQuery, EventStream, ExecutorSpec, Explanation,
+    Fleet, Group, Help, Job, JobId, JobPage, JobQuery, JobSpec, JobState, Jobs, KilledProcess,
+    Lack, LimitKind, LogChunk, LogItem, LogQuery, LogStream, MasterStatus, NewJob, NewToken,
+    OutputStream, Preference, QueueChange, QueueInfo, QueueSettings, Residue, Resources,
+    SecretText, StopOptions, Submitted, Timestamp, TokenInfo, Usage, WaitReason, WaitVerdict,
+    Worker, WorkerCommand, WorkerId,
 };
 
 pub(crate) fn job_id() -> JobId {
@@ -212,6 +213,9 @@ struct Script {
     stopped: Vec<(JobId, StopOptions)>,
     queues: Vec<QueueInfo>,
     queue_changes: Vec<(String, QueueChange)>,
+    retried: Vec<(JobId, JobId)>,
+    events: VecDeque<Result<Vec<Result<Event, ControlError>>, ControlError>>,
+    event_queries: Vec<EventQuery>,
 }
 
 impl Scripted {
@@ -251,6 +255,23 @@ impl Scripted {
     /// What was submitted, call by call.
     pub(crate) fn submitted(&self) -> Vec<Vec<NewJob>> {
         self.script().submitted.clone()
+    }
+
+    /// Which jobs were repeated, and as which.
+    pub(crate) fn retried(&self) -> Vec<(JobId, JobId)> {
+        self.script().retried.clone()
+    }
+
+    /// What events are answered with, call by call.
+    pub(crate) fn happen(
+        &self,
+        replies: impl IntoIterator<Item = Result<Vec<Result<Event, ControlError>>, ControlError>>,
+    ) {
+        self.script().events.extend(replies);
+    }
+
+    pub(crate) fn event_queries(&self) -> Vec<EventQuery> {
+        self.script().event_queries.clone()
     }
 
     pub(crate) fn stopped(&self) -> Vec<(JobId, StopOptions)> {
@@ -321,6 +342,11 @@ impl Jobs for Scripted {
     async fn explain(&self, _: &Caller, _: JobId) -> Result<Explanation, ControlError> {
         self.script().explanation.clone().ok_or_else(away)
     }
+
+    async fn retry(&self, _: &Caller, id: JobId, new: JobId) -> Result<Submitted, ControlError> {
+        self.script().retried.push((id, new));
+        Ok(Submitted::new(new, true))
+    }
 }
 
 #[async_trait]
@@ -390,5 +416,12 @@ impl Admin for Scripted {
 
     async fn audit(&self, _: &Caller, _: AuditQuery) -> Result<AuditPage, ControlError> {
         Ok(AuditPage::default())
+    }
+
+    async fn events(&self, _: &Caller, query: EventQuery) -> Result<EventStream, ControlError> {
+        let mut script = self.script();
+        script.event_queries.push(query);
+        let events = script.events.pop_front().unwrap_or_else(|| Err(away()))?;
+        Ok(Box::pin(stream::iter(events)))
     }
 }

@@ -345,12 +345,12 @@ fn files_of_jobs_are_submitted_whole() {
     assert_eq!(shown["name"], "b");
     assert_eq!(shown["outcome"]["exit_code"], 3, "{shown}");
 
-    std::fs::write(yard.path("bad.toml"), "script = \"x\"\nretries = 3\n").expect("written");
+    std::fs::write(yard.path("bad.toml"), "script = \"x\"\nretires = 3\n").expect("written");
     let refused = yard.run(&["submit", "-f", "bad.toml"]);
     assert_eq!(refused.code(), Some(2));
     assert_eq!(
         refused.err(),
-        "jobyard: bad.toml, line 2, column 1: the key `retries` is not known: remove it or mend its spelling\n"
+        "jobyard: bad.toml, line 2, column 1: the key `retires` is not known: remove it or mend its spelling\n"
     );
     assert_eq!(
         yard.run(&["jobs", "--json"])

@@ -42,7 +42,7 @@ fn errors_are_objects_with_json() {
     let lines: [&[&str]; 3] = [
         &["jobs", "--json"],
         &["--json", "jobs", "--limit", "many"],
-        &["run", "--json", "--retries", "1", "--", "true"],
+        &["run", "--json", "--retires", "1", "--", "true"],
     ];
     for arguments in lines {
         let output = jobyard(home.path(), arguments);
@@ -58,9 +58,9 @@ fn errors_are_objects_with_json() {
 #[test]
 fn unknown_options_are_refused_with_exit_2() {
     let home = home();
-    let output = jobyard(home.path(), &["run", "--retries", "1", "--", "true"]);
+    let output = jobyard(home.path(), &["run", "--retires", "1", "--", "true"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("--retries"));
+    assert!(stderr(&output).contains("--retires"));
 }
 
 #[test]

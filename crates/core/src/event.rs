@@ -209,6 +209,16 @@ pub enum EventDetail {
 }
 
 impl Happening {
+    /// What became of a job or an attempt, where it tells of an end.
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match *self {
+            Self::AttemptFinished { outcome, .. } | Self::JobFinished { outcome, .. } => {
+                Some(outcome)
+            }
+            _ => None,
+        }
+    }
+
     /// The attempt that it tells of.
     pub const fn attempt(&self) -> Option<AttemptId> {
         match *self {

@@ -5,7 +5,7 @@ use jobyard_core::AuditQuery;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::table::table;
 use crate::views::{AuditView, time};
 

@@ -6,7 +6,7 @@ use jobyard_core::{Explanation, JobId, WaitReason, WaitVerdict};
 use crate::context::Context;
 use crate::escape::escape_line;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::views::{ExplanationView, help_text, verdict};
 
 #[derive(Debug, Args)]

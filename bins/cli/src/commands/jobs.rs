@@ -6,7 +6,7 @@ use jobyard_core::{Job, JobQuery, JobState, MAX_PAGE};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::job_options::{key_value, unique};
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::table::{or_dash, table};
 use crate::views::{JobView, time};
 

@@ -2,11 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod dev;
+pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod queue;
 pub(crate) mod queues;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod simulate;

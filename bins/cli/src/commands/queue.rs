@@ -5,7 +5,7 @@ use jobyard_core::{QueueChange, QueueSettings};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::views::QueueView;
 
 use super::queues::text;

@@ -4,7 +4,7 @@ use jobyard_core::QueueInfo;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::table::table;
 use crate::views::QueueView;
 

@@ -14,8 +14,8 @@ use crate::failure::{EXIT_CANCELLED, Failure, exit_of, sentence};
 use crate::follow::{Followed, Follower};
 use crate::interrupts::Interrupts;
 use crate::job_options::JobOptions;
+use crate::patience::insist;
 use crate::printer::{PrintOptions, Printer};
-use crate::retry::insist;
 use crate::submission::submit_all;
 use crate::views::{LogLine, unenforced};
 

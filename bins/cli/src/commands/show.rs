@@ -3,12 +3,15 @@
 use std::fmt::Write;
 
 use clap::Args;
-use jobyard_core::{Attempt, Job, JobId, Requirement, ResourceKind, show_amount};
+use jobyard_core::{
+    Attempt, Job, JobId, JobSpec, OnDisconnect, Requirement, ResourceKind, Retry, RetryBudget,
+    show_amount,
+};
 
 use crate::context::Context;
 use crate::escape::escape_line;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::size::show_size;
 use crate::table::{or_dash, pairs, table};
 use crate::views::{JobView, command, duration, limits_text, log_state, residue_lines, time};
@@ -56,6 +59,11 @@ fn text(job: &Job) -> String {
     add("limits", limits_text(&job.spec.limits));
     add("queue timeout", job.spec.queue_timeout.map(duration));
     add("timeout", job.spec.timeout.map(duration));
+    add("retries", retries(&job.spec));
+    let stops = job.spec.on_disconnect == OnDisconnect::Stop;
+    add("on disconnect", stops.then(|| "stop".to_owned()));
+    let retry_of = job.origin.retry_of();
+    add("retry of", retry_of.map(|of| of.to_string()));
     add(
         "tags",
         joined(job.spec.requirements.iter().map(Requirement::to_string)),
@@ -87,6 +95,7 @@ fn text(job: &Job) -> String {
             job.submitted_by
         )),
     );
+    add("tried again", job.retry_at.map(time));
     add("finished", job.finished_at.map(time));
     let mut text = pairs(&lines);
     if !job.attempts.is_empty() {
@@ -98,8 +107,10 @@ fn text(job: &Job) -> String {
         text.push_str(&table(heading, rows));
     }
     for attempt in &job.attempts {
-        let lines = attempt.residue.as_ref().map(residue_lines);
-        if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+        let mut lines = Vec::new();
+        lines.extend(attempt.retry.map(|retry| ("because", because(&retry))));
+        lines.extend(attempt.residue.iter().flat_map(residue_lines));
+        if !lines.is_empty() {
             let number = attempt.id.number;
             let _ = write!(text, "\n\nattempt {number}\n{}", pairs(&lines));
         }
@@ -122,6 +133,25 @@ fn taken(job: &Job) -> Option<String> {
     };
     let parts: Vec<_> = job.spec.resources.iter().filter_map(part).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// How often, and for what, it is tried again when it fails by itself.
+fn retries(spec: &JobSpec) -> Option<String> {
+    let codes = joined(spec.retry_on.iter().map(u8::to_string));
+    (spec.retries > 0).then(|| match codes {
+        Some(codes) => format!("{}, after exit code {codes}", spec.retries),
+        None => spec.retries.to_string(),
+    })
+}
+
+/// Why there is another attempt.
+fn because(retry: &Retry) -> String {
+    let paid = match retry.budget {
+        RetryBudget::User => "one of its retries",
+        RetryBudget::Infra => "one of its retries for the infrastructure",
+        RetryBudget::Free | RetryBudget::Final => "at no cost",
+    };
+    format!("attempt {} ended: {}; {paid}", retry.after, retry.outcome)
 }
 
 fn row(attempt: &Attempt) -> [String; 7] {

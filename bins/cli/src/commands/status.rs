@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::size::show_size;
 use crate::table::{or_dash, pairs};
 use crate::views::{StatusView, time};

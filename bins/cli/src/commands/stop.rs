@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::job_file::DurationText;
 use crate::job_options::{key_value, unique};
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::views::StoppedView;
 
 #[derive(Debug, Args)]

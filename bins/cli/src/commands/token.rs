@@ -9,7 +9,7 @@ use jobyard_core::{CreatedToken, NewToken, Tag, parse_duration};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::table::table;
 use crate::views::{TokenView, time};
 

@@ -7,7 +7,7 @@ use jobyard_core::{ControlError, Job, JobId, parse_duration};
 
 use crate::context::Context;
 use crate::failure::{Failure, exit_of, sentence};
-use crate::retry::{FOLLOW_PATIENCE, Retry, repeat};
+use crate::patience::{FOLLOW_PATIENCE, Retry, repeat};
 use crate::views::{JobView, command};
 
 #[derive(Debug, Args)]

@@ -1,12 +1,14 @@
 //! `jobyard worker`
 
+use std::time::Duration;
+
 use clap::Subcommand;
-use jobyard_core::{Worker, WorkerCommand as Order};
+use jobyard_core::{Worker, WorkerCommand as Order, parse_duration};
 
 use crate::context::Context;
 use crate::escape::escape_line;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::{insist, repeat};
 use crate::size::show_size;
 use crate::table::{or_dash, pairs};
 use crate::views::{WorkerView, time};
@@ -30,6 +32,16 @@ pub(crate) enum WorkerCommand {
         /// Its name or id
         worker: String,
     },
+    /// Give it no more jobs and let it finish those that it has; returns once no job can start there any more
+    Drain {
+        /// Its name or id
+        worker: String,
+
+        /// How long it may take to finish, as in 10m; what still runs then is stopped and runs elsewhere [default: as
+        /// long as it likes]
+        #[arg(long, value_name = "T", value_parser = parse_duration)]
+        deadline: Option<Duration>,
+    },
     /// Remove it for good: its jobs are stopped and its certificate is refused
     Remove {
         /// Its name or id
@@ -43,13 +55,15 @@ pub(crate) async fn worker(context: &mut Context, command: WorkerCommand) -> Res
         WorkerCommand::Show { worker } => (worker, None),
         WorkerCommand::Suspend { worker } => (worker, Some(Order::Suspend)),
         WorkerCommand::Resume { worker } => (worker, Some(Order::Resume)),
+        WorkerCommand::Drain { worker, deadline } => (worker, Some(Order::Drain { deadline })),
         WorkerCommand::Remove { worker } => (worker, Some(Order::Remove)),
     };
     let worker = match order {
         None => repeat(|| context.control.worker(&context.caller, &name)).await?,
         Some(order) => {
             let caller = context.request();
-            repeat(|| context.control.set_worker(&caller, &name, order)).await?
+            // A drain takes as long as what is on its way to the worker; a master that restarts meanwhile is asked again.
+            insist(|| context.control.set_worker(&caller, &name, order)).await?
         }
     };
     if context.json {

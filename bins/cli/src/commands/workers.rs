@@ -5,7 +5,7 @@ use jobyard_core::{ResourceKind, Worker, show_amount};
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::retry::repeat;
+use crate::patience::repeat;
 use crate::table::{or_dash, table};
 use crate::views::{WorkerView, time};
 

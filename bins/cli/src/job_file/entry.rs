@@ -1,10 +1,11 @@
 //! One job as its author writes it, in a file or with options.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jobyard_core::{
-    ExecutorSpec, Group, JobId, JobSpec, PROCESS_EXECUTOR, Preference, Resources, ValidSpec,
+    ExecutorSpec, Group, JobId, JobSpec, OnDisconnect, PROCESS_EXECUTOR, Preference, Resources,
+    ValidSpec,
 };
 use jobyard_executor::ProcessConfig;
 use serde::{Deserialize, Serialize};
@@ -63,7 +64,13 @@ pub(crate) struct Draft {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) infra_retries: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retries: Option<u32>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) retry_on: BTreeSet<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) repeatable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) on_disconnect: Option<OnDisconnect>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +106,10 @@ impl Draft {
             .as_ref()
             .map_or(defaults.grace, |grace| grace.value);
         spec.infra_retries = self.infra_retries.unwrap_or(defaults.infra_retries);
+        spec.retries = self.retries.unwrap_or(defaults.retries);
+        spec.retry_on.clone_from(&self.retry_on);
         spec.repeatable = self.repeatable.unwrap_or(defaults.repeatable);
+        spec.on_disconnect = self.on_disconnect.unwrap_or(defaults.on_disconnect);
         spec.labels.clone_from(&self.labels);
         spec.log_limit = self
             .log_limit

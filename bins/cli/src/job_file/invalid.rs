@@ -31,8 +31,10 @@ impl InvalidDraft {
             "labels" => "label".to_owned(),
             "resources" => "resource".to_owned(),
             "name" | "worker" | "queue" | "priority" | "group" | "prefer" | "slots" | "cpu"
-            | "memory" | "queue_timeout" | "timeout" | "grace" | "infra_retries" | "log_limit"
-            | "executor" | "env" | "dir" | "stdin" => key.replace('_', "-"),
+            | "memory" | "queue_timeout" | "timeout" | "grace" | "infra_retries" | "retries"
+            | "retry_on" | "on_disconnect" | "log_limit" | "executor" | "env" | "dir" | "stdin" => {
+                key.replace('_', "-")
+            }
             // The command has no option, and what has no key is said in other words.
             _ => return said,
         };

@@ -193,7 +193,10 @@ mod tests {
             timeout = "1h30m"
             grace = "5s"
             infra_retries = 1
+            retries = 2
+            retry_on = [75, 1]
             repeatable = false
+            on_disconnect = "stop"
             log_limit = "64MiB"
             merge = true
             [env]
@@ -234,14 +237,7 @@ mod tests {
 
     #[test]
     fn keys_of_later_versions_and_typos_are_refused_with_their_place() {
-        let later = [
-            "user",
-            "retries",
-            "retry_on",
-            "on_disconnect",
-            "secrets",
-            "comand",
-        ];
+        let later = ["user", "secrets", "retires", "comand"];
         for key in later {
             let files = [
                 ("a.toml", format!("command = [\"a\"]\n{key} = 1\n")),

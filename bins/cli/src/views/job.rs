@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{Attempt, Group, Job, JobId, PROCESS_EXECUTOR, Preference};
+use jobyard_core::{Attempt, Group, Job, JobId, PROCESS_EXECUTOR, Preference, Retry, RetryBudget};
 use jobyard_executor::ProcessConfig;
 use serde::Serialize;
 
@@ -37,6 +37,16 @@ pub(crate) struct JobView {
     command: Option<Vec<String>>,
     queue_timeout_ms: Option<u64>,
     timeout_ms: Option<u64>,
+    retries: u32,
+    retry_on: Vec<u8>,
+    infra_retries: u32,
+    repeatable: bool,
+    on_disconnect: &'static str,
+    /// Why it was submitted.
+    start_reason: &'static str,
+    retry_of: Option<JobId>,
+    /// When another attempt is due, while it waits for that.
+    retry_at: Option<String>,
     /// Its place in the order of submission; the last one of a page is what `--after` takes.
     sequence: u64,
     submitted_at: String,
@@ -75,6 +85,14 @@ impl From<&Job> for JobView {
             command: command(job),
             queue_timeout_ms: job.spec.queue_timeout.map(jobyard_core::millis::as_millis),
             timeout_ms: job.spec.timeout.map(jobyard_core::millis::as_millis),
+            retries: job.spec.retries,
+            retry_on: job.spec.retry_on.iter().copied().collect(),
+            infra_retries: job.spec.infra_retries,
+            repeatable: job.spec.repeatable,
+            on_disconnect: job.spec.on_disconnect.as_str(),
+            start_reason: job.origin.as_str(),
+            retry_of: job.origin.retry_of(),
+            retry_at: job.retry_at.map(time),
             sequence: job.sequence,
             submitted_at: time(job.submitted_at),
             submitted_by: job.submitted_by.clone(),
@@ -144,6 +162,26 @@ struct AttemptView {
     usage: Option<UsageView>,
     /// Once it is known.
     residue: Option<ResidueView>,
+    /// Why there is this attempt; null for the first one.
+    retry: Option<RetryView>,
+}
+
+/// The ending that an attempt follows, and who paid for another one.
+#[derive(Debug, Serialize)]
+struct RetryView {
+    after: u32,
+    outcome: OutcomeView,
+    budget: RetryBudget,
+}
+
+impl From<&Retry> for RetryView {
+    fn from(retry: &Retry) -> Self {
+        Self {
+            after: retry.after.get(),
+            outcome: OutcomeView::from(&retry.outcome),
+            budget: retry.budget,
+        }
+    }
 }
 
 impl From<&Attempt> for AttemptView {
@@ -165,6 +203,7 @@ impl From<&Attempt> for AttemptView {
                 .and_then(|residue| residue.usage.as_ref())
                 .map(UsageView::from),
             residue: residue.map(ResidueView::from),
+            retry: attempt.retry.as_ref().map(RetryView::from),
         }
     }
 }

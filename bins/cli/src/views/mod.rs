@@ -1,6 +1,7 @@
 //! What `--json` shows. Programs rely on these keys: they are only ever added to.
 
 mod audit;
+mod event;
 mod explanation;
 mod job;
 mod limits;
@@ -16,6 +17,7 @@ mod token;
 mod worker;
 
 pub(crate) use audit::AuditView;
+pub(crate) use event::EventView;
 pub(crate) use explanation::{ExplanationView, help_text, verdict};
 pub(crate) use job::{JobView, command};
 pub(crate) use limits::limits_text;
@@ -25,6 +27,8 @@ pub(crate) use queue::QueueView;
 pub(crate) use residue::{names as unenforced, residue_lines};
 pub(crate) use status::StatusView;
 pub(crate) use submitted::{StoppedView, SubmittedView};
+#[cfg(test)]
+pub(crate) use time::tests::at as time_at;
 pub(crate) use time::{duration, time};
 pub(crate) use token::TokenView;
 pub(crate) use worker::WorkerView;

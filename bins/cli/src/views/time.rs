@@ -34,11 +34,11 @@ pub(crate) fn duration(span: Duration) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A moment for the tests of what is shown, so many seconds after a fixed one.
-    pub(in crate::views) fn at(second: i64) -> Timestamp {
+    pub(crate) fn at(second: i64) -> Timestamp {
         Timestamp::from_micros(1_800_000_000_000_000 + second * 1_000_000)
     }
 
