@@ -22,6 +22,8 @@ pub(super) struct Condition {
     machine: Vec<Complaint>,
     /// Not even what comes all the same can be run.
     exhausted: bool,
+    /// The master wants it to start nothing more, and knows that.
+    draining: bool,
     /// Attempts of this boot of which something may still run, with what is known of it.
     taints: BTreeMap<AttemptId, Vec<KilledProcess>>,
     /// What the master knows.
@@ -45,6 +47,15 @@ impl Condition {
     /// Whether assignments cannot be run at all.
     pub(super) const fn is_exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// Whether the master drains it.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    pub(super) const fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
     }
 
     pub(super) const fn taints(&self) -> &BTreeMap<AttemptId, Vec<KilledProcess>> {

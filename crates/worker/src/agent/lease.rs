@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobyard_core::{AttemptId, Now, OnDisconnect, Steady, StopCause, ValidSpec, Welcome};
 
-use super::entry::Stage;
+use super::entry::{Entry, Stage};
 use super::machine::Agent;
 use super::{JournalEntry, Output};
 
@@ -182,7 +182,7 @@ impl Agent {
         self.journal_lease(out);
         for attempt in &self.lease.bound {
             if let Some(until) = self.runs_until(*attempt)
-                && self.held.get(attempt).is_some_and(|entry| entry.may_run())
+                && self.held.get(attempt).is_some_and(Entry::may_run)
             {
                 out.push(Output::Extend {
                     attempt: *attempt,

@@ -39,8 +39,6 @@ pub struct Agent {
     pub(super) ending: Ending,
     pub(super) condition: Condition,
     pub(super) lease: Lease,
-    /// The master wants it to start nothing more.
-    pub(super) draining: bool,
     /// What the master believes about assignments.
     pub(super) told_accepting: bool,
     /// Whether a master has welcomed this worker in this life.
@@ -59,7 +57,6 @@ impl Agent {
         Self {
             condition: Condition::tainted_by(taints),
             lease: Lease::recovered(recovered.take_trust(config.boot)),
-            draining: false,
             config,
             memory: std::mem::take(&mut recovered.memory),
             max_epoch: recovered.max_epoch,
@@ -224,7 +221,7 @@ impl Agent {
             );
         if self.memory.knows(attempt) || self.held.range(later).next().is_some() {
             Some(DeclineReason::Stale)
-        } else if self.ending != Ending::No || self.draining {
+        } else if self.ending != Ending::No || self.condition.is_draining() {
             Some(DeclineReason::Stopping)
         } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
             Some(DeclineReason::Full)
@@ -364,14 +361,14 @@ impl Agent {
 
     /// Whether this worker is to start nothing more. What it has accepted and not begun goes elsewhere at once.
     fn on_draining(&mut self, draining: bool, out: &mut Vec<Output>) {
-        self.draining = draining;
+        self.condition.set_draining(draining);
         self.decline_unbegun(out);
     }
 
     /// Declines what is on its way to the journal, while the master drains this worker. What is to be reported as stopped
     /// is reported.
     pub(super) fn decline_unbegun(&mut self, out: &mut Vec<Output>) {
-        if !self.draining {
+        if !self.condition.is_draining() {
             return;
         }
         let reason = DeclineReason::Stopping;

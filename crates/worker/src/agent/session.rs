@@ -171,7 +171,7 @@ impl Agent {
             beat: now.steady,
         });
         self.on_lease(&welcome, out);
-        self.draining = welcome.draining;
+        self.condition.set_draining(welcome.draining);
         out.push(Output::Opened {
             worker: welcome.worker,
             name: welcome.name,

@@ -139,27 +139,24 @@ pub enum JournalError {
 fn read(path: &Path, bytes: &[u8]) -> Result<(Live, Vec<JournalEntry>), JournalError> {
     let mut live = Live::default();
     let mut entries = Vec::new();
-    let mut lines = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .peekable();
-    while let Some((number, raw)) = lines.next() {
+    let mut torn = None;
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    for (number, raw) in lines.enumerate() {
         let decoded = raw.strip_suffix(b"\n").and_then(line::decode);
-        match decoded.zip(std::str::from_utf8(raw).ok()) {
-            Some((entry, text)) => {
+        match (decoded.zip(std::str::from_utf8(raw).ok()), torn) {
+            (Some((entry, text)), None) => {
                 live.add(&entry, text.to_owned());
                 entries.push(entry);
             }
-            None if lines.peek().is_none() => {
-                tracing::info!(path = %path.display(), "the last line of the journal was cut off");
+            (Some(_), Some(line)) => {
+                let path = path.to_owned();
+                return Err(JournalError::Damaged { path, line });
             }
-            None => {
-                return Err(JournalError::Damaged {
-                    path: path.to_owned(),
-                    line: number + 1,
-                });
-            }
+            (None, _) => torn = torn.or(Some(number + 1)),
         }
+    }
+    if let Some(line) = torn {
+        tracing::info!(path = %path.display(), line, "the end of the journal was cut off");
     }
     Ok((live, entries))
 }
@@ -196,7 +193,7 @@ const fn rewrite_at(length: u64) -> u64 {
 mod tests {
     use jobyard_core::{
         AttemptId, AttemptNumber, AttemptReport, BootId, Epoch, ExecutorSpec, JobId, JobSpec,
-        Outcome, Timestamp,
+        Outcome, Steady, Timestamp,
     };
     use uuid::Uuid;
 
@@ -280,6 +277,38 @@ mod tests {
             journal.append(&[finished(1)]).unwrap();
             assert_eq!(Journal::open(&path).unwrap().1.len(), 2, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn drop_a_tail_that_the_power_took_fw6() {
+        let (_dir, path) = path();
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&[accepted(1)]).unwrap();
+        let whole = fs::read(&path).unwrap();
+        // What a file system may leave of writes that never reached the disk: room without its bytes, or other ones.
+        for tail in [&[0; 5_000][..], b"half a li\n\0\0\0\nne", b"\n\n"] {
+            fs::write(&path, [&whole[..], tail].concat()).unwrap();
+            let (mut journal, entries) = Journal::open(&path).unwrap();
+            assert_eq!(entries, [accepted(1)]);
+            journal.append(&[finished(1)]).unwrap();
+            assert_eq!(Journal::open(&path).unwrap().1.len(), 2);
+        }
+    }
+
+    #[test]
+    fn keep_the_last_lease_alone() {
+        let (_dir, path) = path();
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        let lease = |seconds: u64| JournalEntry::Lease {
+            boot: BootId::from_uuid(Uuid::from_u128(9)),
+            stop_at: Steady::from_micros(seconds * 1_000_000),
+            until: Steady::from_micros((seconds + 15) * 1_000_000),
+        };
+        journal.append(&[accepted(1), lease(1), lease(2)]).unwrap();
+        drop(journal);
+        drop(Journal::open(&path).unwrap());
+        let (_journal, rest) = Journal::open(&path).unwrap();
+        assert_eq!(rest, [lease(2), accepted(1)]);
     }
 
     #[test]
