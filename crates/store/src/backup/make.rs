@@ -218,16 +218,6 @@ fn add_logs(
     if !root.exists() {
         return Ok(());
     }
-    // What goes wrong while walking is the directory's, the rest says itself what it is.
-    enum Walk {
-        Directory(io::Error),
-        Known(BackupError),
-    }
-    impl From<io::Error> for Walk {
-        fn from(error: io::Error) -> Self {
-            Self::Directory(error)
-        }
-    }
     each_segment(root, |segment| {
         let Some(bytes) = segment
             .read()
@@ -247,4 +237,16 @@ fn add_logs(
         Walk::Directory(error) => read(root)(error),
         Walk::Known(error) => error,
     })
+}
+
+/// What goes wrong while walking is the directory's; the rest says itself what it is.
+enum Walk {
+    Directory(io::Error),
+    Known(BackupError),
+}
+
+impl From<io::Error> for Walk {
+    fn from(error: io::Error) -> Self {
+        Self::Directory(error)
+    }
 }

@@ -230,3 +230,145 @@ impl Question {
         format!("?{}", self.values.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::super::open::{beside, open_writer};
+    use super::super::store::SqliteOptions;
+    use super::*;
+
+    const JOB: RecordKind = RecordKind("job");
+
+    /// A history of so many records, one in ten of them live.
+    fn history(records: i64) -> (tempfile::TempDir, Connection) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let lock = beside(&path, ".lock");
+        let connection = open_writer(&path, &lock, &SqliteOptions::default()).unwrap();
+        let insert = "INSERT INTO records \
+             (kind, key, version, ord, live, state, name, grp, labels, body, ended) \
+             SELECT 'job', 'job-' || value, 1, value, value % 10 = 0, 'finished', 'build', \
+             'default', '{\"team\":\"red\"}', '{\"padding\":\"some of it\"}', value * 1000 \
+             FROM numbers";
+        connection
+            .execute_batch(&format!(
+                "BEGIN; \
+                 CREATE TEMP TABLE numbers AS WITH RECURSIVE n(value) AS \
+                 (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {records}) SELECT value FROM n; \
+                 {insert}; \
+                 INSERT INTO labels SELECT 'job', 'team', 'red', ord, id FROM records; COMMIT;"
+            ))
+            .unwrap();
+        (directory, connection)
+    }
+
+    /// Every form of question that an index answers alone.
+    fn questions() -> Vec<RecordQuery> {
+        let mut forms = Vec::new();
+        for ascending in [false, true] {
+            for after in [None, Some(700)] {
+                for live in [None, Some(true), Some(false)] {
+                    let mut query = RecordQuery::new(JOB, 100);
+                    (query.ascending, query.after, query.live) = (ascending, after, live);
+                    forms.push(query);
+                }
+                for field in 0..4 {
+                    let mut query = RecordQuery::new(JOB, 100);
+                    (query.ascending, query.after) = (ascending, after);
+                    match field {
+                        0 => query.state = Some("finished".to_owned()),
+                        1 => query.name = Some("build".to_owned()),
+                        2 => query.group = Some("default".to_owned()),
+                        _ => query.labels = vec![("team".to_owned(), "red".to_owned())],
+                    }
+                    forms.push(query);
+                }
+            }
+        }
+        forms
+    }
+
+    /// What a page cost: steps of SQLite's machine, bytes of the statement.
+    fn cost(connection: &Connection, sql: &str, values: &[Value]) -> (i32, i32) {
+        let mut statement = connection.prepare(sql).unwrap();
+        let mut rows = statement.query(params_from_iter(values)).unwrap();
+        let mut count = 0;
+        while rows.next().unwrap().is_some() {
+            count += 1;
+        }
+        drop(rows);
+        assert!(count <= 101, "{count} rows were read: {sql}");
+        for status in [
+            StatementStatus::FullscanStep,
+            StatementStatus::Sort,
+            StatementStatus::AutoIndex,
+        ] {
+            let found = statement.get_status(status);
+            assert_eq!(found, 0, "{sql}");
+        }
+        let steps = statement.get_status(StatementStatus::VmStep);
+        (steps, statement.get_status(StatementStatus::MemUsed))
+    }
+
+    fn plan(connection: &Connection, sql: &str, values: &[Value]) -> String {
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let lines = statement
+            .query_map(params_from_iter(values), |row| row.get::<_, String>(3))
+            .unwrap();
+        lines.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn page_of_a_long_history_costs_what_one_of_a_short_one_does() {
+        let (_short, short) = history(2_000);
+        let (_long, long) = history(200_000);
+        let mut forms: Vec<(String, Vec<Value>)> = questions()
+            .iter()
+            .map(|query| {
+                let question = Question::of(query).unwrap();
+                (question.sql, question.values)
+            })
+            .collect();
+        let kind = Value::Text("job".to_owned());
+        forms.push((oldest_ended_sql(100), vec![kind, Value::Integer(i64::MAX)]));
+        for (sql, values) in forms {
+            let plan = plan(&long, &sql, &values);
+            assert!(plan.contains("SEARCH"), "{plan}: {sql}");
+            assert!(!plan.contains("SCAN"), "{plan}: {sql}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}: {sql}");
+            let (steps, bytes) = cost(&short, &sql, &values);
+            let (long_steps, long_bytes) = cost(&long, &sql, &values);
+            assert!(
+                long_steps <= steps + steps / 10,
+                "{long_steps} steps instead of {steps}: {sql}"
+            );
+            assert!(
+                long_bytes <= 2 * bytes,
+                "{long_bytes} bytes instead of {bytes}: {sql}"
+            );
+        }
+    }
+
+    #[test]
+    fn pages_cover_a_long_history_once() {
+        let (_directory, connection) = history(20_000);
+        let mut query = RecordQuery::new(JOB, MAX_PAGE);
+        let mut expected = 20_000;
+        loop {
+            let page = list(&connection, &query).unwrap();
+            for record in page.records {
+                assert_eq!(record.fields.order, expected);
+                expected -= 1;
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(expected, 0);
+    }
+}

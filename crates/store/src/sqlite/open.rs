@@ -1,5 +1,6 @@
 //! Opening the file: connections, settings and the schema.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,13 @@ const WRITER_CACHE_KIB: i64 = 64 * 1_024;
 
 /// The file that holds the write-ahead log is cut back to this size when it has grown beyond, in bytes.
 const WAL_KEEP_BYTES: i64 = 64 * 1_024 * 1_024;
+
+/// A file that belongs to the store: its name with this at the end.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    PathBuf::from(name)
+}
 
 mod embedded {
     refinery::embed_migrations!("migrations");

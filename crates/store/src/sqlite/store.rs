@@ -1,6 +1,5 @@
 //! The store over SQLite.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use super::check::{CheckReport, check};
 use super::failpoint::Failpoints;
 use super::failure::Failure;
 use super::list;
-use super::open::{OpenStoreError, open_writer};
+use super::open::{OpenStoreError, beside, open_writer};
 use super::readers::{Readers, unavailable};
 use super::room::{Keeper, Reserve, RoomGauge};
 use super::snapshot::SqliteSnapshot;
@@ -328,11 +327,4 @@ impl Drop for SqliteStore {
 /// it is; opening it tells why.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
-/// A file that belongs to the store: its name with this at the end.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(ending);
-    PathBuf::from(name)
 }

@@ -256,8 +256,11 @@ impl Writer {
         if matches!(done, Err(CommitError::Full { .. })) {
             self.keeper.gauge.is_full();
             // With room on the disk it is the limit of the main file that was met.
-            if !self.keeper.gauge.has_beyond(0) && self.keeper.reserve.give_up() {
-                done = self.try_commit(epoch, batch);
+            if !self.keeper.gauge.has_beyond(0) {
+                self.keeper.reserve.give_up();
+                if self.rewind() {
+                    done = self.try_commit(epoch, batch);
+                }
             }
         }
         if done.is_ok() {
@@ -267,6 +270,16 @@ impl Writer {
             self.keeper.reserve.restock(&self.keeper.gauge);
         }
         done
+    }
+
+    /// Moves the whole write-ahead log, so that its file is written from the beginning again instead of growing. Whether
+    /// that is so.
+    fn rewind(&self) -> bool {
+        let checkpoint = "PRAGMA wal_checkpoint(RESTART)";
+        let is_busy = self
+            .connection
+            .query_row(checkpoint, [], |row| row.get::<_, bool>(0));
+        is_busy.is_ok_and(|is_busy| !is_busy)
     }
 
     /// How many bytes the main file may still hold, if there is a limit.

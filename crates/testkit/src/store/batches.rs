@@ -271,6 +271,7 @@ fn random_record(random: &mut Random, key: &str) -> Record {
     record.body = format!("{{\"roll\":{}}}", random.below(1_000)).into();
     record.fields.live = random.below(2) == 0;
     record.fields.state = (random.below(2) == 0).then_some(Cow::Borrowed("queued"));
+    record.fields.ended = (random.below(2) == 0).then(|| random.below(10));
     if random.below(2) == 0 {
         let team = random.below(3).to_string();
         record.fields.labels = vec![("team".to_owned(), team)];
