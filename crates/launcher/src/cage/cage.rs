@@ -12,7 +12,7 @@ use super::leaf::Leaf;
 use super::processes::{self, Process, Seen, pid_number};
 use super::usage::DiskBytes;
 use super::{CageName, freezer, group};
-use crate::sys::{Entry, WardenKind};
+use crate::sys::{OwnedEntry, WardenKind};
 
 /// What keeps hold of all processes of one attempt.
 #[derive(Debug)]
@@ -29,15 +29,19 @@ pub(crate) struct Cage {
 
 impl Cage {
     /// How a process enters it.
-    pub(crate) fn entry(&self) -> Entry<'_> {
+    pub(crate) fn entry(&self) -> OwnedEntry {
         let (cgroup2, door) = self.leaf.as_ref().map(Leaf::way_in).unwrap_or_default();
-        let mut join = self.groups.doors();
-        join.extend(door);
-        Entry {
-            cgroup2,
-            join,
+        let doors = self.groups.doors().iter().chain(door);
+        OwnedEntry {
+            cgroup2: cgroup2.cloned(),
+            join: doors.cloned().collect(),
             warden: self.warden,
         }
+    }
+
+    /// Whether a process of ours stands above the job.
+    pub(crate) fn has_warden(&self) -> bool {
+        self.warden.is_some()
     }
 
     /// Says which process was forked into it: the warden where the entry has one, else the main process. Its name is

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::LimitKind;
@@ -131,7 +132,7 @@ const CHARGED_AT_ONCE: u64 = 64 * 4096;
 pub(super) struct Groups {
     paths: BTreeMap<Controller, PathBuf>,
     /// `cgroup.procs` of each, open for writing.
-    doors: Vec<File>,
+    doors: Vec<Arc<OwnedFd>>,
     oom: Option<OomWatch>,
 }
 
@@ -151,8 +152,8 @@ impl Groups {
             // One of this name that was left here is not ours to use: it may hold limits and processes.
             make_beneath(&path)?;
             self.paths.insert(controller, path.clone());
-            self.doors
-                .push(group::open_for_writing(&path, "cgroup.procs")?);
+            let door = group::open_for_writing(&path, "cgroup.procs")?;
+            self.doors.push(Arc::new(door.into()));
         }
         self.paths.insert(controller, path);
         Ok(())
@@ -167,8 +168,8 @@ impl Groups {
         self.paths.values().cloned().collect()
     }
 
-    pub(super) fn doors(&self) -> Vec<BorrowedFd<'_>> {
-        self.doors.iter().map(|door| door.as_fd()).collect()
+    pub(super) fn doors(&self) -> &[Arc<OwnedFd>] {
+        &self.doors
     }
 
     /// Sets what the plan has for them.

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::group;
@@ -170,8 +171,8 @@ fn try_way(path: &Path, way: Way) -> io::Result<()> {
     let leaf = Leaf::make(path, way)?;
     let (cgroup2, door) = leaf.way_in();
     let tried = try_entry(Entry {
-        cgroup2,
-        join: door.into_iter().collect(),
+        cgroup2: cgroup2.map(AsFd::as_fd),
+        join: door.into_iter().map(AsFd::as_fd).collect(),
         warden: None,
     });
     let tried = tried.and_then(|()| try_kill(&leaf));

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jobyard_core::LimitKind;
 use rustix::event::PollFlags;
@@ -21,7 +22,7 @@ use super::usage::{CpuTime, DiskBytes, value_of};
 pub(super) struct Leaf {
     path: PathBuf,
     /// The directory, for being born in it.
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     /// `cgroup.events`, which tells of emptiness. Held open: each read arms it for the next change.
     events: File,
     /// `cpu.stat` and `cgroup.type`, held open where they are read again and again: to open one costs five times as much
@@ -29,7 +30,7 @@ pub(super) struct Leaf {
     cpu_stat: Option<File>,
     kind: Option<File>,
     /// `cgroup.procs`, open for writing, where nobody can be born in it.
-    door: Option<File>,
+    door: Option<Arc<OwnedFd>>,
     /// What was used before it was taken.
     earlier: CpuTime,
     /// What was used when it was last asked.
@@ -73,11 +74,13 @@ impl Leaf {
         let events = File::open(&events).map_err(|problem| group::named(&events, problem))?;
         let door = match way {
             Way::Birth => None,
-            Way::Door => Some(group::open_for_writing(&path, "cgroup.procs")?),
+            Way::Door => Some(Arc::new(
+                group::open_for_writing(&path, "cgroup.procs")?.into(),
+            )),
         };
         Ok(Self {
             path,
-            dir,
+            dir: Arc::new(dir),
             events,
             cpu_stat: None,
             kind: None,
@@ -98,10 +101,10 @@ impl Leaf {
     }
 
     /// The way in: the directory to be born in, or the door.
-    pub(super) fn way_in(&self) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+    pub(super) fn way_in(&self) -> (Option<&Arc<OwnedFd>>, Option<&Arc<OwnedFd>>) {
         match &self.door {
-            None => (Some(self.dir.as_fd()), None),
-            Some(door) => (None, Some(door.as_fd())),
+            None => (Some(&self.dir), None),
+            Some(door) => (None, Some(door)),
         }
     }
 

@@ -70,20 +70,22 @@ impl TrialRun {
         let dir = open("/", OFlags::PATH | OFlags::DIRECTORY)?;
         let (output, stdout) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|errno| no_resources("a pipe", errno))?;
-        let child = spawn(&Spawn {
+        let entry = cage.entry();
+        let env = environment(launch);
+        let how = Spawn {
             program: &launch.program,
             argv: &launch.argv,
-            env: &environment(launch),
+            env: &env,
             dir: dir.as_fd(),
             stdin: null.as_fd(),
             stdout: stdout.as_fd(),
             stderr: null.as_fd(),
-            entry: cage.entry(),
+            entry: entry.borrow(),
             user: launch.user.as_ref(),
-            rlimits: cage.rlimits(),
+            rlimits: &cage.rlimits(),
             isolation: &launch.isolation,
-            starter: &Starter::new(),
-        })?;
+        };
+        let child = spawn(&how, &mut Starter::new())?;
         Ok((child, output))
     }
 
@@ -191,7 +193,7 @@ pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
     let null = open("/dev/null", OFlags::RDWR)?;
     let dir = open("/", OFlags::PATH | OFlags::DIRECTORY)?;
     let refused = |failure: LaunchFailure| io::Error::other(failure.problem);
-    let mut child = spawn(&Spawn {
+    let how = Spawn {
         program: Path::new("/proc/self/no program"),
         argv: &["none".to_owned()],
         env: &BTreeMap::new(),
@@ -201,11 +203,10 @@ pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
         stderr: null.as_fd(),
         entry,
         user: None,
-        rlimits: Vec::new(),
+        rlimits: &[],
         isolation: &Isolation::default(),
-        starter: &Starter::new(),
-    })
-    .map_err(refused)?;
+    };
+    let mut child = spawn(&how, &mut Starter::new()).map_err(refused)?;
     Deadline::after(PATIENCE).wait(child.pidfd(), PollFlags::IN);
     let mut reports = Vec::new();
     child.reap(&mut reports);

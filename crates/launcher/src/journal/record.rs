@@ -1,5 +1,6 @@
 //! One line of a journal.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jobyard_core::{AttemptId, Exit, Timestamp};
@@ -63,11 +64,13 @@ impl Record {
         matches!(self, Self::NotStarted { .. } | Self::Forgotten { .. })
     }
 
-    /// As a line, with its end.
-    pub(super) fn to_line(&self) -> Result<String, serde_json::Error> {
+    /// Appends a line, with its end. Nothing is appended if that fails.
+    pub(super) fn write_line(&self, out: &mut String) -> Result<(), serde_json::Error> {
         let json = serde_json::to_string(self)?;
         let crc = crc32fast::hash(json.as_bytes());
-        Ok(format!("{crc:08x} {json}\n"))
+        // A string takes everything.
+        let _ = writeln!(out, "{crc:08x} {json}");
+        Ok(())
     }
 
     /// From a line without its end; `None`: it is not whole, or not of this format.

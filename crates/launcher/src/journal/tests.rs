@@ -52,9 +52,14 @@ fn states(dir: &Path) -> Vec<(AttemptId, RememberedState)> {
 fn write(dir: &Path, records: &[Record]) -> Journal {
     let mut journal = Journal::create(dir).expect("a directory");
     for record in records {
-        journal.append(record).expect("room");
+        append(&mut journal, record).expect("room");
     }
     journal
+}
+
+fn append(journal: &mut Journal, record: &Record) -> std::io::Result<()> {
+    journal.append(record).expect("it can be written");
+    journal.flush()
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn a_large_journal_is_written_anew_without_the_forgotten() {
             running(number),
             Record::Forgotten { attempt },
         ] {
-            journal.append(&record).expect("room");
+            append(&mut journal, &record).expect("room");
             largest = largest.max(length());
         }
     }
@@ -185,7 +190,7 @@ fn a_large_journal_is_written_anew_without_the_forgotten() {
         start_time: 7,
     };
     assert_eq!(states(dir.path()), [(attempt(1), running)]);
-    journal.append(&starting(300)).expect("room");
+    append(&mut journal, &starting(300)).expect("room");
     assert_eq!(states(dir.path()).len(), 2);
     let left: Vec<PathBuf> = fs::read_dir(dir.path())
         .expect("a directory")
@@ -207,7 +212,7 @@ fn a_journal_that_cannot_be_written_anew_is_tried_again_when_it_has_grown() {
     for number in 2.. {
         let attempt = attempt(number);
         for record in [starting(number), Record::Forgotten { attempt }] {
-            journal.append(&record).expect("room");
+            append(&mut journal, &record).expect("room");
         }
         if length() < largest {
             break;
@@ -229,8 +234,8 @@ fn what_could_not_be_written_is_written_with_the_next() {
         .open("/dev/full")
         .expect("it is always there");
     let mut journal = journal.with_file(full);
-    assert!(journal.append(&running(1)).is_err());
-    journal.append(&starting(2)).expect("room");
+    assert!(append(&mut journal, &running(1)).is_err());
+    append(&mut journal, &starting(2)).expect("room");
     let running = RememberedState::Running {
         pid: 1,
         start_time: 7,
@@ -245,15 +250,34 @@ fn what_could_not_be_written_is_written_with_the_next() {
 }
 
 #[test]
-fn a_start_that_could_not_be_written_is_not_remembered() {
+fn what_happens_at_once_is_written_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut journal = write(dir.path(), &[starting(1)]);
+    for record in [running(1), starting(2)] {
+        journal.append(&record).expect("it can be written");
+    }
+    assert_eq!(
+        states(dir.path()),
+        [(attempt(1), RememberedState::Starting)]
+    );
+    journal.flush().expect("room");
+    assert_eq!(states(dir.path()).len(), 2);
+}
+
+#[test]
+fn a_start_that_could_not_be_written_and_was_not_made_is_not_remembered() {
     let dir = tempfile::tempdir().expect("a directory");
     let full = OpenOptions::new()
         .write(true)
         .open("/dev/full")
         .expect("it is always there");
     let mut journal = write(dir.path(), &[]).with_file(full);
-    assert!(journal.append(&starting(1)).is_err());
-    journal.append(&starting(2)).expect("room");
+    assert!(append(&mut journal, &starting(1)).is_err());
+    let not_started = Record::NotStarted {
+        attempt: attempt(1),
+    };
+    append(&mut journal, &not_started).expect("room");
+    append(&mut journal, &starting(2)).expect("room");
     assert_eq!(
         states(dir.path()),
         [(attempt(2), RememberedState::Starting)]

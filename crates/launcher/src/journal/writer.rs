@@ -15,6 +15,9 @@ use crate::protocol::JOURNAL;
 /// thousand attempts.
 const LARGE_BYTES: u64 = 1024 * 1024;
 
+/// How much room for lines is kept from one flush to the next.
+const MOST_KEPT: usize = 64 * 1024;
+
 /// The journal of a launcher that lives.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -27,6 +30,8 @@ pub(crate) struct Journal {
     /// The lines of every attempt that is not forgotten.
     live: BTreeMap<AttemptId, String>,
     live_bytes: u64,
+    /// What was not written yet.
+    fresh: String,
     /// Whether the file lacks something of `live`, since it could not be written.
     lacks: bool,
 }
@@ -44,52 +49,62 @@ impl Journal {
             rewrite_from: LARGE_BYTES,
             live: BTreeMap::new(),
             live_bytes: 0,
+            fresh: String::new(),
             lacks: false,
         })
     }
 
-    /// Writes down what happened.
+    /// Takes note of what happened. It is written by the next [`flush`](Self::flush).
     ///
     /// # Errors
     ///
-    /// It is not written. A start must not go on then. Everything else is kept in memory, and written together with
-    /// the next record for which there is room.
+    /// It is nothing that can be written.
     pub(crate) fn append(&mut self, record: &Record) -> io::Result<()> {
-        let line = record.to_line().map_err(io::Error::other)?;
+        let begin = self.fresh.len();
+        record
+            .write_line(&mut self.fresh)
+            .map_err(io::Error::other)?;
+        let line = &self.fresh[begin..];
         let attempt = record.attempt();
-        let is_first = matches!(record, Record::Starting { .. });
-        if is_first {
-            self.write(&line)?;
-            self.remember(attempt, &line);
-            return Ok(());
-        }
         if record.is_last() {
             if let Some(lines) = self.live.remove(&attempt) {
                 self.live_bytes -= lines.len() as u64;
             }
         } else {
-            self.remember(attempt, &line);
+            self.live_bytes += line.len() as u64;
+            self.live.entry(attempt).or_default().push_str(line);
         }
-        self.write(&line).inspect_err(|_| self.lacks = true)
+        Ok(())
     }
 
-    fn remember(&mut self, attempt: AttemptId, line: &str) {
-        self.live.entry(attempt).or_default().push_str(line);
-        self.live_bytes += line.len() as u64;
+    /// Writes down all that happened. To be called before anybody is told of it, and before anything is forked.
+    ///
+    /// # Errors
+    ///
+    /// It is not written, as a whole. A start must not go on then, and its end has to be noted as well. Everything else is
+    /// kept in memory, and written together with what follows, once there is room.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let written = self.write(&fresh);
+        // All of it is in `live`, from where it is written if it is not now.
+        self.lacks |= written.is_err();
+        if fresh.capacity() <= MOST_KEPT {
+            fresh.clear();
+            self.fresh = fresh;
+        }
+        written
     }
 
-    fn write(&mut self, line: &str) -> io::Result<()> {
+    fn write(&mut self, lines: &str) -> io::Result<()> {
         if self.lacks {
-            self.rewrite()?;
+            // What is new is among it.
+            return self.rewrite();
         }
-        match self.file.write_all(line.as_bytes()) {
-            Ok(()) => self.bytes += line.len() as u64,
-            Err(error) => {
-                // The end of the file is perhaps half a line now, to which nothing may be added.
-                self.lacks = true;
-                return Err(error);
-            }
-        }
+        self.file.write_all(lines.as_bytes())?;
+        self.bytes += lines.len() as u64;
         let is_large = self.bytes > self.rewrite_from && self.bytes > self.live_bytes * 2;
         if is_large && self.rewrite().is_err() {
             // That it stays large is better than that nothing happens any more. It is tried again, but not at each
@@ -135,7 +150,9 @@ impl Journal {
     }
 
     /// Ends it. A journal that has nothing to tell is removed.
-    pub(crate) fn close(self) {
+    pub(crate) fn close(mut self) {
+        // There is nobody left who could do anything about it.
+        let _ = self.flush();
         if self.live.is_empty() {
             let _ = fs::remove_file(&self.path);
         }

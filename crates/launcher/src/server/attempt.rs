@@ -9,16 +9,17 @@ use jobyard_core::{
     AttemptId, KilledProcess, LimitKind, MAX_LISTED_PROCESSES, OutputProgress, OutputStream,
     Residue, Steady, Usage,
 };
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::clock;
-use super::life::{Ending, Event, Life};
+use super::life::{Ending, Event, Life, Phase};
 use super::pipe::{Piece, Pipe, READ_BYTES};
 use super::poller::{Interest, Part, Poller, Source};
 use crate::cage::Cage;
 use crate::protocol::{End, Signal};
 use crate::spool::SpoolWriter;
-use crate::sys::{Child, Report};
+use crate::sys::{Child, Dead, Report};
 
 /// How many different processes of one attempt are counted when they are killed.
 const MOST_COUNTED: usize = 65_536;
@@ -35,7 +36,7 @@ pub(super) struct Attempt {
     /// When it is to be looked at again, as the yard has noted it.
     pub(super) deadline: Option<Steady>,
     pub(super) cage: Cage,
-    child: Child,
+    forked: Forked,
     has_warden: bool,
     is_reaped: bool,
     pipes: Vec<Pipe>,
@@ -47,6 +48,19 @@ pub(super) struct Attempt {
     waits_for_emptiness: bool,
     /// A process that was killed, and whose death is waited for.
     dying: Option<OwnedFd>,
+    /// Signals that it gets as soon as it runs, each once.
+    owed: Vec<Signal>,
+}
+
+/// What was forked for an attempt.
+#[derive(Debug)]
+enum Forked {
+    /// That is not known yet.
+    Awaited,
+    /// Nothing, and nothing will be.
+    Nothing,
+    /// The main process, or the warden above it.
+    Child(Child),
 }
 
 /// What an attempt is made of.
@@ -56,7 +70,6 @@ pub(super) struct Parts {
     pub(super) key: u64,
     pub(super) life: Life,
     pub(super) cage: Cage,
-    pub(super) child: Child,
     pub(super) pipes: Vec<Pipe>,
     pub(super) writer: SpoolWriter,
 }
@@ -71,14 +84,14 @@ pub(super) const fn part_of(stream: OutputStream) -> Part {
 
 impl Attempt {
     pub(super) fn new(parts: Parts) -> Self {
-        let has_warden = parts.cage.entry().warden.is_some();
+        let has_warden = parts.cage.has_warden();
         Self {
             id: parts.id,
             key: parts.key,
             life: parts.life,
             deadline: None,
             cage: parts.cage,
-            child: parts.child,
+            forked: Forked::Awaited,
             has_warden,
             is_reaped: false,
             pipes: parts.pipes,
@@ -88,6 +101,7 @@ impl Attempt {
             listed: Vec::new(),
             waits_for_emptiness: false,
             dying: None,
+            owed: Vec::new(),
         }
     }
 
@@ -109,19 +123,60 @@ impl Attempt {
         self.writer.take_problem()
     }
 
-    /// The child that was forked.
-    pub(super) fn child(&self) -> Pid {
-        self.child.pid()
+    /// What was forked, if that is known.
+    pub(super) const fn child(&self) -> Option<&Child> {
+        match &self.forked {
+            Forked::Child(child) => Some(child),
+            Forked::Awaited | Forked::Nothing => None,
+        }
     }
 
-    /// Delivers a signal.
-    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
-        self.child.signal_main(signal)
+    /// The same, to hear what it has to say.
+    pub(super) const fn child_mut(&mut self) -> Option<&mut Child> {
+        match &mut self.forked {
+            Forked::Child(child) => Some(child),
+            Forked::Awaited | Forked::Nothing => None,
+        }
+    }
+
+    /// Whether somebody is about to fork something for it.
+    pub(super) const fn is_awaited(&self) -> bool {
+        matches!(self.forked, Forked::Awaited)
+    }
+
+    /// This was forked for it. A child that is dead already is not asked who it is.
+    pub(super) fn has_child(&mut self, child: Child, is_dead: bool) {
+        if !is_dead {
+            self.cage.entered(child.pid());
+        }
+        self.forked = Forked::Child(child);
+    }
+
+    /// Nothing was forked for it, and nothing will be.
+    pub(super) fn has_no_child(&mut self) {
+        self.forked = Forked::Nothing;
+    }
+
+    /// Delivers a signal, or keeps it until the program runs.
+    pub(super) fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        if let Phase::Starting { .. } = self.life.phase() {
+            if !self.owed.contains(&signal) {
+                self.owed.push(signal);
+            }
+            return Ok(());
+        }
+        self.child().ok_or(Errno::SRCH)?.signal_main(signal)
+    }
+
+    /// Delivers the signals that were kept.
+    pub(super) fn signal_owed(&mut self) -> io::Result<()> {
+        let mut signals = std::mem::take(&mut self.owed).into_iter();
+        signals.try_for_each(|signal| self.signal(signal))
     }
 
     /// Begins to wait for what is heard of the child and of the cage.
     pub(super) fn listen(&self, poller: &Poller) -> io::Result<()> {
-        if let Some(fd) = self.child.report_fd() {
+        if let Some(fd) = self.child().and_then(Child::report_fd) {
             poller.add(fd, self.source(Part::Report), Interest::News)?;
         }
         if let Some(fd) = self.cage.oom_fd() {
@@ -183,20 +238,17 @@ impl Attempt {
         self.pipes.is_empty().then_some(Event::OutputClosed)
     }
 
-    /// Whether the child has something to say that is not waited for.
-    pub(super) fn has_news(&self) -> bool {
-        self.child.has_news()
+    /// The child is dead and was reaped.
+    pub(super) fn was_reaped(&mut self, dead: &Dead, reports: &mut Vec<Report>) {
+        if let Forked::Child(child) = &mut self.forked {
+            child.was_reaped(dead, reports);
+            self.is_reaped = true;
+        }
     }
 
-    /// Hears what the child has to say.
-    pub(super) fn hear(&mut self, reports: &mut Vec<Report>) {
-        self.child.read_report(reports);
-    }
-
-    /// Reaps the child, which is dead. Says whether that is so.
-    pub(super) fn reap(&mut self, reports: &mut Vec<Report>) -> bool {
-        self.is_reaped = self.is_reaped || self.child.reap(reports);
-        self.is_reaped
+    /// The number of what was forked, while that is its own.
+    fn forked_now(&self) -> Option<Pid> {
+        self.child().filter(|_| !self.is_reaped).map(Child::pid)
     }
 
     /// Takes note of all that is there beside the main process, and kills everything.
@@ -204,8 +256,16 @@ impl Attempt {
         if self.is_empty() {
             return Ok(());
         }
+        // Before the child is known, nobody can say what is there beside it.
+        if let Some(child) = self.child().map(Child::pid) {
+            self.note_members(child);
+        }
+        self.cage.kill(self.forked_now())
+    }
+
+    fn note_members(&mut self, child: Pid) {
         let main = self.life.main().map(|main| main.pid);
-        let child = self.child.pid().as_raw_nonzero().get().unsigned_abs();
+        let child = child.as_raw_nonzero().get().unsigned_abs();
         for process in self.cage.members() {
             let is_main = Some(process.pid) == main || !self.has_warden && process.pid == child;
             if is_main || self.killed.len() >= MOST_COUNTED || !self.killed.insert(process.pid) {
@@ -215,21 +275,21 @@ impl Attempt {
                 self.listed.push(process);
             }
         }
-        let forked = (!self.is_reaped).then(|| self.child.pid());
-        self.cage.kill(forked)
     }
 
     /// Whether nothing of it is left.
     pub(super) fn is_empty(&self) -> bool {
-        if !self.is_reaped {
-            return false;
-        }
+        let child = match &self.forked {
+            Forked::Child(child) if self.is_reaped => child,
+            Forked::Nothing => return true,
+            Forked::Child(_) | Forked::Awaited => return false,
+        };
         match self.cage.is_empty() {
             Ok(Some(is_empty)) => is_empty,
             // The warden is gone, and so is what it kept hold of, unless somebody killed it.
-            Ok(None) => self.child.left_nothing() || self.cage.has_no_members(),
+            Ok(None) => child.left_nothing() || self.cage.has_no_members(),
             // Whoever cannot read what is in it finds no members either, which proves nothing.
-            Err(_) => self.child.left_nothing(),
+            Err(_) => child.left_nothing(),
         }
     }
 
@@ -283,7 +343,7 @@ impl Attempt {
             self.close_pipe(0, poller);
         }
         self.on_death(poller);
-        if let Some(fd) = self.child.report_fd() {
+        if let Some(fd) = self.child().and_then(Child::report_fd) {
             poller.remove(fd);
         }
         if let Some(fd) = self.cage.oom_fd() {

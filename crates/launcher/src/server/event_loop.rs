@@ -124,6 +124,7 @@ impl EventLoop {
                     self.retire("by a signal");
                 }
             }
+            Source::Starters => self.yard.on_starters(),
             Source::Attempt(key, part) => self.yard.on_part(key, part),
         }
     }
@@ -203,8 +204,8 @@ impl EventLoop {
     fn obey(&mut self, request: Request) {
         match request {
             Request::Start(launch) => {
-                if let Err(failure) = self.yard.start(&launch) {
-                    let attempt = launch.attempt;
+                let attempt = launch.attempt;
+                if let Err(failure) = self.yard.start(launch) {
                     self.say(&Reply::NotStarted {
                         attempt,
                         failure,
@@ -221,6 +222,7 @@ impl EventLoop {
 
     fn welcome(&mut self, version: u32) {
         // What has happened so far is in the welcome.
+        self.yard.write_down();
         self.yard.take_news();
         self.yard.take_progress();
         let facts = self.yard.cages.facts().clone();
@@ -259,6 +261,7 @@ impl EventLoop {
     /// Tells the agent all that is new.
     fn tell(&mut self) {
         loop {
+            self.yard.write_down();
             for reply in self.yard.take_news() {
                 if self.is_understood() {
                     self.say(&reply);

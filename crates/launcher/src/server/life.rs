@@ -13,7 +13,7 @@ use crate::protocol::{LaunchFailure, Stage};
 /// and is no leftover.
 pub(super) const SETTLE: Duration = Duration::from_millis(20);
 
-/// The life of one attempt, from the fork to its end: takes what happens, and says what is to be done.
+/// The life of one attempt, from its start to its end: takes what happens, and says what is to be done.
 ///
 /// ```text
 ///            Running            Exited              OutputClosed             Empty
@@ -24,6 +24,9 @@ pub(super) const SETTLE: Duration = Duration::from_millis(20);
 ///    │ Failed                                                                  Empty, Time │
 ///    └──────────────────────────────▶ Failing ─────────────────────────────────────────────┘
 /// ```
+///
+/// What is killed while it is starting goes on to `Killing` as soon as it runs. If it neither runs nor fails, it is over
+/// when the patience with it is.
 ///
 /// Every state with every event is in `life/table.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +39,10 @@ pub(super) struct Life {
 /// How far an attempt is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Forked; whether the program was executed is not known yet.
+    /// Being forked; whether the program was executed is not known yet.
     Starting {
-        /// Whether it is to be killed as soon as that is known.
-        killed: bool,
+        /// If it is to be killed: how that goes, until it is known whether the program was executed.
+        killed: Option<Effort>,
     },
     /// The main process runs.
     Running {
@@ -167,7 +170,7 @@ impl Life {
     /// An attempt that was forked just now, with so much patience for output that is held open.
     pub(super) const fn new(drain: Duration) -> Self {
         Self {
-            phase: Phase::Starting { killed: false },
+            phase: Phase::Starting { killed: None },
             output_open: true,
             drain,
         }
@@ -210,6 +213,11 @@ impl Life {
         )
     }
 
+    /// Whether it is to be killed, and it is not known yet whether it runs.
+    pub(super) const fn is_killed(&self) -> bool {
+        matches!(&self.phase, Phase::Starting { killed: Some(_) })
+    }
+
     /// When to say `Time`.
     pub(super) fn deadline(&self) -> Option<Steady> {
         match &self.phase {
@@ -217,7 +225,8 @@ impl Life {
             Phase::Killing { effort, .. } | Phase::Failing { effort, .. } => {
                 Some(effort.deadline())
             }
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Over => None,
+            Phase::Starting { killed } => killed.map(Effort::deadline),
+            Phase::Running { .. } | Phase::Over => None,
         }
     }
 
@@ -257,7 +266,7 @@ impl Life {
         };
         out.push(Command::SayRunning(main));
         self.phase = Phase::Running { main };
-        if killed {
+        if killed.is_some() {
             self.kill(now, main, None, false, out);
         }
         Ok(())
@@ -345,8 +354,10 @@ impl Life {
 
     fn on_kill(&mut self, now: Now, out: &mut Vec<Command>) {
         match &mut self.phase {
-            Phase::Starting { killed } => {
-                *killed = true;
+            Phase::Starting {
+                killed: killed @ None,
+            } => {
+                *killed = Some(Effort::begin(now));
                 out.push(Command::Kill);
             }
             Phase::Running { main } => {
@@ -357,7 +368,10 @@ impl Life {
                 let (main, ending) = (*main, *ending);
                 self.kill(now, main, Some(ending), self.output_open, out);
             }
-            Phase::Killing { .. } | Phase::Failing { .. } | Phase::Over => {}
+            Phase::Starting { killed: Some(_) }
+            | Phase::Killing { .. }
+            | Phase::Failing { .. }
+            | Phase::Over => {}
         }
     }
 
@@ -405,14 +419,18 @@ impl Life {
                 let (main, ending) = (*main, *ending);
                 self.kill(now, main, Some(ending), self.output_open, out);
             }
-            Phase::Killing { effort, .. } | Phase::Failing { effort, .. }
-                if now.steady >= effort.until =>
-            {
+            Phase::Killing { effort, .. }
+            | Phase::Failing { effort, .. }
+            | Phase::Starting {
+                killed: Some(effort),
+            } if now.steady >= effort.until => {
                 self.give_up(now, out);
             }
-            Phase::Killing { effort, .. } | Phase::Failing { effort, .. }
-                if now.steady >= effort.next =>
-            {
+            Phase::Killing { effort, .. }
+            | Phase::Failing { effort, .. }
+            | Phase::Starting {
+                killed: Some(effort),
+            } if now.steady >= effort.next => {
                 *effort = effort.again(now);
                 out.push(Command::Kill);
             }
@@ -471,6 +489,14 @@ impl Life {
             }
             Phase::Failing { failure, .. } => out.push(Command::Discard {
                 failure,
+                unconfirmed: true,
+            }),
+            Phase::Starting { .. } => out.push(Command::Discard {
+                failure: LaunchFailure::new(
+                    Stage::Resources,
+                    0,
+                    "it was killed during its start, which hangs in the kernel",
+                ),
                 unconfirmed: true,
             }),
             other => self.phase = other,

@@ -21,6 +21,8 @@ pub(super) enum Source {
     Connection,
     /// A child is dead, or the launcher itself is asked to end.
     Signals,
+    /// Starts are over.
+    Starters,
     /// Something of one attempt, by its key.
     Attempt(u64, Part),
 }
@@ -58,6 +60,7 @@ impl Source {
             Self::Listener => 0,
             Self::Connection => 1,
             Self::Signals => 2,
+            Self::Starters => 3,
             Self::Attempt(key, part) => (key << 3) | part as u64,
         }
     }
@@ -67,6 +70,7 @@ impl Source {
             0 => Some(Self::Listener),
             1 => Some(Self::Connection),
             2 => Some(Self::Signals),
+            3 => Some(Self::Starters),
             token => {
                 let part = PARTS.get(usize::try_from(token & 7).ok()?)?;
                 Some(Self::Attempt(token >> 3, *part))
@@ -165,7 +169,12 @@ mod tests {
 
     #[test]
     fn a_source_comes_back_from_the_kernel_as_it_was() {
-        let mut sources = vec![Source::Listener, Source::Connection, Source::Signals];
+        let mut sources = vec![
+            Source::Listener,
+            Source::Connection,
+            Source::Signals,
+            Source::Starters,
+        ];
         for part in PARTS {
             sources.push(Source::Attempt(1, part));
             sources.push(Source::Attempt(1 << 40, part));

@@ -5,21 +5,24 @@ mod commands;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use jobyard_core::{AttemptId, Steady};
 use rustix::process::Pid;
 
 use super::attempt::Attempt;
 use super::clock;
-use super::life::{Ending, Event, Main, Phase};
+use super::life::{Command, Ending, Event, Main, Phase};
 use super::log::Log;
+use super::order::Order;
 use super::pipe::READ_BYTES;
-use super::poller::{Part, Poller};
+use super::poller::{Interest, Part, Poller, Source};
 use super::start::nothing;
-use crate::cage::Cages;
+use super::starters::{Done, Starters};
+use crate::cage::{Cage, Cages};
 use crate::journal::{Journal, Record};
 use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
-use crate::sys::{Report, Starter, reap_strays};
+use crate::sys::{Child, Dead, Report, reap_any};
 
 /// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
 const MOST_ATTEMPTS: usize = 4096;
@@ -36,9 +39,15 @@ pub(super) struct Yard {
     pub(super) log: Log,
     pub(super) is_accepting: bool,
     /// What a job reads that is given nothing to read.
-    pub(super) nothing: OwnedFd,
-    /// What their starts have in common.
-    pub(super) starter: Starter,
+    pub(super) nothing: Arc<OwnedFd>,
+    /// Who starts them.
+    pub(super) starters: Starters,
+    /// What they are to start, once that is written down.
+    pub(super) orders: Vec<(u64, Box<Order>)>,
+    /// Dead children that may be of starts of which was not heard yet.
+    early: Vec<Dead>,
+    /// Attempts that were given up while they were being started, of which it may be heard yet.
+    overdue: BTreeMap<u64, Cage>,
     most_held: usize,
     last_key: u64,
     held: BTreeMap<u64, Attempt>,
@@ -63,6 +72,8 @@ impl Yard {
     ) -> io::Result<Self> {
         // A quarter is kept for everything else: the socket, the pool of cages, a start in its midst.
         let most_held = (descriptors - descriptors / 4) / DESCRIPTORS_PER_ATTEMPT;
+        let starters = Starters::new()?;
+        poller.add(&starters, Source::Starters, Interest::News)?;
         Ok(Self {
             poller,
             cages,
@@ -70,7 +81,10 @@ impl Yard {
             log,
             is_accepting: true,
             nothing: nothing()?,
-            starter: Starter::new(),
+            starters,
+            orders: Vec::new(),
+            early: Vec::new(),
+            overdue: BTreeMap::new(),
             most_held: usize::try_from(most_held).unwrap_or(usize::MAX),
             last_key: 0,
             held: BTreeMap::new(),
@@ -110,27 +124,92 @@ impl Yard {
         self.last_key
     }
 
-    /// Takes an attempt that was just forked.
+    /// Takes an attempt that is about to be forked.
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let key = attempt.key;
-        let listening = attempt.listen(&self.poller);
-        let has_news = attempt.has_news();
-        self.children.insert(attempt.child(), key);
         self.keys.insert(attempt.id, key);
         self.held.insert(key, attempt);
-        if let Err(error) = listening {
+    }
+
+    /// Starts are over.
+    pub(super) fn on_starters(&mut self) {
+        for done in self.starters.take_done() {
+            self.on_done(done);
+        }
+        let starters = &self.starters;
+        self.early
+            .retain(|dead| starters.may_have_forked(dead.pid()));
+    }
+
+    /// This start is over.
+    pub(super) fn on_done(&mut self, (key, result): Done) {
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return self.on_overdue(key, result);
+        };
+        match result {
+            Ok(child) => self.on_child(key, child),
+            Err(failure) => {
+                attempt.has_no_child();
+                self.happen(key, Event::Failed(failure));
+                self.look_for_emptiness(key);
+            }
+        }
+    }
+
+    fn on_child(&mut self, key: u64, child: Child) {
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        let pid = child.pid();
+        let early = self.early.iter().position(|dead| dead.pid() == pid);
+        let early = early.map(|place| self.early.swap_remove(place));
+        let has_news = child.has_news();
+        attempt.has_child(child, early.is_some());
+        if let Some((pid, start_time)) = attempt.cage.warden() {
+            let attempt = attempt.id;
+            let record = Record::Warden {
+                attempt,
+                pid,
+                start_time,
+            };
+            note(&mut self.journal, &mut self.log, &record);
+        }
+        self.children.insert(pid, key);
+        if let Err(error) = attempt.listen(&self.poller) {
             let errno = error.raw_os_error().unwrap_or_default();
             let problem = format!("the child cannot be waited for: {error}");
             let failure = LaunchFailure::new(Stage::Resources, errno, problem);
             self.happen(key, Event::Failed(failure));
         } else if has_news {
             self.on_part(key, Part::Report);
+        } else if attempt.life.is_killed() {
+            self.obey(key, Command::Kill);
+        }
+        if let Some(dead) = early {
+            self.on_dead(&dead);
         }
     }
 
-    /// Delivers a signal, if the attempt still runs.
+    /// What was given up is there after all, and must not be.
+    fn on_overdue(&mut self, key: u64, result: Result<Child, LaunchFailure>) {
+        let Some(mut cage) = self.overdue.remove(&key) else {
+            return;
+        };
+        if let Ok(child) = result {
+            let killed = cage.kill(Some(child.pid()));
+            if let Err(error) = killed.and_then(|()| child.kill()) {
+                self.log.say(format_args!(
+                    "something that was given up cannot be killed: {error}"
+                ));
+            }
+        }
+        self.cages.abandon(cage);
+    }
+
+    /// Delivers a signal, if the attempt still runs, or as soon as it does.
     pub(super) fn signal(&mut self, attempt: AttemptId, signal: Signal) {
-        let held = self.keys.get(&attempt).and_then(|key| self.held.get(key));
+        let key = self.keys.get(&attempt);
+        let held = key.and_then(|key| self.held.get_mut(key));
         if let Some(Err(error)) = held.map(|held| held.signal(signal)) {
             self.log.say(format_args!(
                 "{attempt}: a signal was not delivered: {error}"
@@ -169,7 +248,9 @@ impl Yard {
             }
             Part::Report => {
                 let mut reports = Vec::new();
-                attempt.hear(&mut reports);
+                if let Some(child) = attempt.child_mut() {
+                    child.read_report(&mut reports);
+                }
                 self.on_reports(key, reports);
             }
             Part::OutOfMemory => {
@@ -186,23 +267,28 @@ impl Yard {
 
     /// Somebody is dead: a child, or an orphan of a job that fell to the launcher.
     pub(super) fn on_deaths(&mut self) {
-        while let Some(pid) = reap_strays(|pid| self.children.contains_key(&pid)) {
-            let Some(key) = self.children.remove(&pid) else {
-                return;
-            };
-            let Some(attempt) = self.held.get_mut(&key) else {
-                continue;
-            };
-            let mut reports = Vec::new();
-            if !attempt.reap(&mut reports) {
-                self.log
-                    .say(format_args!("{}: its child is not to be had", attempt.id));
+        while let Some(dead) = reap_any() {
+            if self.children.contains_key(&dead.pid()) {
+                self.on_dead(&dead);
+            } else if self.starters.may_have_forked(dead.pid()) {
+                self.early.push(dead);
             }
-            self.on_reports(key, reports);
-            // If nobody has said by now how the main process ended, nobody will.
-            self.happen(key, Event::Orphaned);
-            self.look_for_emptiness(key);
         }
+    }
+
+    fn on_dead(&mut self, dead: &Dead) {
+        let Some(key) = self.children.remove(&dead.pid()) else {
+            return;
+        };
+        let Some(attempt) = self.held.get_mut(&key) else {
+            return;
+        };
+        let mut reports = Vec::new();
+        attempt.was_reaped(dead, &mut reports);
+        self.on_reports(key, reports);
+        // If nobody has said by now how the main process ended, nobody will.
+        self.happen(key, Event::Orphaned);
+        self.look_for_emptiness(key);
     }
 
     fn on_reports(&mut self, key: u64, reports: Vec<Report>) {
@@ -270,6 +356,11 @@ impl Yard {
     /// Looks at those whose time has come.
     pub(super) fn on_time(&mut self) {
         let now = clock::steady();
+        if self.starters.deadline().is_some_and(|at| at <= now) {
+            for refused in self.starters.on_time() {
+                self.on_done(refused);
+            }
+        }
         while let Some((deadline, key)) = self.deadlines.first().copied()
             && deadline <= now
         {
@@ -284,7 +375,8 @@ impl Yard {
 
     /// When to call [`on_time`](Self::on_time).
     pub(super) fn deadline(&self) -> Option<Steady> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let first = self.deadlines.first().map(|(deadline, _)| *deadline);
+        first.into_iter().chain(self.starters.deadline()).min()
     }
 
     fn happen(&mut self, key: u64, event: Event) {
@@ -305,7 +397,7 @@ impl Yard {
                     .say(format_args!("{id}: something out of turn in {phase:?}"));
             }
             for command in commands {
-                events.extend(self.obey(key, command));
+                events.extend(self.obey(key, command).into_iter().flatten());
             }
         }
         self.reschedule(key);

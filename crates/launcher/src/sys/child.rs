@@ -12,7 +12,7 @@ use super::raw;
 use super::record::{Ended, RECORD_BYTES, Record};
 use super::stat::Stat;
 use super::step::{Failed, Step};
-use super::{Report, WardenKind};
+use super::{Dead, Report, WardenKind};
 use crate::protocol::{LaunchFailure, Signal, Stage};
 
 /// A process that the launcher forked: the main process of an attempt, or the warden above it.
@@ -146,12 +146,23 @@ impl Child {
         if self.phase == Phase::Reaped {
             return true;
         }
-        let ended = match raw::wait(Some(self.pid), false) {
+        match raw::wait(Some(self.pid), false) {
             Ok(None) | Err(Errno::INTR) => return false,
-            Ok(Some(dead)) => Ended::new(&dead),
+            Ok(Some(dead)) => self.on_dead(Ended::new(&dead), reports),
             // Somebody else has reaped it, and how it ended is lost.
-            Err(_) => KILLED,
-        };
+            Err(_) => self.on_dead(KILLED, reports),
+        }
+        true
+    }
+
+    /// The same once it is known how the process has ended, which was reaped.
+    pub(crate) fn was_reaped(&mut self, dead: &Dead, reports: &mut Vec<Report>) {
+        if self.phase != Phase::Reaped {
+            self.on_dead(Ended::new(&dead.waited), reports);
+        }
+    }
+
+    fn on_dead(&mut self, ended: Ended, reports: &mut Vec<Report>) {
         self.left_nothing = match self.warden {
             Some(WardenKind::PidNamespace) => true,
             Some(WardenKind::Subreaper) => ended.status == 0,
@@ -175,13 +186,24 @@ impl Child {
             reports.push(Report::Empty);
         }
         self.phase = Phase::Reaped;
-        true
     }
 
     /// Whether it is reaped, and its end proves that nothing of its tree is left: a namespace ends with its first process,
     /// and a warden that was not killed ends after all others.
     pub(crate) fn left_nothing(&self) -> bool {
         self.left_nothing
+    }
+
+    /// Kills the process that was forked, and it alone.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, or is of a user that this one may not touch.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(
+            &self.pidfd,
+            rustix::process::Signal::KILL,
+        )?)
     }
 
     /// Delivers a signal to the main process and its group, and lets them go on if they are stopped. Never reaches a

@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::Mode;
 use rustix::io::{Errno, write};
 use rustix::process::{
-    Pid, Signal, chdir, fchdir, getppid, set_parent_process_death_signal, setsid, umask,
+    DumpableBehavior, Pid, Signal, chdir, fchdir, getppid, set_dumpable_behavior,
+    set_parent_process_death_signal, setsid, umask,
 };
 use rustix::thread::{
     Timespec, nanosleep, set_no_new_privs, set_thread_groups, set_thread_res_gid,
@@ -83,7 +84,7 @@ pub(super) fn run_job(
     execute(prepared, LONGEST_WAIT)
 }
 
-/// Puts off all that is the launcher's, but this.
+/// Puts off all that is the launcher's, but this. Without a report, the child borrows the launcher's memory.
 fn become_job(
     prepared: &Prepared<'_>,
     parent: Option<Pid>,
@@ -112,6 +113,12 @@ fn become_job(
     umask(Mode::WGRP | Mode::WOTH);
     if let Some(user) = &prepared.user {
         become_user(user)?;
+        if report.is_none() {
+            // The memory is the launcher's, and shows nothing to anybody; signals, by which it could be dumped, are still
+            // held back.
+            set_dumpable_behavior(DumpableBehavior::NotDumpable)
+                .map_err(|errno| Step::User.failed(errno))?;
+        }
     }
     give_up_rights(prepared)?;
     if prepared.namespaces.moves_mounts() {

@@ -1,6 +1,7 @@
 //! The way into a cage.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// How a process enters its cage.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,28 @@ pub(crate) struct Entry<'a> {
     pub(crate) join: Vec<BorrowedFd<'a>>,
     /// Whether a process of ours stands above the job.
     pub(crate) warden: Option<WardenKind>,
+}
+
+/// The same for whoever goes in later, whatever becomes of the cage until then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnedEntry {
+    /// See [`Entry::cgroup2`].
+    pub(crate) cgroup2: Option<Arc<OwnedFd>>,
+    /// See [`Entry::join`].
+    pub(crate) join: Vec<Arc<OwnedFd>>,
+    /// See [`Entry::warden`].
+    pub(crate) warden: Option<WardenKind>,
+}
+
+impl OwnedEntry {
+    /// For now.
+    pub(crate) fn borrow(&self) -> Entry<'_> {
+        Entry {
+            cgroup2: self.cgroup2.as_deref().map(AsFd::as_fd),
+            join: self.join.iter().map(|door| door.as_fd()).collect(),
+            warden: self.warden,
+        }
+    }
 }
 
 /// What the process of ours above a job is.

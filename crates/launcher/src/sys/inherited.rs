@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
-use rustix::process::{Resource, Rlimit, getrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
 
 use super::limits::RESOURCES;
 use super::raw;
@@ -19,6 +19,8 @@ pub(super) struct Inherited {
     pub(super) limits: Vec<(Resource, Rlimit)>,
     /// Whether the kernel would rather kill others, or rather this, when memory is short.
     pub(super) is_preferred: bool,
+    /// Whether its memory stays hidden from other users when a child that borrows it becomes one of them.
+    pub(super) is_hidden: bool,
 }
 
 impl Inherited {
@@ -30,7 +32,8 @@ impl Inherited {
                 .into_iter()
                 .map(|resource| (resource, getrlimit(resource)))
                 .collect(),
-            is_preferred: oom_score(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
+            is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
+            is_hidden: is_hidden(),
         }
     }
 
@@ -41,8 +44,19 @@ impl Inherited {
     }
 }
 
+/// The kernel marks memory as `fs.suid_dumpable` says when a process that uses it changes its user. With 1, which is for
+/// debugging, the new user may look into it; with 0 and 2 only the super-user may, until the child has marked it again as
+/// it was, which it can only where it was hidden.
+fn is_hidden() -> bool {
+    let hidden_when_changed = matches!(
+        line(c"/proc/sys/fs/suid_dumpable"),
+        Some([b'0' | b'2', b'\n'])
+    );
+    hidden_when_changed && dumpable_behavior() == Ok(DumpableBehavior::NotDumpable)
+}
+
 /// The first two bytes; `None` where there are no more or fewer.
-fn oom_score(path: &CStr) -> Option<[u8; 2]> {
+fn line(path: &CStr) -> Option<[u8; 2]> {
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let mut buffer = [0; 3];
     let length = read(&file, &mut buffer).ok()?;

@@ -11,11 +11,14 @@
 //! 4. The pipe closes by itself when the program is executed. That, or the record of a failure, is the first
 //!    [`Report`]; the last ones are how the main process ended and, with a warden, that nothing is left.
 //!
-//! A copy costs as much as starting a small program does, so most jobs are started without one: where the child stays
-//! the launcher's own user and makes no namespaces, it borrows the launcher's memory until it executes its program
-//! (see `vfork`). The launcher stands still until then, so no pipe is needed to hear of it; if it stands
-//! still for too long, copies are made for a while. A program that is still being
-//! written, for which a child waits, is tried again with a copy.
+//! A copy costs as much as starting a small program does, so most jobs are started without one: where the child makes no
+//! namespaces and has no warden, it borrows the launcher's memory until it executes its program (see `vfork`). The thread
+//! that starts it stands still until then, so no pipe is needed to hear of it; starts are made by threads that do nothing
+//! else, each with its own [`Starter`]. A program that is still being written, for which a child waits, is tried again
+//! with a copy.
+//!
+//! Between its birth and the moment at which the thread that made it has told of it, a child may already be dead, and
+//! found by whoever reaps: the [`Newborn`] of the thread says whose it is.
 //!
 //! # Wardens
 //!
@@ -31,6 +34,7 @@ mod inherited;
 mod landlock;
 mod limits;
 mod namespaces;
+mod newborn;
 mod prepared;
 mod probe;
 mod raw;
@@ -50,12 +54,13 @@ mod vfork;
 mod warden;
 
 pub(crate) use self::child::Child;
-pub(crate) use self::entry::{Entry, WardenKind};
+pub(crate) use self::entry::{Entry, OwnedEntry, WardenKind};
 use self::inherited::Inherited;
+pub(crate) use self::newborn::Newborn;
 pub(crate) use self::probe::{landlock_version, try_namespaces};
 pub(crate) use self::report::Report;
 pub(crate) use self::self_protection::protect_self;
-pub(crate) use self::signals::Signals;
+pub(crate) use self::signals::{Signals, hold_back_signals};
 pub(crate) use self::spawn::{Spawn, spawn};
 pub(crate) use self::starter::Starter;
-pub(crate) use self::strays::reap_strays;
+pub(crate) use self::strays::{Dead, reap_any};

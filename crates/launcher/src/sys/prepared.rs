@@ -57,7 +57,10 @@ pub(super) struct Identity {
 
 impl<'a> Prepared<'a> {
     /// Makes all that needs memory.
-    pub(super) fn new(spawn: &'a Spawn<'_>) -> Result<Self, LaunchFailure> {
+    pub(super) fn new(
+        spawn: &'a Spawn<'_>,
+        inherited: &'a Inherited,
+    ) -> Result<Self, LaunchFailure> {
         let warden = spawn.entry.warden;
         let asked = spawn.isolation.namespaces;
         if asked.pid && warden != Some(WardenKind::PidNamespace) {
@@ -94,18 +97,19 @@ impl<'a> Prepared<'a> {
             ],
             join: &spawn.entry.join,
             user: spawn.user.map(Identity::new),
-            limits: ProcessLimits::new(&spawn.rlimits, &spawn.starter.inherited),
+            limits: ProcessLimits::new(spawn.rlimits, inherited),
             namespaces: NamespacePlan::new(asked, warden),
             landlock,
             warden,
             launcher: getpid(),
-            inherited: &spawn.starter.inherited,
+            inherited,
         })
     }
 
     /// Whether the child may borrow the launcher's memory, see [`vfork`](super::vfork::vfork).
     pub(super) fn may_borrow(&self) -> bool {
-        self.warden.is_none() && self.user.is_none() && self.namespaces.is_empty()
+        let user = self.user.is_none() || self.inherited.is_hidden;
+        self.warden.is_none() && user && self.namespaces.is_empty()
     }
 
     /// The path of the program.

@@ -24,7 +24,7 @@ pub(crate) fn try_namespaces(namespaces: Namespaces, warden: Option<WardenKind>)
         new_pid: plan.clone_pid(),
         new_user: plan.clone_user(),
     };
-    let (pid, _) = raw::fork(how, || attempt(&plan, warden))?;
+    let (pid, _) = raw::fork(how, None, || attempt(&plan, warden))?;
     let status = loop {
         match raw::wait(Some(pid), true) {
             Ok(Some(dead)) => break dead.status,

@@ -16,6 +16,7 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use super::Newborn;
 use super::c_strings::CStrings;
 
 /// What a child is cloned with, beside a copy of everything.
@@ -30,14 +31,15 @@ pub(super) struct Clone3<'a> {
 }
 
 /// Makes a copy of this process that calls `child` and ends with the code that it returns. The copy has only this
-/// thread: what it calls must take no lock and allocate nothing, or it may hang. Its signal handlers are gone, what was ignored is still
-/// ignored.
+/// thread: what it calls must take no lock and allocate nothing, or it may hang, since another thread may have held the
+/// lock just then. Its signal handlers are gone, what was ignored is still ignored. Others can see it as the `newborn`.
 pub(super) fn fork(
     how: Clone3<'_>,
+    newborn: Option<&Newborn>,
     child: impl FnOnce() -> c_int,
 ) -> Result<(Pid, OwnedFd), Errno> {
     let mut pidfd: RawFd = -1;
-    let mut args = CloneArgs::new(how, &mut pidfd);
+    let mut args = CloneArgs::new(how, &mut pidfd, newborn);
     // SAFETY: the arguments are a valid `clone_args` of the size that is said. Without CLONE_VM the child has its own
     // copy of the memory and stack, so neither side sees what the other writes; the child ends after the closure, so
     // nothing that both own is dropped twice.
@@ -50,7 +52,7 @@ pub(super) fn fork(
     };
     if result == -1 && errno() == Errno::NOSYS && how.cgroup.is_none() {
         // Some sandboxes know only the older call.
-        let flags = (args.flags & !FLAG_CLEAR_SIGHAND) | args.exit_signal;
+        let flags = (args.flags & !(FLAG_CLEAR_SIGHAND | FLAG_PARENT_SETTID)) | args.exit_signal;
         // SAFETY: as above; a stack of null means a copy of this one, and the third argument is where the pidfd goes on
         // every architecture.
         result = unsafe {
@@ -79,6 +81,7 @@ pub(super) fn fork(
 const FLAG_NEWPID: u64 = 0x2000_0000;
 const FLAG_NEWUSER: u64 = 0x1000_0000;
 const FLAG_PIDFD: u64 = 0x1000;
+const FLAG_PARENT_SETTID: u64 = 0x10_0000;
 const FLAG_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const FLAG_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -100,9 +103,13 @@ pub(super) struct CloneArgs {
 }
 
 impl CloneArgs {
-    /// For a child that is cloned so, whose descriptor the kernel writes there.
-    pub(super) fn new(how: Clone3<'_>, pidfd: &mut RawFd) -> Self {
+    /// For a child that is cloned so, whose descriptor the kernel writes there, and its number into `newborn`. Both
+    /// have to live until it is cloned.
+    pub(super) fn new(how: Clone3<'_>, pidfd: &mut RawFd, newborn: Option<&Newborn>) -> Self {
         let mut flags = FLAG_PIDFD | FLAG_CLEAR_SIGHAND;
+        if newborn.is_some() {
+            flags |= FLAG_PARENT_SETTID;
+        }
         if how.cgroup.is_some() {
             flags |= FLAG_INTO_CGROUP;
         }
@@ -115,6 +122,8 @@ impl CloneArgs {
         Self {
             flags,
             pidfd: ptr::from_mut(pidfd) as u64,
+            // An atomic, so it does not matter who reads it meanwhile.
+            parent_tid: newborn.map_or(0, |newborn| newborn.expect() as u64),
             exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
             cgroup: how
                 .cgroup
@@ -167,18 +176,6 @@ pub(super) fn wait(pid: Option<Pid>, block: bool) -> Result<Option<Waited>, Errn
         // SAFETY: it was zeroed, which is a valid value, and then filled in.
         rusage: unsafe { rusage.assume_init() },
     }))
-}
-
-/// A child that is dead and not reaped yet, if there is one.
-pub(super) fn dead_child() -> Option<Pid> {
-    let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the pointer is to memory of ours of the right type.
-    let result = unsafe { libc::waitid(libc::P_ALL, 0, found.as_mut_ptr(), flags) };
-    // SAFETY: all zero is a valid value, which is what remains when there is none; if the call succeeded with one, it
-    // filled in the number of the process.
-    let pid = unsafe { found.assume_init().si_pid() };
-    Pid::from_raw(pid).filter(|_| result == 0)
 }
 
 /// Sets every signal to its default.
@@ -243,7 +240,7 @@ const IGNORE: u64 = 1;
 /// The last of the real-time signals on Linux.
 const LAST_SIGNAL: c_int = 64;
 
-/// Lets every signal through, or none that can be held back.
+/// Lets every signal through to this thread, or none that can be held back.
 pub(super) fn block_signals(block: bool) {
     // SAFETY: the set is initialised by the call before it is used.
     unsafe {
@@ -253,7 +250,7 @@ pub(super) fn block_signals(block: bool) {
         } else {
             libc::sigemptyset(set.as_mut_ptr());
         }
-        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_SETMASK, set.as_ptr(), ptr::null_mut());
     }
 }
 
@@ -455,4 +452,14 @@ unsafe fn owned(result: c_long) -> Result<OwnedFd, Errno> {
 fn errno() -> Errno {
     // SAFETY: the C library gives a pointer to this thread's own number, which is always valid.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// Has all threads of this process take their memory from one place (glibc, which otherwise gives each its own). To be
+/// called before there are threads.
+pub(super) fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointers, and only changes how memory is given out from now on.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }

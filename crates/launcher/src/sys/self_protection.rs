@@ -13,13 +13,14 @@ use super::raw;
 
 /// Makes this process fit to be a launcher: other processes of its user can neither trace it nor read its memory,
 /// orphans fall to it, it dumps no core, the kernel prefers to kill others for memory, it may open as many files as it
-/// is allowed to at all, SIGPIPE is ignored and everything else about signals is as a fresh process has it. To be called
+/// is allowed to at all, its threads share one heap, SIGPIPE is ignored and everything else about signals is as a fresh process has it. To be called
 /// once, first of all, before there are threads, children or signal handlers.
 ///
 /// # Errors
 ///
 /// The kernel is too old. What only the super-user may do is left out otherwise, without an error.
 pub(crate) fn protect_self() -> io::Result<()> {
+    raw::share_one_heap();
     raw::default_signals();
     raw::ignore(Signal::PIPE);
     raw::block_signals(false);

@@ -8,6 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use super::raw;
+
+/// Has no signal delivered to this thread. Those to the process are for the others.
+pub(crate) fn hold_back_signals() {
+    raw::block_signals(true);
+}
+
 /// The signals that a launcher hears: SIGCHLD, and SIGTERM, which asks it to retire. They are blocked from now on; a
 /// child unblocks them before it executes its program.
 #[derive(Debug)]

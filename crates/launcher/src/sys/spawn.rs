@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat2, statx};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Resource;
@@ -40,69 +39,46 @@ pub(crate) struct Spawn<'a> {
     /// As whom it runs; `None`: as the launcher's own user.
     pub(crate) user: Option<&'a User>,
     /// Limits for each of its processes: soft and hard, `u64::MAX` for none. They come before the limits of a fresh login.
-    pub(crate) rlimits: Vec<(Resource, u64, u64)>,
+    pub(crate) rlimits: &'a [(Resource, u64, u64)],
     /// What else keeps it apart.
     pub(crate) isolation: &'a Isolation,
-    /// What starts have in common.
-    pub(crate) starter: &'a Starter,
 }
 
-/// Forks a child. Its first report, which may be there already, says whether the program was executed.
+/// Forks a child. Its first report, which may be there already, says whether the program was executed. Blocks until what
+/// it executes was found, and for as long as somebody keeps the child from executing it.
+///
+/// The child can be seen as [`Starter::newborn`] before this returns, until [`Newborn::is_told`](super::Newborn::is_told).
 ///
 /// # Errors
 ///
 /// Nothing was forked.
-pub(crate) fn spawn(spawn: &Spawn<'_>) -> Result<Child, LaunchFailure> {
-    let prepared = Prepared::new(spawn)?;
+pub(crate) fn spawn(spawn: &Spawn<'_>, starter: &mut Starter) -> Result<Child, LaunchFailure> {
+    let inherited = Arc::clone(&starter.inherited);
+    let prepared = Prepared::new(spawn, &inherited)?;
     if prepared.may_borrow()
-        && spawn.starter.may_borrow()
-        && is_at_hand(spawn.program)
-        && let Some(child) = spawn_borrowing(spawn, &prepared)?
+        && let Some(child) = spawn_borrowing(spawn, &prepared, starter)?
     {
         return Ok(child);
     }
-    spawn_copying(spawn, &prepared)
-}
-
-/// Whether a program can be executed without waiting for anybody but a disk of this machine. Who borrows the memory of
-/// this process holds it up until it has executed its program, and a server of files that does not answer would hold up
-/// all jobs with one.
-///
-/// Nothing of the question itself waits: the path is only looked up in what the kernel remembers (`RESOLVE_CACHED`, Linux
-/// 5.12), and file systems that are on no disk, those of networks and of other programs among them, have devices with the
-/// major number 0.
-fn is_at_hand(program: &Path) -> bool {
-    let remembered = openat2(
-        CWD,
-        program,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::CACHED,
-    );
-    let of_a_disk = |file| {
-        let how = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let known: Result<_, Errno> = statx(&file, c"", how, StatxFlags::TYPE);
-        known.is_ok_and(|known| known.stx_dev_major != 0)
-    };
-    remembered.is_ok_and(of_a_disk)
+    spawn_copying(spawn, &prepared, starter)
 }
 
 /// Without a copy of this process. `None`: it has to be tried with one.
 fn spawn_borrowing(
     spawn: &Spawn<'_>,
     prepared: &Prepared<'_>,
+    starter: &mut Starter,
 ) -> Result<Option<Child>, LaunchFailure> {
     let mut failed = None;
     let mut born = start_time::now();
     let before = born;
-    let begun = Instant::now();
-    let made = vfork(spawn.entry.cgroup2, || {
+    let Starter { stack, newborn, .. } = starter;
+    let made = vfork(spawn.entry.cgroup2, stack, newborn, || {
         born = start_time::now();
         let problem = child_side::borrow(prepared);
         failed = Some(problem);
         child_side::FAILED
     });
-    spawn.starter.stood_still(begun.elapsed());
     let (pid, pidfd) = match made {
         Err(Errno::NOSYS) => return Ok(None),
         made => made.map_err(|errno| {
@@ -118,7 +94,7 @@ fn spawn_borrowing(
         errno: Errno::TXTBSY,
     }) = failed
     {
-        // It is dead, so this does not wait.
+        // It is dead, so this does not wait; or somebody else has reaped it.
         let _ = raw::wait(Some(pid), true);
         return Ok(None);
     }
@@ -143,7 +119,11 @@ fn spawn_borrowing(
 }
 
 /// With a copy of this process.
-fn spawn_copying(spawn: &Spawn<'_>, prepared: &Prepared<'_>) -> Result<Child, LaunchFailure> {
+fn spawn_copying(
+    spawn: &Spawn<'_>,
+    prepared: &Prepared<'_>,
+    starter: &Starter,
+) -> Result<Child, LaunchFailure> {
     let (report, child_report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
         .and_then(|(read, write)| Ok((read, above_standard(write)?)))
         .map_err(|errno| no_resources("cannot make a pipe", errno))?;
@@ -152,8 +132,10 @@ fn spawn_copying(spawn: &Spawn<'_>, prepared: &Prepared<'_>) -> Result<Child, La
         new_pid: prepared.namespaces.clone_pid(),
         new_user: prepared.namespaces.clone_user(),
     };
-    let (pid, pidfd) = raw::fork(how, || child_side::run(prepared, child_report.as_fd()))
-        .map_err(|errno| not_forked(how, errno))?;
+    let (pid, pidfd) = raw::fork(how, Some(&starter.newborn), || {
+        child_side::run(prepared, child_report.as_fd())
+    })
+    .map_err(|errno| not_forked(how, errno))?;
     Ok(Child::new(
         pid,
         pidfd,
@@ -175,21 +157,4 @@ fn not_forked(how: Clone3<'_>, errno: Errno) -> LaunchFailure {
         errno.raw_os_error(),
         format!("cannot make a process: {errno}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_programs_on_a_disk_are_at_hand() {
-        let sh = Path::new("/bin/sh");
-        // Whatever was forgotten of it is remembered now.
-        std::fs::metadata(sh).expect("every system has one");
-        let dev = statx(CWD, sh, AtFlags::empty(), StatxFlags::TYPE);
-        let on_a_disk = dev.expect("there").stx_dev_major != 0;
-        assert_eq!(is_at_hand(sh), on_a_disk);
-        assert!(!is_at_hand(Path::new("/proc/self/exe/nothing")));
-        assert!(!is_at_hand(Path::new("/proc/version")), "of no disk");
-    }
 }

@@ -1,17 +1,33 @@
-//! Dead processes that fell to the launcher.
+//! Dead children, whoever they are.
 
 use rustix::process::Pid;
 
-use super::raw;
+use super::raw::{self, Waited};
 
-/// Reaps dead children that are not `known`: orphans of jobs, which fall to the launcher. Stops at the first dead one
-/// that is known, which [`Child::reap`](super::Child::reap) reaps; to be called again after that. Never waits.
-pub(crate) fn reap_strays(known: impl Fn(Pid) -> bool) -> Option<Pid> {
-    loop {
-        let pid = raw::dead_child()?;
-        if known(pid) {
-            return Some(pid);
-        }
-        raw::wait(Some(pid), false).ok()?;
+/// A child that is dead and was reaped: one that was started, or an orphan of a job, which falls to the launcher. Its
+/// number is free for others from now on.
+pub(crate) struct Dead {
+    pub(super) waited: Waited,
+}
+
+impl Dead {
+    /// Its number.
+    pub(crate) fn pid(&self) -> Pid {
+        self.waited.pid
     }
+}
+
+impl std::fmt::Debug for Dead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dead")
+            .field("pid", &self.waited.pid)
+            .field("status", &self.waited.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reaps one child that is dead, whichever; whoever started it is to be told. `None`: none is. Never waits.
+pub(crate) fn reap_any() -> Option<Dead> {
+    let waited = raw::wait(None, false).ok()??;
+    Some(Dead { waited })
 }

@@ -1,7 +1,8 @@
 //! A child that borrows the memory of its parent until it executes its program.
 //!
 //! What `vfork` and `posix_spawn` do: nothing is copied, so a start costs the same whatever the parent holds, and
-//! neither of the two has to copy a page when it first writes to it afterwards. The parent stands still meanwhile.
+//! neither of the two has to copy a page when it first writes to it afterwards. The thread that makes it stands still
+//! meanwhile, and it alone.
 
 #![expect(
     unsafe_code,
@@ -16,6 +17,7 @@ use std::ptr;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::Newborn;
 use super::raw::{self, Clone3, CloneArgs};
 
 /// Makes a child that calls `child` with the memory of this process and ends with the code that it returns, unless it
@@ -23,28 +25,37 @@ use super::raw::{self, Clone3, CloneArgs};
 /// other threads of this process go on, and what it allocates or locks would stay so. Its signal handlers are gone, what
 /// was ignored is still ignored.
 ///
-/// Whoever may send signals to the child could stop it, and this process with it, before the program is executed. So it
-/// must not become another user. Nor can it make namespaces.
+/// # With several threads
+///
+/// * The child has what this thread has in registers, its thread-local memory (`errno` is there) among it. Nobody else
+///   uses that, for this thread does not go on before the child is done with it.
+/// * Each thread has a stack for its child, which it alone names.
+/// * The kernel kills children of a thread that asked for it when that thread ends: threads that make children do not
+///   end before the process does.
+/// * Whoever may send signals to the child can stop it before the program is executed, and with it this thread.
+/// * A child that becomes another user changes what the kernel lets others see of the memory that it borrows: it has to
+///   be set right again before anybody can make use of that. It cannot make namespaces.
 ///
 /// # Errors
 ///
 /// There is no child. `NOSYS`: this kernel, sandbox or architecture has no such way.
 pub(super) fn vfork<F: FnMut() -> c_int>(
     cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut ChildStack,
+    newborn: &Newborn,
     mut child: F,
 ) -> Result<(Pid, OwnedFd), Errno> {
-    let mut stack = MaybeUninit::<Stack>::uninit();
     let mut pidfd: RawFd = -1;
     let how = Clone3 {
         cgroup,
         ..Clone3::default()
     };
-    let mut args = CloneArgs::new(how, &mut pidfd);
+    let mut args = CloneArgs::new(how, &mut pidfd, Some(newborn));
     args.flags |= FLAG_VM | FLAG_VFORK;
-    args.stack = stack.as_mut_ptr() as u64;
+    args.stack = stack.0.as_mut_ptr() as u64;
     args.stack_size = size_of::<Stack>() as u64;
-    // SAFETY: the arguments are valid, the stack is as large as is said and lives until this process goes on, which is
-    // after the child has left it; so does the closure, which is called once, with nobody else using it.
+    // SAFETY: the arguments are valid, the stack is as large as is said, borrowed for this call alone, and lives until this thread
+    // goes on, which is after the child has left it; so does the closure, which is called once, with nobody else using it.
     let result = unsafe { clone_onto(&mut args, enter::<F>, ptr::from_mut(&mut child).cast()) };
     let Ok(pid) = i32::try_from(result) else {
         return Err(Errno::INVAL);
@@ -60,8 +71,24 @@ pub(super) fn vfork<F: FnMut() -> c_int>(
 const FLAG_VM: u64 = 0x100;
 const FLAG_VFORK: u64 = 0x4000;
 
-/// The child's calls are not nested deeply, and its largest buffer has a few KiB. Part of the parent's own stack, so it
-/// costs nothing to have.
+/// Where a child lives. Memory that was never used costs nothing, so it is not part of the stack of the thread, which a
+/// large frame would touch page by page.
+pub(super) struct ChildStack(Box<MaybeUninit<Stack>>);
+
+impl ChildStack {
+    /// An unused one.
+    pub(super) fn new() -> Self {
+        Self(Box::new_uninit())
+    }
+}
+
+impl std::fmt::Debug for ChildStack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChildStack")
+    }
+}
+
+/// The child's calls are not nested deeply, and its largest buffer has a few KiB.
 #[repr(align(16))]
 struct Stack {
     _bytes: [u8; 64 * 1024],
@@ -69,7 +96,7 @@ struct Stack {
 
 /// Where the child begins.
 extern "C" fn enter<F: FnMut() -> c_int>(child: *mut c_void) -> ! {
-    // SAFETY: this is what `vfork` has passed; it lives, and its owner stands still.
+    // SAFETY: this is what `vfork` has passed; it lives, and the thread that owns it stands still.
     let child = unsafe { &mut *child.cast::<F>() };
     raw::exit(child())
 }

@@ -53,7 +53,7 @@ pub(super) fn become_warden(
     let deaths = raw::child_deaths().map_err(failed)?;
     let (progress, main_report) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let main_report = above_standard(main_report).map_err(failed)?;
-    let (main, _) = raw::fork(Clone3::default(), || {
+    let (main, _) = raw::fork(Clone3::default(), None, || {
         match run_job(prepared, parent, main_report.as_fd()) {
             Err(failed) => fail(failed, main_report.as_fd()),
             Ok(never) => match never {},

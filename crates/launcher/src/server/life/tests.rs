@@ -110,8 +110,10 @@ fn phase(life: &Life) -> String {
     };
     let output = if life.output_open { "" } else { ", closed" };
     match life.phase() {
-        Phase::Starting { killed: false } => format!("Starting{output}"),
-        Phase::Starting { killed: true } => format!("Starting(killed{output})"),
+        Phase::Starting { killed: None } => format!("Starting{output}"),
+        Phase::Starting { killed: Some(goes) } => {
+            format!("Starting(killed, {}{output})", effort(goes))
+        }
         Phase::Running { .. } => format!("Running{output}"),
         Phase::Draining { until, .. } => {
             format!("Draining(until {}ms{output})", until.as_micros() / 1000)

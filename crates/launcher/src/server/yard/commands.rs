@@ -2,14 +2,18 @@
 
 use super::super::attempt::Attempt;
 use super::super::life::{Command, Ending, Event, Main};
+use super::super::order::Order;
+use super::super::starters::Starters;
 use super::{Yard, note};
 use crate::journal::Record;
 use crate::protocol::{LaunchFailure, Reply, Stage};
 
 impl Yard {
-    /// Does it. What follows from it at once is the next event.
-    pub(super) fn obey(&mut self, key: u64, command: Command) -> Option<Event> {
-        let held = self.held.get_mut(&key)?;
+    /// Does it. What follows from it at once are the next events.
+    pub(super) fn obey(&mut self, key: u64, command: Command) -> [Option<Event>; 2] {
+        let Some(held) = self.held.get_mut(&key) else {
+            return [None, None];
+        };
         let attempt = held.id;
         match command {
             Command::SayRunning(Main { pid, start_time }) => {
@@ -27,22 +31,32 @@ impl Yard {
                     pid,
                     start_time,
                 });
-                None
+                if let Err(error) = held.signal_owed() {
+                    self.log.say(format_args!(
+                        "{attempt}: a signal was not delivered: {error}"
+                    ));
+                }
             }
             Command::SayExited(Ending { exit, at, .. }) => {
                 let record = Record::Exited { attempt, exit, at };
                 note(&mut self.journal, &mut self.log, &record);
                 self.news.push(Reply::Exited { attempt, exit, at });
-                None
+            }
+            Command::Kill
+                if held.is_awaited() && withdrawn(&self.starters, &mut self.orders, key) =>
+            {
+                held.has_no_child();
+                let failure = LaunchFailure::new(Stage::Resources, 0, KILLED);
+                return [Some(Event::Failed(failure)), Some(Event::Empty)];
             }
             Command::Kill => {
                 if let Err(error) = held.kill() {
                     self.log
                         .say(format_args!("{attempt}: not all was killed: {error}"));
                 }
-                self.look(key)
+                return [self.look(key), None];
             }
-            Command::Look => self.look(key),
+            Command::Look => return [self.look(key), None],
             Command::Conclude {
                 main,
                 ending,
@@ -50,16 +64,15 @@ impl Yard {
                 unconfirmed,
             } => {
                 self.conclude(key, main, ending, held_open, unconfirmed);
-                None
             }
             Command::Discard {
                 failure,
                 unconfirmed,
             } => {
                 self.discard(key, failure, unconfirmed);
-                None
             }
         }
+        [None, None]
     }
 
     fn conclude(
@@ -91,7 +104,7 @@ impl Yard {
             return;
         };
         held.finish(&self.poller, &mut self.buffer);
-        if matches!(failure.stage, Stage::Resources | Stage::Cage) {
+        if held.child().is_some() && matches!(failure.stage, Stage::Resources | Stage::Cage) {
             held.cage.spoil();
         }
         let attempt = held.id;
@@ -111,7 +124,9 @@ impl Yard {
     fn remove(&mut self, key: u64) -> Option<Attempt> {
         let held = self.held.remove(&key)?;
         self.keys.remove(&held.id);
-        self.children.remove(&held.child());
+        if let Some(child) = held.child() {
+            self.children.remove(&child.pid());
+        }
         self.grown.remove(&key);
         if let Some(deadline) = held.deadline {
             self.deadlines.remove(&(deadline, key));
@@ -125,9 +140,26 @@ impl Yard {
                 "{}: something of it cannot be killed",
                 held.id
             ));
-            self.cages.abandon(held.cage);
+            if held.is_awaited() {
+                self.overdue.insert(held.key, held.cage);
+            } else {
+                self.cages.abandon(held.cage);
+            }
         } else {
             self.cages.give_back(held.cage);
         }
     }
 }
+
+/// Has nobody start it. `false`: it is being forked, or was.
+fn withdrawn(starters: &Starters, orders: &mut Vec<(u64, Box<Order>)>, key: u64) -> bool {
+    let place = orders.iter().position(|(other, _)| *other == key);
+    if let Some(place) = place {
+        orders.remove(place);
+        return true;
+    }
+    starters.withdraw(key)
+}
+
+/// Why nothing was forked for an attempt that was killed in time.
+const KILLED: &str = "it was killed before its program was executed";

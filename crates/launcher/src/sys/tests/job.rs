@@ -70,7 +70,7 @@ impl Job {
         let (output, write) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         let stdin = File::open("/dev/null").expect("there is one");
         let dir = File::open(&self.dir).expect("the directory");
-        let child = spawn(&Spawn {
+        let how = Spawn {
             program: &self.program,
             argv: &self.argv,
             env: &self.env,
@@ -84,10 +84,10 @@ impl Job {
                 warden: self.warden,
             },
             user: self.user.as_ref(),
-            rlimits: self.rlimits.clone(),
+            rlimits: &self.rlimits,
             isolation: &self.isolation,
-            starter: &Starter::new(),
-        })?;
+        };
+        let child = spawn(&how, &mut Starter::new())?;
         let mut started = Started {
             child,
             output: Some(output),

@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::Job;
 use super::job::{nobody, wait_for};
 use crate::protocol::Namespaces;
-use crate::sys::{WardenKind, protect_self, reap_strays};
+use crate::sys::{WardenKind, protect_self, reap_any};
 
 const ROLE: &str = "JOBYARD_TEST_ROLE";
 
@@ -199,15 +199,21 @@ fn take_in_strays() {
     let mut started = job.start().expect("forked");
     let main = started.main();
     wait_for([Some(started.child.pidfd())]);
-    assert_eq!(reap_strays(|pid| pid == main), Some(main));
-    assert!(started.child.reap(&mut started.reports));
+    let dead = reap_any().expect("it is dead");
+    assert_eq!(dead.pid(), main);
+    started.child.was_reaped(&dead, &mut started.reports);
+    assert!(matches!(
+        started.reports.last(),
+        Some(crate::sys::Report::Exited { .. })
+    ));
     let this = Pid::from_raw(std::process::id().cast_signed()).expect("not 0");
     let stray = children(this)[0];
     let stray_fd = pidfd_open(stray, PidfdFlags::empty()).expect("it is there");
-    assert_eq!(reap_strays(|_| false), None);
+    assert!(reap_any().is_none());
     std::fs::write(&fifo, "go\n").expect("it reads");
     wait_for([Some(stray_fd.as_fd())]);
-    assert_eq!(reap_strays(|_| false), None);
+    assert_eq!(reap_any().map(|dead| dead.pid()), Some(stray));
+    assert!(reap_any().is_none());
     assert!(children(this).is_empty());
     println!("took in a stray.");
 }
