@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod copies;
 mod options;
 mod patience;
+mod retention;
 mod scheduling;
 mod timings;
 
@@ -16,13 +18,20 @@ use jobyard_service::start_logging;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-use options::{Options, Settings};
+use options::{Options, Settings, Task};
 
 fn main() -> ExitCode {
-    jobyard_service::run("jobyard-master", Options::parse().settle(), run)
+    jobyard_service::run("jobyard-master", Options::parse().task(), run)
 }
 
-fn run(settings: Settings) -> anyhow::Result<()> {
+fn run(task: Task) -> anyhow::Result<()> {
+    match task {
+        Task::Serve(settings) => serve(*settings),
+        Task::Do(command) => command.run(),
+    }
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
     start_logging(settings.log_format, &settings.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -36,7 +45,10 @@ fn run(settings: Settings) -> anyhow::Result<()> {
         tokio::select! {
             _ = terminate.recv() => info!("told to end"),
             _ = interrupt.recv() => info!("interrupted"),
-            () = daemon.ended() => anyhow::bail!("the master cannot go on; its log says why"),
+            () = daemon.ended() => match daemon.why_ended() {
+                Some(why) => return Err(why.into()),
+                None => anyhow::bail!("the master cannot go on; its log says why"),
+            },
         }
         daemon.shutdown().await;
         Ok(())

@@ -9,13 +9,15 @@ use jobyard::master::{DEFAULT_LISTEN, DaemonConfig};
 use jobyard_service::LogFormat;
 use serde::Deserialize;
 
+use crate::copies::Command;
 use crate::patience::Patience;
+use crate::retention::{Count, RetentionOptions};
 use crate::scheduling::{PlacementChoice, Scheduling};
 use crate::timings::{TimingFile, TimingOptions};
 
 /// Queues jobs, matches them to workers by tags, and remembers everything.
 #[derive(Debug, Parser)]
-#[command(name = "jobyard-master", version, after_help = EXAMPLES)]
+#[command(name = "jobyard-master", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
     /// Where it keeps everything: records, output, certificate authority, the administrator's profile [default: .jobyard]
     #[arg(long, env = "JOBYARD_DATA", value_name = "DIR")]
@@ -35,6 +37,9 @@ pub(crate) struct Options {
     #[command(flatten)]
     timings: TimingOptions,
 
+    #[command(flatten)]
+    retention: RetentionOptions,
+
     /// A TOML file with any of these options
     #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -46,11 +51,16 @@ pub(crate) struct Options {
     /// How much is logged: error, warn, info, debug, trace [default: info]
     #[arg(long, env = "JOBYARD_LOG_LEVEL", value_name = "LEVEL")]
     log_level: Option<String>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 const EXAMPLES: &str = "Examples:\n  \
     jobyard-master --data /var/lib/jobyard --listen 0.0.0.0:7411 --name ci.example.org\n  \
-    jobyard --profile /var/lib/jobyard/admin.toml token create --uses 10 --ttl 1h --out join.token";
+    jobyard --profile /var/lib/jobyard/admin.toml token create --uses 10 --ttl 1h --out join.token\n  \
+    jobyard-master backup /backup/monday.jyb --data /var/lib/jobyard\n  \
+    jobyard-master restore /backup/monday.jyb --data /var/lib/jobyard-restored";
 
 /// The schema library tells of every start what it did not do.
 const DEFAULT_LEVEL: &str = "info,refinery_core=warn";
@@ -67,8 +77,21 @@ struct File {
     ageing: Option<Patience>,
     give_up_after: Option<Patience>,
     timings: TimingFile,
+    retain_jobs: Option<Patience>,
+    retain_count: Option<Count>,
+    retain_events: Option<Count>,
+    retain_events_for: Option<Patience>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
+}
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// Be a master.
+    Serve(Box<Settings>),
+    /// Something else, once.
+    Do(Command),
 }
 
 /// What came out.
@@ -83,8 +106,16 @@ pub(crate) struct Settings {
 }
 
 impl Options {
+    /// What is to be done, with everything that was said about it.
+    pub(crate) fn task(mut self) -> anyhow::Result<Task> {
+        match self.command.take() {
+            Some(command) => Ok(Task::Do(command)),
+            None => Ok(Task::Serve(Box::new(self.settle()?))),
+        }
+    }
+
     /// Puts flags, environment and file together.
-    pub(crate) fn settle(self) -> anyhow::Result<Settings> {
+    fn settle(self) -> anyhow::Result<Settings> {
         let file = self
             .config
             .as_deref()
@@ -108,6 +139,12 @@ impl Options {
         };
         daemon.policy = self.scheduling.or(filed).policy()?;
         daemon.timings = self.timings.timings(file.timings)?;
+        daemon.retention = self.retention.or(RetentionOptions {
+            retain_jobs: file.retain_jobs,
+            retain_count: file.retain_count,
+            retain_events: file.retain_events,
+            retain_events_for: file.retain_events_for,
+        });
         if let Some(name) = self.name.or(file.name) {
             jobyard::core::check_name(&name)
                 .map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;

@@ -108,3 +108,59 @@ fn an_address_in_use_is_named() {
         "{said}"
     );
 }
+
+/// Another command of the program.
+fn command(arguments: &[&str], data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jobyard-master"));
+    command.args(arguments).arg("--data").arg(data);
+    command
+}
+
+#[test]
+fn a_backup_of_a_master_that_runs_is_restored_as_the_same_cluster() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (data, copy) = (home.path().join("data"), home.path().join("copy"));
+    let file = home.path().join("monday.jyb");
+    let file = file.to_str().expect("UTF-8");
+    let mut first = serving(&data);
+    let (code, said) = complaint(&mut command(&["backup", file], &data));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("files"), "it says how far it is: {said}");
+    let (code, said) = complaint(&mut command(&["backup", file], &data));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("name another file"), "{said}");
+    first.kill().expect("it can be killed");
+    first.wait().expect("it ends");
+
+    for bump in ["--bump", "--bump=7"] {
+        let _ = std::fs::remove_dir_all(&copy);
+        let (code, said) = complaint(&mut command(&["restore", file, bump], &copy));
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let root = |of: &Path| std::fs::read(of.join("pki/root.pem")).expect("a root");
+    assert_eq!(root(&copy), root(&data));
+    let mut second = serving(&copy);
+    second.kill().expect("it can be killed");
+    second.wait().expect("it ends");
+
+    let (code, said) = complaint(&mut command(&["restore", file], &copy));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is not empty"), "{said}");
+}
+
+#[test]
+fn commands_say_what_is_wrong_with_them() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (code, said) = complaint(&mut command(&["backup", "x"], data.path()));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no master has worked in"), "{said}");
+    let (code, said) = complaint(&mut command(&["backup"], data.path()));
+    assert_eq!(code, Some(2), "{said}");
+    let (code, said) = complaint(&mut command(&["restore", "/no/such/file"], data.path()));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("/no/such/file"), "{said}");
+    let wrong = ["--retain-count", "none"];
+    let (code, said) = complaint(master(data.path()).args(wrong));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("or write off"), "{said}");
+}

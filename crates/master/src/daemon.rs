@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jobyard_clock::SystemClock;
-use jobyard_core::{CertAuthority, Clock, Control, LeadError, Profile, Role};
+use jobyard_core::{CertAuthority, Clock, Control, LeadError, Profile, Role, Store};
 use jobyard_pki::{
     ClientProfile, ClusterAuthenticator, Credentials, Door, InvalidMasters, IssueCredentialsError,
     LocalAuthority, OpenAuthorityError, PrivateFileError, ProfileError, ServerTls, TlsConfigError,
@@ -19,7 +19,7 @@ use jobyard_store::{FileLogs, OpenLogsError, OpenStoreError, SqliteOptions, Sqli
 use jobyard_transport::{ServeError, Server, Services};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::MasterConfig;
 use crate::engine::{Retention, Timings};
@@ -45,6 +45,9 @@ const FIRST_ADMIN: &str = "admin";
 
 /// How long connections may take to end once the master has.
 const CLOSING_TIME: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the records are looked through after an end that was none of the master's own: some million records.
+const CHECK_TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a daemon is told.
 #[derive(Clone, Debug)]
@@ -134,9 +137,10 @@ impl Daemon {
                 source,
             })?;
 
+        let store = Arc::new(store);
         let mut parts = MasterConfig::new(
             name,
-            Arc::new(store),
+            Arc::clone(&store) as Arc<dyn Store>,
             Arc::new(logs),
             Arc::clone(&authority) as Arc<dyn CertAuthority>,
             Arc::clone(&clock),
@@ -160,6 +164,9 @@ impl Daemon {
         let profile = data.join(ADMIN_PROFILE);
         let reach = reachable(advertise.as_deref(), address);
         write_admin(&profile, &authority, reach, wall).await?;
+        if !store.ended_cleanly() {
+            tokio::spawn(look_for_damage(store));
+        }
         info!(%address, cluster = %authority.cluster(), "the master serves");
         Ok(Self {
             master,
@@ -264,6 +271,25 @@ async fn serve(
     };
     let server = Server::new(services, tls).await?;
     Ok(tokio::spawn(server.serve(listener, closing)))
+}
+
+/// After an end that was none of its own, the store is looked through while the master serves: whoever reads a damaged
+/// record hears so anyway, but the operator should hear first.
+async fn look_for_damage(store: Arc<SqliteStore>) {
+    match store.check(CHECK_TIME).await {
+        Ok(report) if report.is_sound() => {
+            info!(
+                records = report.records,
+                complete = report.is_complete,
+                "the master was not told to end the last time; its records are sound"
+            );
+        }
+        Ok(report) => error!(
+            problems = ?report.problems, damaged = ?report.damaged,
+            "the store is damaged: make a backup of what is there, and look for one that is whole"
+        ),
+        Err(problem) => warn!(%problem, "the store cannot be looked through"),
+    }
 }
 
 /// How clients reach the master: by the address that it listens on, which is the shortest way on its own machine, then

@@ -71,8 +71,8 @@ impl Retention {
         (first > 1).then_some(first)
     }
 
-    /// The place of the newest event at which it is worth removing some of those from `oldest` on: a portion at once,
-    /// and not one at each commit.
+    /// The place of the newest event at which it is worth removing some records, of which the oldest one ends with the
+    /// place `oldest`: a portion at once, and not one at each commit.
     pub(crate) fn too_many_events_at(&self, oldest: u64) -> Option<u64> {
         let most = self.events?;
         let slack = (most / 64).clamp(1, 16_384);

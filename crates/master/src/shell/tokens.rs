@@ -1,6 +1,6 @@
 //! Join tokens: one that is asked for again, because the first answer was lost, is the same token.
 
-use jobyard_core::{Caller, ControlError};
+use jobyard_core::{Caller, ControlError, NewToken};
 use jobyard_pki::{JoinToken, TOKEN_ENTROPY_BYTES, TokenError};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -10,9 +10,13 @@ use super::shared::Shared;
 impl Shared {
     /// A token for this call. The same call gives the same token as long as this program runs: it is made from the call
     /// and a secret that never leaves the memory. A call without an id is never repeated, and gets a fresh one.
-    pub(super) fn mint(&self, caller: &Caller) -> Result<JoinToken, ControlError> {
+    pub(super) fn mint(
+        &self,
+        caller: &Caller,
+        terms: &NewToken,
+    ) -> Result<JoinToken, ControlError> {
         let pins = self.config.pins.clone();
-        let minted = match token_request(caller) {
+        let minted = match token_request(caller, terms) {
             None => JoinToken::mint(pins),
             Some(request) => self
                 .entropy(&request)
@@ -46,8 +50,19 @@ impl Shared {
     }
 }
 
-/// How a token's record names the call that made it: who, and the id of the call.
-pub(super) fn token_request(caller: &Caller) -> Option<String> {
+/// How a token's record names the call that made it: by its id, and a hash of who asked for what.
+pub(super) fn token_request(caller: &Caller, terms: &NewToken) -> Option<String> {
     let request = caller.request?;
-    Some(format!("{request} {}", caller.name))
+    let mut hash = Sha256::new();
+    hash.update(caller.name.as_bytes());
+    hash.update([0]);
+    hash.update(terms.uses.to_be_bytes());
+    hash.update(terms.ttl.as_micros().to_be_bytes());
+    for tag in &terms.tags {
+        hash.update(tag.to_string());
+        hash.update([0]);
+    }
+    let hash: [u8; 32] = hash.finalize().into();
+    let hash = u128::from_be_bytes(*hash.first_chunk().expect("it is longer"));
+    Some(format!("{request} {hash:032x}"))
 }

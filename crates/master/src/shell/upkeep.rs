@@ -50,7 +50,7 @@ impl Upkeep {
             epoch,
             finished_jobs,
             removed: 0,
-            oldest_event: 1,
+            oldest_events: 0,
         };
         let until = over.clone();
         tokio::spawn(async move {
@@ -89,7 +89,8 @@ struct Keeper {
     finished_jobs: u64,
     /// Since then.
     removed: u64,
-    oldest_event: u64,
+    /// The last place in the oldest record of events.
+    oldest_events: u64,
 }
 
 impl Keeper {
@@ -114,7 +115,7 @@ impl Keeper {
         let clock = Arc::clone(&self.shared.config.clock);
         let at = next.map(|next| clock.now().steady + next);
         let retention = self.shared.config.retention;
-        let many_events = retention.too_many_events_at(self.oldest_event);
+        let many_events = retention.too_many_events_at(self.oldest_events);
         let (before, removed) = (self.finished_jobs, self.removed);
         let too_many = move |progress: &Progress| {
             let kept = (before + progress.retired).saturating_sub(removed);
@@ -227,17 +228,16 @@ impl Keeper {
             let page = self.shared.config.store.list(query).await?;
             let mut records = Vec::with_capacity(page.records.len());
             for record in &page.records {
-                if let Some(first) = read_events(record)?.first() {
-                    let (seq, time) = (first.event.seq, micros(first.event.time));
-                    records.push((seq, record.fields.order, time));
+                if let Some(newest) = read_events(record)?.last() {
+                    records.push((record.fields.order, micros(newest.event.time)));
                 }
             }
             let newest = self.progress.borrow().event_seq;
-            records.retain(|(_, last, _)| *last < newest);
-            self.oldest_event = records.first().map_or(newest, |(first, ..)| *first);
-            let times: Vec<u64> = records.iter().map(|(.., time)| *time).collect();
+            records.retain(|(last, _)| *last < newest);
+            self.oldest_events = records.first().map_or(newest, |(last, _)| *last);
+            let times: Vec<u64> = records.iter().map(|(_, time)| *time).collect();
             let plan = retention.plan_events(self.shared.config.clock.now().wall, &times);
-            let Some((_, last, _)) = plan.due.checked_sub(1).and_then(|at| records.get(at)) else {
+            let Some((last, _)) = plan.due.checked_sub(1).and_then(|at| records.get(at)) else {
                 return Ok(plan.next);
             };
             self.prune_events(last + 1).await?;

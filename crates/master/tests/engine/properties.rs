@@ -37,10 +37,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(WorkerCommand::Suspend),
         3 => Just(WorkerCommand::Resume),
         1 => Just(WorkerCommand::Remove),
+        4 => Just(WorkerCommand::Drain { deadline: None }),
+        2 => Just(WorkerCommand::Drain { deadline: Some(TIMINGS.lease) }),
     ];
     let time = prop_oneof![
         Just(Duration::from_secs(1)),
         Just(TIMINGS.lease),
+        Just(TIMINGS.lease + TIMINGS.grace),
         Just(TIMINGS.log_drain),
         Just(TIMINGS.reconcile_for),
     ];
@@ -61,7 +64,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (machine(), 0..2_usize)
             .prop_map(|(machine, complaints)| Happening::Complain { machine, complaints }),
         2 => machine().prop_map(Happening::Reboot),
-        2 => (machine(), command).prop_map(|(machine, to)| Happening::Command(machine, to)),
+        4 => (machine(), command).prop_map(|(machine, to)| Happening::Command(machine, to)),
         4 => (time, any::<bool>()).prop_map(|(time, in_touch)| Happening::Pass { time, in_touch }),
         2 => Just(Happening::Restart),
         2 => Just(Happening::Crash),

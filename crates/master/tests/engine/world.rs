@@ -5,22 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, Complaint, ComplaintKind, DeclineReason, Exit, Held, HeldState, InfraReason, JobId,
-    JobState, MasterMessage, Outcome, SessionId, StopOptions, Timestamp, Verdict, WorkerCommand,
-    WorkerId, WorkerMessage,
+    AdminState, AttemptId, Complaint, ComplaintKind, DeclineReason, Exit, Held, HeldState,
+    InfraReason, JobId, JobState, MasterMessage, OnDisconnect, Outcome, SessionId, StopCause,
+    StopOptions, Timestamp, Verdict, WorkerCommand, WorkerId, WorkerMessage,
 };
-use jobyard_master::engine::{Answer, Effect, Input};
+use jobyard_master::engine::{Answer, Effect, Input, ReplyTo, Timings};
 use jobyard_master::records::JOB;
 
 use crate::cluster::{
-    Cluster, TIMINGS, boot, complete, draft, hello, infra, job, lost_from, name, report,
-    submission, worker,
+    Cluster, TIMINGS, boot, complete, draft, hello, infra, job, just_before, lost_from, name,
+    report, submission, worker,
 };
 use crate::step::Step;
 
 pub(crate) const MACHINES: u8 = 3;
 pub(crate) const JOBS: u128 = 6;
 const SLOTS: u32 = 2;
+
+/// Retries wait here, for less than a lease.
+const WAITING: Timings = Timings {
+    retry_first: Duration::from_secs(2),
+    retry_most: Duration::from_secs(8),
+    ..TIMINGS
+};
+
+/// How long after what a machine counts its lease from it has ended what must not outlive that: its clock is as slow as
+/// it may be.
+const FENCED_AFTER: Duration = just_before(TIMINGS.lease.saturating_add(TIMINGS.grace));
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
@@ -78,13 +89,36 @@ struct Machine {
     boots: u128,
     declines: Option<DeclineReason>,
     removed: bool,
+    /// Whether its master has told it that it drains.
+    drains: bool,
+    /// The session in which a drain was acknowledged that nobody has undone.
+    drained_in: Option<SessionId>,
+    /// When it sent its hello.
+    hello_at: Duration,
+    /// What it counts its lease from: when it sent what was answered last.
+    lease_from: Option<Duration>,
+}
+
+impl Machine {
+    /// When it ends what must not outlive its lease, if it has any of that.
+    fn fence(&self) -> Option<Duration> {
+        let mut held = self.held.iter();
+        let bound = |(attempt, state): (&AttemptId, &HeldState)| {
+            must_not_overlap(attempt.job) && !matches!(state, HeldState::Finished(_))
+        };
+        let is_bound = held.any(bound);
+        self.lease_from
+            .filter(|_| is_bound)
+            .map(|from| from + FENCED_AFTER)
+    }
 }
 
 #[derive(Debug)]
 enum Mail {
-    Welcome,
+    Welcome { draining: bool },
+    Draining(bool),
     Assign(AttemptId),
-    Stop(AttemptId),
+    Stop(AttemptId, StopCause),
     Forget(AttemptId),
     Removed,
 }
@@ -106,12 +140,16 @@ pub(crate) struct World {
     ran: BTreeSet<AttemptId>,
     job_outcomes: BTreeMap<JobId, Outcome>,
     attempt_outcomes: BTreeMap<AttemptId, Outcome>,
+    /// Drains that nobody has answered yet, and of which machine.
+    drains: BTreeMap<ReplyTo, usize>,
+    /// How much time has passed, whatever the clock of a master says.
+    clock: Duration,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
         Self {
-            cluster: Cluster::with_workers(MACHINES),
+            cluster: Cluster::with_timings(WAITING).and_workers(MACHINES),
             history: Vec::new(),
             machines: (0..MACHINES).map(|_| Machine::default()).collect(),
             gate: BTreeMap::new(),
@@ -122,6 +160,8 @@ impl World {
             ran: BTreeSet::new(),
             job_outcomes: BTreeMap::new(),
             attempt_outcomes: BTreeMap::new(),
+            drains: BTreeMap::new(),
+            clock: Duration::ZERO,
         }
     }
 
@@ -193,6 +233,7 @@ impl World {
             while !self.sealing.is_empty() {
                 self.seal();
             }
+            self.pass(WAITING.retry_most / 2, true);
             self.check();
         }
         if self.machines.iter().all(|machine| machine.removed) {
@@ -212,6 +253,11 @@ impl World {
             "{self:#?}"
         );
         assert!(self.gate.is_empty(), "{:?}", self.gate);
+        assert!(
+            self.drains.is_empty(),
+            "nobody has answered {:?}",
+            self.drains
+        );
     }
 
     fn is_calm(&self) -> bool {
@@ -222,9 +268,13 @@ impl World {
     }
 
     fn submit(&mut self, n: u128) {
-        // Two kinds: those that may run twice, and those that may not.
+        // Several kinds: those that may run twice and those that may not, one after the other or at once.
         let mut spec = draft("{}");
         spec.repeatable = n.is_multiple_of(2);
+        spec.retries = u32::from(n.is_multiple_of(2)) * 2;
+        if must_not_overlap(job(n)) {
+            spec.on_disconnect = OnDisconnect::Stop;
+        }
         let reply = self.cluster.reply_to();
         let mut submission = submission(n, spec);
         // As the shell does: the engine forgets finished jobs, the store does not.
@@ -252,6 +302,11 @@ impl World {
 
     fn command(&mut self, at: usize, to: WorkerCommand) {
         let reply = self.cluster.reply_to();
+        if matches!(to, WorkerCommand::Drain { .. }) {
+            self.drains.insert(reply, at);
+        } else {
+            self.machines[at].drained_in = None;
+        }
         self.tell(Input::SetWorker {
             reply,
             by: "olga".to_owned(),
@@ -273,12 +328,15 @@ impl World {
         hello.boot = boot(1_000 * number(at) + machine.boots);
         let session = self.cluster.session();
         machine.session = Some(session);
+        machine.hello_at = self.clock;
         self.tell(Input::SessionOpened {
             worker: worker(number(at)),
             session,
             address: String::new(),
             hello: Box::new(hello),
         });
+        // A drain that was waited for in the older session is done since that is over.
+        self.machines[at].drained_in = None;
     }
 
     fn disconnect(&mut self, at: usize) {
@@ -291,9 +349,15 @@ impl World {
     fn read(&mut self, at: usize) {
         for mail in std::mem::take(&mut self.machines[at].mail) {
             match mail {
-                Mail::Welcome => self.answer(at),
+                Mail::Welcome { draining } => {
+                    let machine = &mut self.machines[at];
+                    machine.lease_from = machine.lease_from.max(Some(machine.hello_at));
+                    self.answer(at);
+                    self.be_drained(at, draining);
+                }
+                Mail::Draining(draining) => self.be_drained(at, draining),
                 Mail::Assign(attempt) => self.take_on(at, attempt),
-                Mail::Stop(attempt) => self.obey(at, attempt),
+                Mail::Stop(attempt, cause) => self.obey(at, attempt, cause),
                 Mail::Forget(attempt) => drop(self.machines[at].held.remove(&attempt)),
                 Mail::Removed => self.machines[at].held.clear(),
             }
@@ -311,7 +375,8 @@ impl World {
     fn take_on(&mut self, at: usize, attempt: AttemptId) {
         let machine = &mut self.machines[at];
         let fresh = machine.seen.insert(attempt);
-        if let Some(reason) = machine.declines {
+        let drains = machine.drains.then_some(DeclineReason::Stopping);
+        if let Some(reason) = machine.declines.or(drains) {
             self.say(at, WorkerMessage::Declined { attempt, reason });
         } else {
             assert!(fresh, "{attempt} is given to the same machine twice");
@@ -319,17 +384,73 @@ impl World {
         }
     }
 
+    /// It declines what it has accepted and not begun.
+    fn be_drained(&mut self, at: usize, drains: bool) {
+        let machine = &mut self.machines[at];
+        machine.drains = drains;
+        let held = machine.held.iter();
+        let waiting = held.filter(|(_, state)| drains && **state == HeldState::Accepted);
+        let waiting: Vec<AttemptId> = waiting.map(|(attempt, _)| *attempt).collect();
+        for attempt in waiting {
+            self.machines[at].held.remove(&attempt);
+            let reason = DeclineReason::Stopping;
+            self.say(at, WorkerMessage::Declined { attempt, reason });
+        }
+    }
+
     /// Told to stop, it does.
-    fn obey(&mut self, at: usize, attempt: AttemptId) {
+    fn obey(&mut self, at: usize, attempt: AttemptId, cause: StopCause) {
         let exit = match self.machines[at].held.get(&attempt) {
             Some(HeldState::Accepted) => None,
             Some(HeldState::Running { .. }) => Some(Exit::Signaled(15)),
             _ => return,
         };
-        self.is_over(at, attempt, Outcome::Cancelled { exit }, 0);
+        let outcome = match (cause, exit) {
+            (StopCause::Drained, None) => infra(InfraReason::NeverStarted),
+            (StopCause::Drained, Some(_)) => infra(InfraReason::WorkerDrained),
+            _ => Outcome::Cancelled { exit },
+        };
+        self.is_over(at, attempt, outcome, 0);
+    }
+
+    /// Machines whose lease is over end what must not outlive it, and give up their session.
+    fn fence(&mut self) {
+        for at in 0..self.machines.len() {
+            let machine = &self.machines[at];
+            if machine.fence().is_none_or(|fence| fence > self.clock) {
+                continue;
+            }
+            let held = machine.held.iter();
+            let bound = held.filter(|(attempt, _)| must_not_overlap(attempt.job));
+            let bound: Vec<(AttemptId, bool)> = bound
+                .filter(|(_, state)| !matches!(state, HeldState::Finished(_)))
+                .map(|(attempt, state)| (*attempt, *state == HeldState::Accepted))
+                .collect();
+            for (attempt, not_begun) in bound {
+                let reason = if not_begun {
+                    InfraReason::NeverStarted
+                } else {
+                    InfraReason::LeaseExpired
+                };
+                let report = report(attempt, infra(reason), 0);
+                let state = HeldState::Finished(report);
+                self.machines[at].held.insert(attempt, state);
+            }
+            self.disconnect(at);
+        }
     }
 
     fn start(&mut self, at: usize) {
+        let machine = &self.machines[at];
+        let starts = machine
+            .held
+            .values()
+            .any(|state| *state == HeldState::Accepted);
+        let is_drained = machine.session.is_some() && machine.session == machine.drained_in;
+        assert!(
+            !starts || !is_drained,
+            "a job starts after the drain: {machine:?}"
+        );
         let mut held = self.machines[at].held.iter_mut();
         let Some((&attempt, state)) = held.find(|(_, state)| **state == HeldState::Accepted) else {
             return;
@@ -402,14 +523,22 @@ impl World {
     }
 
     fn pass(&mut self, time: Duration, in_touch: bool) {
-        let end = self.cluster.now.steady + time;
+        let end = self.clock + time;
         let step = if in_touch { TIMINGS.lease / 2 } else { time };
-        while self.cluster.now.steady < end {
-            let step = self.cluster.pass(step);
+        while self.clock < end {
+            let fences = self.machines.iter().filter_map(Machine::fence);
+            let next = fences.min().unwrap_or(end).min(end).min(self.clock + step);
+            let step = self.cluster.pass(next.saturating_sub(self.clock));
+            self.clock = next;
             self.absorb(step);
+            self.fence();
             if in_touch {
                 for at in 0..self.machines.len() {
                     self.say(at, WorkerMessage::Heartbeat);
+                    let machine = &mut self.machines[at];
+                    if machine.session.is_some() {
+                        machine.lease_from = Some(self.clock);
+                    }
                 }
             }
         }
@@ -435,6 +564,7 @@ impl World {
     fn everybody_is_cut_off(&mut self) {
         self.gate.clear();
         self.sealing.clear();
+        self.drains.clear();
         for machine in &mut self.machines {
             machine.session = None;
             machine.mail.clear();
@@ -445,7 +575,7 @@ impl World {
     fn absorb(&mut self, step: Step) {
         for effect in &step.effects {
             match effect {
-                Effect::Reply { answer, .. } => self.hear(answer),
+                Effect::Reply { to, answer } => self.hear(*to, answer),
                 Effect::Send { session, message } => self.deliver(*session, message),
                 Effect::Assign {
                     session, attempt, ..
@@ -454,6 +584,7 @@ impl World {
                         self.assigned.insert(*attempt),
                         "{attempt} is assigned twice"
                     );
+                    self.check_assignment(*session, *attempt);
                     self.post(*session, Mail::Assign(*attempt));
                 }
                 Effect::Close { session, .. } | Effect::Refuse { session, .. } => {
@@ -473,7 +604,29 @@ impl World {
         self.history.push(step);
     }
 
-    fn hear(&mut self, answer: &Answer) {
+    /// Nothing goes to who drains, and nothing that must not overlap while an earlier attempt of it may run.
+    fn check_assignment(&self, session: SessionId, attempt: AttemptId) {
+        if let Some(at) = self.machine_of(session) {
+            let admin = self.cluster.worker(number(at)).admin;
+            assert_eq!(admin, AdminState::Active, "{attempt} goes to {at}");
+        }
+        let runs = |machine: &Machine| {
+            machine.held.iter().any(|(held, state)| {
+                held.job == attempt.job && !matches!(state, HeldState::Finished(_))
+            })
+        };
+        assert!(
+            !must_not_overlap(attempt.job) || !self.machines.iter().any(runs),
+            "{attempt} overlaps an earlier one: {self:#?}"
+        );
+    }
+
+    fn hear(&mut self, to: ReplyTo, answer: &Answer) {
+        if let Some(at) = self.drains.remove(&to)
+            && matches!(answer, Answer::Worker(_))
+        {
+            self.machines[at].drained_in = self.machines[at].session;
+        }
         if let Answer::Submitted(jobs) = answer {
             self.accepted.extend(jobs.iter().map(|job| job.id));
         }
@@ -482,7 +635,8 @@ impl World {
     fn deliver(&mut self, session: SessionId, message: &MasterMessage) {
         match message {
             MasterMessage::Welcome(welcome) => {
-                self.post(session, Mail::Welcome);
+                let draining = welcome.draining;
+                self.post(session, Mail::Welcome { draining });
                 let Some(at) = self.machine_of(session) else {
                     return;
                 };
@@ -491,13 +645,18 @@ impl World {
                 assert_eq!(held, judged, "a verdict for each");
                 for (attempt, verdict) in &welcome.verdicts {
                     match verdict {
-                        Verdict::Stop { .. } => self.post(session, Mail::Stop(*attempt)),
+                        Verdict::Stop { cause, .. } => {
+                            self.post(session, Mail::Stop(*attempt, *cause));
+                        }
                         Verdict::Forget => self.post(session, Mail::Forget(*attempt)),
                         _ => {}
                     }
                 }
             }
-            MasterMessage::Stop { attempt, .. } => self.post(session, Mail::Stop(*attempt)),
+            MasterMessage::Stop { attempt, cause, .. } => {
+                self.post(session, Mail::Stop(*attempt, *cause));
+            }
+            MasterMessage::Draining(draining) => self.post(session, Mail::Draining(*draining)),
             MasterMessage::Forget { attempt } => self.post(session, Mail::Forget(*attempt)),
             MasterMessage::Removed => self.post(session, Mail::Removed),
             _ => {}
@@ -521,6 +680,14 @@ impl World {
         let known: BTreeSet<JobId> = records.iter().map(|record| record.id).collect();
         assert!(self.accepted.is_subset(&known), "a job is lost");
         for record in records {
+            let demand = &record.demand;
+            assert!(record.own_failures <= demand.retries, "{record:#?}");
+            assert!(record.infra_failures <= demand.infra_retries, "{record:#?}");
+            for pair in record.attempts.windows(2) {
+                let why = pair[1].retry.expect("a reason");
+                let follows = (why.after, Some(why.outcome));
+                assert_eq!(follows, (pair[0].id.number, pair[0].outcome));
+            }
             for (n, attempt) in (1..).zip(&record.attempts) {
                 assert_eq!(attempt.id.number.get(), n, "{record:#?}");
                 if let Some(outcome) = attempt.outcome {
@@ -549,6 +716,11 @@ impl World {
             assert!(shown.used.slots <= SLOTS, "{shown:?}");
         }
     }
+}
+
+/// Which jobs ask not to outlive a lease.
+fn must_not_overlap(job: JobId) -> bool {
+    job.as_uuid().as_u128().is_multiple_of(3) || job.as_uuid().as_u128() == 2
 }
 
 fn number(at: usize) -> u128 {

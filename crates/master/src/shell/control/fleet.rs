@@ -93,11 +93,11 @@ impl Fleet for Master {
         token: NewToken,
     ) -> Result<CreatedToken, ControlError> {
         self.shared.allow(caller, Action::ManageTokens)?;
-        let minted = self.shared.mint(caller)?;
+        let minted = self.shared.mint(caller, &token)?;
         let now = self.shared.config.clock.now().wall;
         let mut record = TokenRecord::new(&minted, &token, now)
             .map_err(|problem| ControlError::invalid("token", problem.to_string()))?;
-        record.request = token_request(caller);
+        record.request = token_request(caller, &token);
         self.shared.admit().await?;
         let by = caller.name.clone();
         let record = Box::new(record);

@@ -74,6 +74,10 @@ impl Jobs for Master {
             .map_err(failed)?;
         let mut jobs = Vec::with_capacity(visible.len());
         for (record, spec) in visible.into_iter().zip(specs) {
+            if spec.is_none() && record.state.is_finished() {
+                // Retention has removed both in between.
+                continue;
+            }
             jobs.push(
                 self.shared
                     .with_live_logs(record.clone().into_job(spec_of(&record, spec)?))

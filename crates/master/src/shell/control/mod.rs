@@ -119,6 +119,10 @@ impl Shared {
     async fn whole(&self, record: JobRecord) -> Result<Job, ControlError> {
         let key = record.id.to_string();
         let spec = self.config.store.get(SPEC, &key).await.map_err(failed)?;
+        if spec.is_none() && record.state.is_finished() {
+            // Retention may have removed both in between.
+            self.read_job(record.id).await?;
+        }
         let spec = spec_of(&record, spec)?;
         Ok(self.with_live_logs(record.into_job(spec)).await)
     }

@@ -1,0 +1,11 @@
+//! A whole master on a real store: what its shell promises about events, repeated calls, retention and room.
+
+#![forbid(unsafe_code)]
+
+mod backup;
+mod events;
+mod house;
+mod moody;
+mod repeats;
+mod retention;
+mod room;
