@@ -61,6 +61,16 @@ impl Launcher {
         match self.never {}
     }
 
+    /// Returns when all that was asked of the launchers before was sent to them, or cannot be sent any more since they are
+    /// dead. That an attempt is to be [forgotten](jobyard_core::Executor::forget), for one: another life of this program
+    /// does not see it any more, however early it begins. While a launcher cannot be reached, this waits. Cancel-safe.
+    pub async fn all_sent(&self) {
+        #[cfg(target_os = "linux")]
+        self.keeper.all_sent().await;
+        #[cfg(not(target_os = "linux"))]
+        match self.never {}
+    }
+
     #[cfg(target_os = "linux")]
     pub(crate) fn keeper(&self) -> &Arc<super::Keeper> {
         &self.keeper

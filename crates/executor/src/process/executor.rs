@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,7 +48,11 @@ pub const OUTPUT_DRAIN: Duration = Duration::from_secs(2);
 /// looked up in the `PATH` of the job, with `.exe` behind it where it has no extension, whatever `PATHEXT` says.
 /// Directories have the access rights of the one above them, which has to be private to the user of this program.
 #[derive(Clone, Debug)]
-pub struct ProcessExecutor {
+pub struct ProcessExecutor(Arc<Settings>);
+
+/// How all jobs of an executor run.
+#[derive(Clone, Debug)]
+struct Settings {
     way: Way,
     path: String,
     /// `None`: that of the user as whom a job runs.
@@ -59,8 +64,9 @@ pub struct ProcessExecutor {
     /// `None`: see [`ProcessExecutor::with_allowed_dirs`].
     allowed_dirs: Option<Vec<PathBuf>>,
     isolation: Isolation,
+    /// Where launched jobs get their directories.
     #[cfg(target_os = "linux")]
-    pool: super::unix::Pool,
+    pool: Option<super::unix::Pool>,
 }
 
 /// How jobs are started.
@@ -86,7 +92,12 @@ impl ProcessExecutor {
     }
 
     fn by(way: Way) -> Self {
-        Self {
+        #[cfg(target_os = "linux")]
+        let pool = match &way {
+            Way::InProcess => None,
+            Way::Launched(launcher) => Some(pool_of(launcher)),
+        };
+        Self(Arc::new(Settings {
             way,
             path: DEFAULT_PATH.to_owned(),
             home: None,
@@ -97,35 +108,39 @@ impl ProcessExecutor {
             allowed_dirs: None,
             isolation: Isolation::default(),
             #[cfg(target_os = "linux")]
-            pool: super::unix::Pool::default(),
-        }
+            pool,
+        }))
+    }
+
+    fn set(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.0)
     }
 
     /// With another `PATH` for jobs.
     #[must_use]
     pub fn with_path(mut self, path: impl Into<String>) -> Self {
-        self.path = path.into();
+        self.set().path = path.into();
         self
     }
 
     /// With another `HOME` for jobs, whoever's they are.
     #[must_use]
     pub fn with_home(mut self, home: impl Into<PathBuf>) -> Self {
-        self.home = Some(home.into());
+        self.set().home = Some(home.into());
         self
     }
 
     /// With another time for which the output may stay open after the main process has ended.
     #[must_use]
     pub fn with_drain(mut self, drain: Duration) -> Self {
-        self.drain = Some(drain);
+        self.set().drain = Some(drain);
         self
     }
 
     /// Says what becomes of jobs with limits that cannot be enforced. By default they run.
     #[must_use]
     pub fn with_unenforceable(mut self, unenforceable: Unenforceable) -> Self {
-        self.unenforceable = unenforceable;
+        self.set().unenforceable = unenforceable;
         self
     }
 
@@ -134,7 +149,7 @@ impl ProcessExecutor {
     /// of the launcher.
     #[must_use]
     pub fn with_allowed_dirs<I: IntoIterator<Item: Into<PathBuf>>>(mut self, dirs: I) -> Self {
-        self.allowed_dirs = Some(dirs.into_iter().map(Into::into).collect());
+        self.set().allowed_dirs = Some(dirs.into_iter().map(Into::into).collect());
         self
     }
 
@@ -145,7 +160,7 @@ impl ProcessExecutor {
             |facts| facts.other_user.is_some(),
             IsolationError::OtherUser,
         )?;
-        self.user = Some(user);
+        self.set().user = Some(user);
         Ok(self)
     }
 
@@ -158,7 +173,7 @@ impl ProcessExecutor {
             |facts| facts.other_user.is_some(),
             IsolationError::OtherUser,
         )?;
-        self.allowed_users = users.into_iter().collect();
+        self.set().allowed_users = users.into_iter().collect();
         Ok(self)
     }
 
@@ -170,13 +185,13 @@ impl ProcessExecutor {
         if isolation.landlock.is_some() {
             self.require(|facts| facts.landlock, IsolationError::Landlock)?;
         }
-        self.isolation = isolation;
+        self.set().isolation = isolation;
         Ok(self)
     }
 
     /// The launcher that starts its jobs, if there is one.
-    pub const fn launcher(&self) -> Option<&Launcher> {
-        match &self.way {
+    pub fn launcher(&self) -> Option<&Launcher> {
+        match &self.0.way {
             Way::Launched(launcher) => Some(launcher),
             Way::InProcess => None,
         }
@@ -201,11 +216,11 @@ impl ProcessExecutor {
             return Containment::BestEffort;
         };
         let facts = launcher.facts();
-        let by_cage = match (&self.user, facts.other_user) {
+        let by_cage = match (&self.0.user, facts.other_user) {
             (Some(_), Some(other)) => other,
             _ => facts.own_user,
         };
-        if self.isolation.namespaces.pid {
+        if self.0.isolation.namespaces.pid {
             by_cage.max(Containment::Namespace)
         } else {
             by_cage
@@ -236,7 +251,7 @@ impl ProcessExecutor {
             .kinds()
             .filter(|kind| !enforceable.contains(kind))
             .collect();
-        if missing.is_empty() || self.unenforceable == Unenforceable::Warn {
+        if missing.is_empty() || self.0.unenforceable == Unenforceable::Warn {
             return Ok(missing);
         }
         let names: Vec<&str> = missing.iter().map(|kind| kind.as_str()).collect();
@@ -252,12 +267,12 @@ impl ProcessExecutor {
     /// The user that a configuration asks for, or that of all jobs.
     fn user_of(&self, config: &ProcessConfig) -> Result<Option<&JobUser>, ConfigError> {
         let Some(wanted) = &config.user else {
-            return Ok(self.user.as_ref());
+            return Ok(self.0.user.as_ref());
         };
         let is_it = |user: &&JobUser| user.name == *wanted || user.ids.uid.to_string() == *wanted;
-        let allowed = self.allowed_users.iter().chain(&self.user).find(is_it);
+        let allowed = self.0.allowed_users.iter().chain(&self.0.user).find(is_it);
         allowed.map(Some).ok_or_else(|| {
-            let problem = if self.allowed_users.is_empty() {
+            let problem = if self.0.allowed_users.is_empty() {
                 "jobs may not choose their user here; leave it out".to_owned()
             } else {
                 format!("{wanted:?} is not among the users that jobs may choose here")
@@ -345,7 +360,7 @@ impl Executor for ProcessExecutor {
             let unenforced = self.unenforced(&context.spec.effective_limits());
             let found = super::launched::adopt(
                 launcher,
-                &self.pool,
+                self.0.pool.as_ref(),
                 &context,
                 output,
                 unenforced.unwrap_or_default(),
@@ -393,38 +408,52 @@ impl Job {
     }
 
     pub(super) fn path(&self) -> &str {
-        &self.executor.path
+        &self.executor.0.path
     }
 
     pub(super) fn home(&self) -> PathBuf {
         let users = || self.user.as_ref().map(|user| user.home.clone());
         let own = || std::env::home_dir().unwrap_or_else(|| PathBuf::from(ROOT));
-        let given = self.executor.home.clone();
+        let given = self.executor.0.home.clone();
         given.or_else(users).unwrap_or_else(own)
     }
 
     pub(super) fn drain(&self, usual: Duration) -> Duration {
-        self.executor.drain.unwrap_or(usual)
+        self.executor.0.drain.unwrap_or(usual)
     }
 
     /// The directories in and beneath which an absolute one may lie; `None`: anywhere.
     pub(super) fn allowed_dirs(&self) -> Option<&[PathBuf]> {
-        match &self.executor.allowed_dirs {
+        match &self.executor.0.allowed_dirs {
             Some(dirs) => Some(dirs),
             None if self.user.is_none() => None,
             None => Some(&[]),
         }
     }
 
-    #[cfg(target_os = "linux")]
-    pub(super) const fn isolation(&self) -> &Isolation {
-        &self.executor.isolation
+    /// As whom it runs, if not as we do.
+    #[cfg(unix)]
+    pub(super) fn owner(&self) -> Option<(u32, u32)> {
+        self.user.as_ref().map(|user| (user.ids.uid, user.ids.gid))
     }
 
     #[cfg(target_os = "linux")]
-    pub(super) const fn pool(&self) -> &super::unix::Pool {
-        &self.executor.pool
+    pub(super) fn isolation(&self) -> &Isolation {
+        &self.executor.0.isolation
     }
+
+    #[cfg(target_os = "linux")]
+    pub(super) fn pool(&self) -> Option<&super::unix::Pool> {
+        self.executor.0.pool.as_ref()
+    }
+}
+
+/// Directories for the jobs of a launcher.
+#[cfg(target_os = "linux")]
+fn pool_of(launcher: &Launcher) -> super::unix::Pool {
+    let known = launcher.clone();
+    let dir = launcher.keeper().dir().to_owned();
+    super::unix::Pool::new(dir, move |attempt| known.keeper().runs(attempt))
 }
 
 /// The home of a user who has none.

@@ -2,7 +2,7 @@
 
 use jobyard_executor::ProcessConfig;
 
-use crate::workbench::Workbench;
+use crate::workbench::{Workbench, as_told};
 
 fn pwd(dir: Option<&str>) -> Workbench {
     let mut config = ProcessConfig::script("touch here; pwd; ls");
@@ -15,7 +15,7 @@ async fn fresh_directory_by_default() {
     let bench = pwd(None);
     let work = bench.scratch("work");
     let expected = format!("{}\nhere\n", work.display());
-    assert_eq!(bench.prints().await, expected);
+    assert_eq!(as_told(&bench.prints().await), expected);
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn relative_directory_lies_beneath_and_is_made() {
     let bench = pwd(Some("a/./b"));
     let work = bench.scratch("work").join("a/b");
     let expected = format!("{}\nhere\n", work.display());
-    assert_eq!(bench.prints().await, expected);
+    assert_eq!(as_told(&bench.prints().await), expected);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use jobyard_executor::{DEFAULT_PATH, ProcessConfig};
 
-use crate::workbench::Workbench;
+use crate::workbench::{Workbench, as_told};
 
 #[tokio::test]
 async fn environment_is_exactly_as_built_p2_xj24() {
@@ -18,7 +18,7 @@ async fn environment_is_exactly_as_built_p2_xj24() {
     let worker = [("BOTH", "worker"), ("JOBYARD_JOB_ID", "17")];
     bench.context.env = worker.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     let tmp = bench.scratch("tmp");
-    let printed = bench.prints().await;
+    let printed = as_told(&bench.prints().await);
     let found: BTreeMap<&str, &str> = printed
         .split_terminator('\0')
         .map(|entry| entry.split_once('=').expect("name and value"))
@@ -62,7 +62,7 @@ async fn private_tmpdir_is_made_and_removed_p9() {
             .exit()
             .is_some_and(jobyard_core::Exit::is_success)
     );
-    let printed = running.printed(".tmp\n").await;
+    let printed = running.printed("tmp\n").await;
     let (mode, path) = printed.split_once('\n').expect("two lines");
     assert_eq!(mode, "700");
     assert!(!std::path::Path::new(path.trim()).exists());

@@ -181,14 +181,38 @@ impl OutputSink for Sink {
     }
 }
 
-/// The files of attempts that are still there. Directories that wait to be used again are no such files.
+/// The files of attempts that are still there. Empty directories that wait to be used again are no such files.
 pub(crate) fn files_of_attempts(base: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(base.join("jobs"));
-    let paths = entries.into_iter().flatten().flatten();
-    paths
-        .filter(|entry| !entry.file_name().to_string_lossy().starts_with(".free-"))
-        .map(|entry| entry.path())
-        .collect()
+    let list = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let is_pool = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with(".slots-")
+    };
+    let (pools, mut files): (Vec<_>, Vec<_>) =
+        list(&base.join("jobs")).into_iter().partition(is_pool);
+    let slots = pools.iter().flat_map(|pool| list(pool));
+    let dirs = slots.flat_map(|slot| list(&slot));
+    files.extend(dirs.flat_map(|dir| list(&dir)));
+    files
+}
+
+/// What a job printed, with its private directories by the names that they have without a launcher: with one they are
+/// in a slot of the pool, beside the other files of the attempt.
+pub(crate) fn as_told(printed: &str) -> String {
+    let Some((before, slot)) = printed.split_once("/.slots-") else {
+        return printed.to_owned();
+    };
+    let [pool, number, rest] = slot.splitn(3, '/').collect::<Vec<_>>()[..] else {
+        panic!("no slot: {printed}");
+    };
+    assert!(
+        pool.parse::<u64>().is_ok() && number.parse::<u32>().is_ok(),
+        "{printed}"
+    );
+    format!("{before}/scratch.{rest}")
 }
 
 /// Whether a process runs: it exists, and is not dead and unreaped.

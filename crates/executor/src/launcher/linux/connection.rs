@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jobyard_core::Residue;
 use jobyard_launcher::protocol::{CodecError, KnownState, LaunchFailure, Reply, Request, Welcome};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::burial::bury;
 use super::cell::Stage;
 use super::directory::{self, DeadLock};
-use super::link::{Board, Link, ORDERS};
+use super::link::{Board, Link, ORDERS, Order};
 use super::wire::{Turn, Wire, WireError};
 use crate::process::DeathWatch;
 
@@ -23,9 +23,11 @@ use crate::process::DeathWatch;
 pub(super) struct Connection {
     board: Arc<Board>,
     wire: Wire,
-    orders: mpsc::Receiver<Request>,
+    orders: mpsc::Receiver<Order>,
     /// What was pushed and not sent as a whole, with where it ends on the wire. As bounded as that, by [`MAX_UNSENT`].
     unsent: VecDeque<(u64, Request)>,
+    /// Who is to be told when all up to here on the wire was sent.
+    curious: VecDeque<(u64, oneshot::Sender<()>)>,
     /// `None`: it could not be watched. Most often it was dead already; but there may have been no descriptor left.
     death: Option<DeathWatch>,
     connected_at: Instant,
@@ -53,6 +55,7 @@ impl Connection {
             wire,
             orders,
             unsent: VecDeque::new(),
+            curious: VecDeque::new(),
             connected_at: Instant::now(),
             pause: Duration::ZERO,
         };
@@ -115,29 +118,53 @@ impl Connection {
             match self.wire.turn(order).await? {
                 Turn::Moved => self.settle(),
                 Turn::Other(None) => return Ok(()),
-                Turn::Other(Some(request)) => self.hand_over(request)?,
+                Turn::Other(Some(order)) => self.take(order)?,
             }
         }
     }
 
-    /// Pushes a request, and keeps it until it was sent as a whole: half a message is none.
-    fn hand_over(&mut self, request: Request) -> Result<(), WireError> {
-        if self.is_void(&request) {
-            return Ok(());
+    /// Carries out an order, and others that have come meanwhile: what is sent at once takes one call, and wakes the launcher
+    /// once.
+    fn take(&mut self, order: Order) -> Result<(), WireError> {
+        let mut next = Some(order);
+        while let Some(order) = next {
+            match order {
+                Order::Send(request) => self.hand_over(request),
+                Order::Tell(curious) => self.curious.push_back((self.wire.pushed(), curious)),
+            }
+            let has_room = self.wire.unsent() < MAX_UNSENT;
+            next = has_room.then(|| self.orders.try_recv().ok()).flatten();
         }
-        let pushed = self.wire.push(&request);
-        if let Err(WireError::Codec(error)) = pushed {
-            self.refuse(&request, &error);
-            return Ok(());
-        }
-        self.unsent.push_back((self.wire.pushed(), request));
+        self.send()
+    }
+
+    /// Sends what goes at once.
+    fn send(&mut self) -> Result<(), WireError> {
+        let sent = self.wire.send();
         self.settle();
-        pushed
+        sent
+    }
+
+    /// Pushes a request, and keeps it until it was sent as a whole: half a message is none.
+    fn hand_over(&mut self, request: Request) {
+        if self.is_void(&request) {
+            return;
+        }
+        match self.wire.push(&request) {
+            Ok(()) => self.unsent.push_back((self.wire.pushed(), request)),
+            Err(error) => self.refuse(&request, &error),
+        }
     }
 
     /// Lets go of what was sent.
     fn settle(&mut self) {
         let sent = self.wire.sent();
+        while self.curious.front().is_some_and(|(end, _)| *end <= sent) {
+            if let Some((_, curious)) = self.curious.pop_front() {
+                // Whoever asked may have gone.
+                let _ = curious.send(());
+            }
+        }
         while self.unsent.front().is_some_and(|(end, _)| *end <= sent) {
             if let Some((_, Request::Start(launch))) = self.unsent.pop_front()
                 && let Some(cell) = self.board.find(launch.attempt)
@@ -297,9 +324,14 @@ impl Connection {
             let _ = self.wire.push(&request);
         }
         for (_, request) in std::mem::take(&mut self.unsent) {
-            // If it breaks again, this is still unsent.
-            let _ = self.hand_over(request);
+            self.hand_over(request);
         }
+        // On another wire, and perhaps later than needed.
+        for (end, _) in &mut self.curious {
+            *end = self.wire.pushed();
+        }
+        // If it breaks again, this is still unsent.
+        let _ = self.send();
     }
 
     /// Sends what is left to be sent, and closes.

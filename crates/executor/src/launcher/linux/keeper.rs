@@ -73,6 +73,17 @@ impl Keeper {
         &self.facts
     }
 
+    /// Where the launchers are; absolute.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.options.dir
+    }
+
+    /// Whether one of the launchers holds an attempt that is not over, as far as is known.
+    pub(crate) fn runs(&self, attempt: AttemptId) -> bool {
+        self.find(attempt)
+            .is_some_and(|(_, cell)| !cell.stage().is_final())
+    }
+
     pub(crate) fn pid(&self) -> Option<u32> {
         match &*self.current.borrow() {
             Current::Known(link) if link.is_alive() => Some(link.pid()),
@@ -170,6 +181,14 @@ impl Keeper {
             }
         })
         .await;
+    }
+
+    /// Returns when all that the launchers were asked for before was sent to them.
+    pub(crate) async fn all_sent(&self) {
+        let links = self.links().clone();
+        for link in links {
+            link.all_sent().await;
+        }
     }
 
     fn links(&self) -> MutexGuard<'_, Vec<Arc<Link>>> {

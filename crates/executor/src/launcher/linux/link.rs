@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jobyard_core::{AttemptId, Output, Residue};
 use jobyard_launcher::protocol::{Launch, Request, Welcome};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::burial::Buried;
 use super::cell::{Cell, Stage};
@@ -17,8 +17,21 @@ use super::cell::{Cell, Stage};
 pub(crate) struct Link {
     board: Arc<Board>,
     /// `None`: it was dead from the beginning.
-    orders: Option<mpsc::Sender<Request>>,
+    orders: Option<mpsc::Sender<Order>>,
 }
+
+/// What the connection to a launcher is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// To send this.
+    Send(Request),
+    /// To say when all that came before was sent.
+    Tell(oneshot::Sender<()>),
+}
+
+/// Room for one request; none, if the launcher is gone.
+#[derive(Debug)]
+pub(crate) struct Room<'a>(Option<mpsc::Permit<'a, Order>>);
 
 /// What is known of a launcher and what it holds, shared with the task of its connection.
 #[derive(Debug)]
@@ -31,7 +44,7 @@ pub(super) struct Board {
 
 impl Link {
     /// A living launcher, whose connection takes these orders.
-    pub(super) const fn new(board: Arc<Board>, orders: mpsc::Sender<Request>) -> Self {
+    pub(super) const fn new(board: Arc<Board>, orders: mpsc::Sender<Order>) -> Self {
         Self {
             board,
             orders: Some(orders),
@@ -76,15 +89,29 @@ impl Link {
         self.board.cells().remove(&attempt);
     }
 
+    /// Room for one request. Cancel-safe: nothing has happened before this returns.
+    pub(crate) async fn room(&self) -> Room<'_> {
+        Room(match &self.orders {
+            Some(orders) => orders.reserve().await.ok(),
+            None => None,
+        })
+    }
+
     /// Asks for a start. Its answer, and all that follows, comes into the cell.
-    pub(crate) async fn start(&self, launch: Launch, output: Option<Output>) -> Arc<Cell> {
+    pub(crate) fn start(
+        &self,
+        room: Room<'_>,
+        launch: Launch,
+        output: Option<Output>,
+    ) -> Arc<Cell> {
         let attempt = launch.attempt;
         let cell = Arc::new(Cell::waiting());
         cell.tell(output);
         self.board.cells().insert(attempt, Arc::clone(&cell));
-        if !self.send(Request::Start(Box::new(launch))).await {
+        match room.0 {
+            Some(room) => room.send(Order::Send(Request::Start(Box::new(launch)))),
             // This one alone: what else was asked for was perhaps started, which the journal will tell.
-            self.board.lose(|other, _| *other == attempt);
+            None => self.board.lose(|other, _| *other == attempt),
         }
         cell
     }
@@ -93,8 +120,18 @@ impl Link {
     /// handed over.
     pub(crate) async fn send(&self, request: Request) -> bool {
         match &self.orders {
-            Some(orders) => orders.send(request).await.is_ok(),
+            Some(orders) => orders.send(Order::Send(request)).await.is_ok(),
             None => false,
+        }
+    }
+
+    /// Returns when all that was handed over before was sent, or when the launcher is gone. Cancel-safe.
+    pub(super) async fn all_sent(&self) {
+        let Some(orders) = &self.orders else { return };
+        let (told, sent) = oneshot::channel();
+        if orders.send(Order::Tell(told)).await.is_ok() {
+            // An error: the launcher is gone.
+            let _ = sent.await;
         }
     }
 
@@ -102,7 +139,7 @@ impl Link {
     pub(crate) fn try_send(&self, request: Request) -> bool {
         self.orders
             .as_ref()
-            .is_some_and(|orders| orders.try_send(request).is_ok())
+            .is_some_and(|orders| orders.try_send(Order::Send(request)).is_ok())
     }
 }
 

@@ -53,6 +53,7 @@ impl Wire {
         let mut wire = Self::silent(stream);
         let version = PROTOCOL_VERSION;
         wire.push(&Request::Hello { version })?;
+        wire.send()?;
         loop {
             if let Some(reply) = wire.next()? {
                 return match reply {
@@ -89,13 +90,12 @@ impl Wire {
         self.out.len()
     }
 
-    /// Adds a message to what is to be sent, and sends as much as goes at once. After a [`WireError::Codec`] it was not
-    /// added.
-    pub(super) fn push(&mut self, request: &Request) -> Result<(), WireError> {
+    /// Adds a message to what is to be sent. After an error it was not added.
+    pub(super) fn push(&mut self, request: &Request) -> Result<(), CodecError> {
         let before = self.out.len();
         encode(request, &mut self.out)?;
         self.pushed += (self.out.len() - before) as u64;
-        self.send()
+        Ok(())
     }
 
     /// The next message that has come as a whole.
@@ -124,7 +124,8 @@ impl Wire {
         }
     }
 
-    fn send(&mut self) -> Result<(), WireError> {
+    /// Sends as much as goes at once.
+    pub(super) fn send(&mut self) -> Result<(), WireError> {
         while !self.out.is_empty() {
             match self.stream.try_write(&self.out) {
                 Ok(count) => self.out.advance(count),

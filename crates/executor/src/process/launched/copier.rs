@@ -15,6 +15,7 @@ pub(super) struct Copier {
     task: JoinHandle<()>,
     /// Where the output ends, once that is known.
     end: watch::Sender<Option<u64>>,
+    is_finished: bool,
 }
 
 impl Copier {
@@ -30,13 +31,20 @@ impl Copier {
                 tracing::warn!(%error, "output that a launcher wrote could not be read further");
             }
         });
-        Self { task, end }
+        Self {
+            task,
+            end,
+            is_finished: false,
+        }
     }
 
-    /// Returns when everything up to here was handed on.
-    pub(super) async fn finish(mut self, end: u64) {
+    /// Returns when everything up to here was handed on. Cancel-safe, and does nothing once it has returned.
+    pub(super) async fn finish(&mut self, end: u64) {
         self.end.send_replace(Some(end));
-        let _ = (&mut self.task).await;
+        if !self.is_finished {
+            let _ = (&mut self.task).await;
+            self.is_finished = true;
+        }
     }
 }
 
@@ -129,7 +137,7 @@ mod tests {
         let announced = watch::Sender::new(OutputProgress::default());
         let kept = Arc::new(Kept::default());
         let output = Output::new(Arc::clone(&kept) as Arc<dyn OutputSink>);
-        let copier = Copier::start(dir, announced.subscribe(), output);
+        let mut copier = Copier::start(dir, announced.subscribe(), output);
         let mut expected = Vec::new();
         for number in 0..500 {
             let text = format!("line {number}\n");
@@ -152,7 +160,7 @@ mod tests {
     async fn silence_needs_no_directory() {
         let progress = watch::Sender::new(OutputProgress::default());
         let output = Output::new(Arc::new(Kept::default()));
-        let copier = Copier::start(PathBuf::from("/no/such"), progress.subscribe(), output);
+        let mut copier = Copier::start(PathBuf::from("/no/such"), progress.subscribe(), output);
         copier.finish(0).await;
     }
 }

@@ -33,6 +33,8 @@ struct Body {
     /// `None`: the launcher writes the output where it is kept.
     copier: Option<Copier>,
     unenforced: Vec<LimitKind>,
+    /// Whether somebody asked for the clean-up, who will also have it forgotten.
+    is_asked_for: bool,
 }
 
 impl LaunchedExecution {
@@ -52,6 +54,7 @@ impl LaunchedExecution {
             scratch,
             copier: None,
             unenforced: Vec::new(),
+            is_asked_for: false,
         };
         Self {
             body: Some(body),
@@ -74,8 +77,12 @@ impl LaunchedExecution {
     /// Removes the files of an attempt that was not started.
     pub(super) async fn discard(mut self) {
         if let Some(body) = self.body.take() {
-            body.launcher.keeper().forget(body.attempt).await;
-            body.scratch.remove().await;
+            // In a task of its own, so that a caller that goes away does not leave the work half done.
+            let discard = async move {
+                body.launcher.keeper().forget(body.attempt).await;
+                body.scratch.remove().await;
+            };
+            let _ = self.runtime.spawn(discard).await;
         }
     }
 
@@ -91,8 +98,9 @@ impl LaunchedExecution {
 const BODY: &str = "only the clean-up, which consumes the execution, takes the body";
 
 impl Body {
-    /// Ends it, waits for the rest, and removes what is left.
-    async fn clean_up(mut self) -> Residue {
+    /// Ends it, waits for the rest, and removes what is left. Cancel-safe: if the future is dropped, it can be done again
+    /// from the beginning.
+    async fn clean_up(&mut self) -> Residue {
         if !self.cell.stage().has_exited() {
             self.kill().await;
         }
@@ -101,19 +109,21 @@ impl Body {
             Stage::Lost { residue, .. } => (*residue, *self.cell.progress().borrow()),
             _ => (Residue::default(), *self.cell.progress().borrow()),
         };
-        if let Some(copier) = self.copier.take() {
+        if let Some(copier) = &mut self.copier {
             copier.finish(output.end).await;
         }
         self.cell.tell(None);
-        for kind in self.unenforced {
-            if !residue.unenforced.contains(&kind) {
-                residue.unenforced.push(kind);
+        for kind in &self.unenforced {
+            if !residue.unenforced.contains(kind) {
+                residue.unenforced.push(*kind);
             }
         }
         if !residue.unconfirmed {
             self.scratch.proven_alone();
         }
-        self.scratch.remove().await;
+        if !self.scratch.give_back_at_once() {
+            self.scratch.take().remove().await;
+        }
         residue
     }
 
@@ -168,17 +178,13 @@ impl Execution for LaunchedExecution {
         }
     }
 
+    /// If the future is dropped, a task does the rest.
     async fn cleanup(mut self: Box<Self>) -> Residue {
-        let Some(body) = self.body.take() else {
-            return Residue::default();
-        };
-        // In a task of its own, so that a caller that goes away does not leave the work half done.
-        let cleaned = self.runtime.spawn(body.clean_up()).await;
-        cleaned.unwrap_or_else(|_| {
-            let mut unknown = Residue::default();
-            unknown.unconfirmed = true;
-            unknown
-        })
+        let body = self.body_mut();
+        body.is_asked_for = true;
+        let residue = body.clean_up().await;
+        self.body = None;
+        residue
     }
 
     fn ended_at(&self) -> Option<Timestamp> {
@@ -200,18 +206,21 @@ impl Execution for LaunchedExecution {
 
 impl Drop for LaunchedExecution {
     fn drop(&mut self) {
-        let Some(body) = self.body.take() else {
+        let Some(mut body) = self.body.take() else {
             return;
         };
-        // At once, and not only when the task gets its turn.
         let attempt = body.attempt;
-        body.cell.want_kill();
-        let _ = body.link.try_send(Request::Kill { attempt });
-        let launcher = body.launcher.clone();
+        if !body.cell.stage().has_exited() {
+            // At once, and not only when the task gets its turn.
+            body.cell.want_kill();
+            let _ = body.link.try_send(Request::Kill { attempt });
+        }
         self.runtime.spawn(async move {
             body.clean_up().await;
-            // Nobody was told of its end, and nobody will ask.
-            launcher.keeper().forget(attempt).await;
+            if !body.is_asked_for {
+                // Nobody was told of its end, and nobody will ask.
+                body.launcher.keeper().forget(attempt).await;
+            }
         });
     }
 }

@@ -7,6 +7,7 @@ mod start;
 use std::fmt;
 
 use jobyard_core::{AttemptContext, Execution, Gone, LimitKind, Output};
+use tokio::task::spawn_blocking;
 
 use self::copier::Copier;
 use self::execution::LaunchedExecution;
@@ -34,16 +35,23 @@ impl fmt::Debug for NotFound {
 /// Finds an attempt of an earlier life.
 pub(super) async fn adopt(
     launcher: &Launcher,
-    pool: &Pool,
+    pool: Option<&Pool>,
     context: &AttemptContext,
     output: Output,
     unenforced: Vec<LimitKind>,
 ) -> Result<Box<dyn Execution>, NotFound> {
-    let (link, cell) = launcher
-        .keeper()
-        .find(context.attempt)
-        .ok_or(NotFound::Unknown)?;
-    let scratch = Scratch::left_over(&context.scratch, Some(pool.clone()));
+    let (base, attempt) = (context.scratch.clone(), context.attempt);
+    let pool = pool.cloned();
+    let find = move || match pool {
+        Some(pool) => Scratch::found(&base, &pool, attempt),
+        None => Scratch::left_over(&base),
+    };
+    let found = spawn_blocking(find).await;
+    let scratch = found.unwrap_or_else(|_| Scratch::left_over(&context.scratch));
+    let Some((link, cell)) = launcher.keeper().find(context.attempt) else {
+        scratch.remove().await;
+        return Err(NotFound::Unknown);
+    };
     match cell.reached(|stage| *stage != Stage::Asked).await {
         // What may still run is no case for `Gone`: it is handed out as an execution that is lost.
         Stage::Lost { residue, .. } if !residue.unconfirmed => {
@@ -67,7 +75,6 @@ pub(super) async fn adopt(
                 let dir = scratch.file(OUTPUT);
                 Some(Copier::start(dir, cell.progress(), output))
             };
-            let attempt = context.attempt;
             let execution = LaunchedExecution::new(launcher, link, cell, attempt, scratch)
                 .with_copier(copier)
                 .with_unenforced(unenforced);

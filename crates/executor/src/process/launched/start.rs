@@ -10,61 +10,53 @@ use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 
 use super::super::executor::Job;
-use super::super::unix::{OUTPUT, Prepared, explain_program, prepare};
+use super::super::unix::{
+    Find, OUTPUT, Prepared, Scratch, explain_failed, is_plain, no_directories, prepare,
+};
 use super::copier::Copier;
 use super::execution::LaunchedExecution;
 use crate::launcher::{Launcher, Stage};
 
-/// Starts an attempt in a task of its own: if this future is dropped, the task goes on, and what it hands to nobody
-/// ends itself when it is dropped.
-pub(crate) async fn start(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, StartError> {
-    let started = tokio::spawn(begin(launcher, job)).await;
-    started.unwrap_or_else(|error| {
-        Err(StartError::Worker {
-            reason: InfraReason::WorkerFault,
-            problem: format!("the start was interrupted: {error}"),
-        })
-    })
-}
-
-async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, StartError> {
-    refuse_what_runs(&launcher, job.context.attempt)?;
-    let prepared = spawn_blocking(move || (prepare(&job, Some(job.pool().clone())), job)).await;
-    let (prepared, job) = prepared.map_err(|error| StartError::Worker {
-        reason: InfraReason::WorkerFault,
-        problem: format!("the start was interrupted: {error}"),
-    })?;
-    let prepared = prepared?;
-    let link = launcher
-        .keeper()
-        .current()
-        .await
-        .map_err(|error| StartError::Worker {
-            reason: InfraReason::WorkerFault,
-            problem: error.to_string(),
-        })?;
+/// Starts an attempt. If this future is dropped, what was begun is ended: until the launcher is asked, that is to remove
+/// files, and from then on, without anything to wait for in between, an execution that ends itself when it is dropped.
+pub(crate) async fn start(
+    launcher: Launcher,
+    mut job: Job,
+) -> Result<Box<dyn Execution>, StartError> {
     let attempt = job.context.attempt;
+    refuse_what_runs(&launcher, attempt)?;
+    let prepared = match at_once(&job) {
+        Some(prepared) => prepared?,
+        None => {
+            let prepared = spawn_blocking(move || (with_time(&job), job)).await;
+            let (prepared, same) = prepared.map_err(|error| StartError::Worker {
+                reason: InfraReason::WorkerFault,
+                problem: format!("the start was interrupted: {error}"),
+            })?;
+            job = same;
+            prepared?
+        }
+    };
+    let current = launcher.keeper().current().await;
+    let link = current.map_err(|error| StartError::Worker {
+        reason: InfraReason::WorkerFault,
+        problem: error.to_string(),
+    })?;
     let place = job.output.place();
     let told = place.is_some().then(|| job.output.clone());
-    let launch = describe(&job, &prepared, place);
+    let (launch, mut scratch) = describe(&job, prepared, place);
     let program = launch.program.clone();
-    let own_output = launch.output.clone();
+    let own_output = told.is_none().then(|| launch.output.clone());
 
-    let cell = link.start(launch, told.clone()).await;
-    let mut execution = LaunchedExecution::new(
-        &launcher,
-        link,
-        Arc::clone(&cell),
-        attempt,
-        prepared.scratch,
-    )
-    .with_unenforced(job.unenforced);
-    if told.is_none() {
-        let copier = Copier::start(own_output, cell.progress(), job.output);
-        execution = execution.with_copier(Some(copier));
-    }
+    let room = link.room().await;
+    scratch.hand_over();
+    let cell = link.start(room, launch, told);
+    let copier = own_output.map(|dir| Copier::start(dir, cell.progress(), job.output));
+    let execution = LaunchedExecution::new(&launcher, link, Arc::clone(&cell), attempt, scratch)
+        .with_unenforced(job.unenforced)
+        .with_copier(copier);
     let stage = cell.reached(|stage| *stage != Stage::Asked).await;
-    match refusal(&program, stage) {
+    match refusal(&program, stage).await {
         Some(error) => {
             execution.discard().await;
             Err(error)
@@ -73,11 +65,32 @@ async fn begin(launcher: Launcher, job: Job) -> Result<Box<dyn Execution>, Start
     }
 }
 
+/// Prepares a job without asking the file system for anything. `None`: this one needs it.
+fn at_once(job: &Job) -> Option<Result<Prepared, StartError>> {
+    if !is_plain(job) {
+        return None;
+    }
+    let context = &job.context;
+    let scratch = Scratch::at_once(&context.scratch, job.owner(), job.pool()?, context.attempt)?;
+    Some(prepare(job, scratch, Find::AfterFailure))
+}
+
+/// Prepares a job. Blocks.
+fn with_time(job: &Job) -> Result<Prepared, StartError> {
+    let context = &job.context;
+    let scratch = match job.pool() {
+        Some(pool) => Scratch::pooled(&context.scratch, job.owner(), pool, context.attempt),
+        None => Scratch::create(&context.scratch, job.owner()),
+    };
+    let scratch = scratch.map_err(|error| no_directories(job, &error))?;
+    prepare(job, scratch, Find::AfterFailure)
+}
+
 /// Why the first answer to a start means that nothing runs. What may still run is no case for an error: it is handed
 /// out as an execution that is lost, and its clean-up says so.
-fn refusal(program: &Path, answer: Stage) -> Option<StartError> {
+async fn refusal(program: &Path, answer: Stage) -> Option<StartError> {
     match answer {
-        Stage::Refused(failure) => Some(explain(program, &failure)),
+        Stage::Refused(failure) => Some(explain(program, &failure).await),
         Stage::Lost {
             pid: None,
             problem,
@@ -101,41 +114,47 @@ fn refuse_what_runs(launcher: &Launcher, attempt: AttemptId) -> Result<(), Start
     }
 }
 
-fn describe(job: &Job, prepared: &Prepared, place: Option<OutputPlace>) -> Launch {
+fn describe(job: &Job, prepared: Prepared, place: Option<OutputPlace>) -> (Launch, Scratch) {
     let spec = &job.context.spec;
     let own = || OutputPlace::new(prepared.scratch.file(OUTPUT), spec.log_limit);
     let OutputPlace { dir, limit, .. } = place.unwrap_or_else(own);
     let mut launch = Launch::new(
         job.context.attempt,
-        prepared.program.clone(),
-        prepared.argv.clone(),
-        prepared.place.dir.clone(),
+        prepared.program,
+        prepared.argv,
+        prepared.place.dir,
         std::path::absolute(&dir).unwrap_or(dir),
     );
-    launch.env = prepared.env.clone();
-    launch.stdin.clone_from(&prepared.stdin);
+    launch.env = prepared.env;
+    launch.stdin = prepared.stdin;
     launch.merge = spec.merge;
     launch.output_limit = limit;
     launch.drain_ms = u64::try_from(job.drain(DRAIN).as_millis()).unwrap_or(u64::MAX);
     launch.limits = spec.effective_limits();
     launch.user = job.user.as_ref().map(|user| user.ids.clone());
     launch.isolation = job.isolation().clone();
-    launch
+    (launch, prepared.scratch)
 }
 
-fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
+async fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
     let problem = failure.problem.clone();
-    let is_short = matches!(
-        Errno::from_raw_os_error(failure.errno),
-        Errno::AGAIN | Errno::NOMEM | Errno::NOSPC | Errno::MFILE | Errno::NFILE
-    );
+    // No failure of the system has the number 0, and some have none.
+    let is_short = [
+        Errno::AGAIN,
+        Errno::NOMEM,
+        Errno::NOSPC,
+        Errno::MFILE,
+        Errno::NFILE,
+    ]
+    .iter()
+    .any(|errno| errno.raw_os_error() == failure.errno);
     match failure.stage {
         // What the machine is short of is no fault of the directory.
         protocol::Stage::Directory if !is_short => StartError::Job {
             cause: StartFailure::BadDirectory,
             problem,
         },
-        protocol::Stage::Program => explain_program(program, failure.errno),
+        protocol::Stage::Program => explain_execution(program, failure.errno).await,
         protocol::Stage::Resources => StartError::Worker {
             reason: InfraReason::NoResources,
             problem,
@@ -151,6 +170,15 @@ fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
     }
 }
 
+async fn explain_execution(program: &Path, errno: i32) -> StartError {
+    let program = program.to_owned();
+    let explained = spawn_blocking(move || explain_failed(&program, errno)).await;
+    explained.unwrap_or_else(|error| StartError::Worker {
+        reason: InfraReason::WorkerFault,
+        problem: format!("the start was interrupted: {error}"),
+    })
+}
+
 /// How long the output may stay open after the main process has ended: `exec > >(tee log)` is no daemon.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -160,8 +188,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn start_of_which_something_may_still_run_is_no_refusal() {
+    #[tokio::test]
+    async fn start_of_which_something_may_still_run_is_no_refusal() {
         let lost = |unconfirmed| {
             let mut residue = Residue::default();
             residue.unconfirmed = unconfirmed;
@@ -172,7 +200,7 @@ mod tests {
             }
         };
         let program = Path::new("/bin/true");
-        assert!(refusal(program, lost(false)).is_some());
-        assert_eq!(refusal(program, lost(true)), None);
+        assert!(refusal(program, lost(false)).await.is_some());
+        assert_eq!(refusal(program, lost(true)).await, None);
     }
 }

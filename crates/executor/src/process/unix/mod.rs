@@ -3,12 +3,17 @@
 mod death_watch;
 mod execution;
 mod group;
+#[cfg(target_os = "linux")]
+mod home;
 mod leader;
+#[cfg(target_os = "linux")]
 mod pool;
 mod prepare;
 mod program;
 mod removal;
 mod scratch;
+#[cfg(target_os = "linux")]
+mod slot;
 mod spawn;
 mod stream;
 
@@ -24,7 +29,7 @@ pub(crate) use death_watch::DeathWatch;
 #[cfg(target_os = "linux")]
 pub(super) use pool::Pool;
 #[cfg(target_os = "linux")]
-pub(super) use prepare::{Prepared, explain_program, prepare};
+pub(super) use prepare::{Find, Prepared, explain_failed, is_plain, no_directories, prepare};
 #[cfg(target_os = "linux")]
 pub(super) use scratch::OUTPUT;
 pub(super) use scratch::Scratch;
@@ -48,6 +53,16 @@ pub(super) async fn end_left_over(base: &Path, trace: Option<ExecutionTrace>) ->
         Some(trace) => group::end_left_over(&trace).await,
         None => group::Swept::default(),
     };
-    Scratch::left_over(base, None).remove().await;
+    Scratch::left_over(base).remove().await;
     Gone::new(ended.killed)
 }
+
+/// A user and a group.
+type Owner = (u32, u32);
+
+/// The name of the directory in which a job runs.
+const WORK: &str = "work";
+/// The name of that for its temporary files.
+const TMP: &str = "tmp";
+/// The mode of directories that nobody else may look into.
+const PRIVATE: u32 = 0o700;

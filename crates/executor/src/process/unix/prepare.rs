@@ -12,7 +12,6 @@ use rustix::io::Errno;
 
 use super::super::environment::Baseline;
 use super::super::executor::Job;
-use super::pool::Pool;
 use super::program::find_program;
 use super::scratch::{SCRIPT, STDIN, Scratch};
 
@@ -42,21 +41,57 @@ pub(in super::super) struct Place {
     pub(in super::super) dir: WorkDir,
 }
 
-/// Makes the directories and files, and finds the program. Blocks. An error leaves nothing behind.
-pub(in super::super) fn prepare(job: &Job, pool: Option<Pool>) -> Result<Prepared, StartError> {
-    let base = &job.context.scratch;
-    let owner = job.user.as_ref().map(|user| (user.ids.uid, user.ids.gid));
-    let scratch = Scratch::create(base, owner, pool).map_err(|error| {
-        let what = format!("the directories {}.* could not be made", base.display());
-        worker_failure(&what, &error)
-    })?;
+/// When a program is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Find {
+    /// Before it is started.
+    Now,
+    /// Only where that takes a search. A program that is named by its whole path is looked at if it cannot be executed, to
+    /// say why: see [`explain_failed`].
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "only a launcher can be left to find out")
+    )]
+    AfterFailure,
+}
+
+/// Whether nothing of a job but its directories is asked of the file system before it is started.
+#[cfg(target_os = "linux")]
+pub(in super::super) fn is_plain(job: &Job) -> bool {
+    let config = &job.config;
+    let is_whole = |program: &String| program.starts_with('/');
+    config.script.is_none()
+        && config.stdin.is_none()
+        && config.dir.is_none()
+        && config.command.first().is_some_and(is_whole)
+}
+
+/// Why the directories of a job could not be made.
+pub(in super::super) fn no_directories(job: &Job, error: &io::Error) -> StartError {
+    let base = job.context.scratch.display();
+    worker_failure(
+        &format!("the directories {base}.* could not be made"),
+        error,
+    )
+}
+
+/// Makes the files, and finds the program. Blocks, unless the job [is plain](is_plain) and the way to its directories is
+/// known. An error leaves nothing behind.
+pub(in super::super) fn prepare(
+    job: &Job,
+    mut scratch: Scratch,
+    find: Find,
+) -> Result<Prepared, StartError> {
     let tmp = scratch.tmp();
-    if let (Some(user), Some(parent)) = (&job.user, tmp.parent()) {
+    if let (Some(user), Some(parent)) = (&job.user, tmp.parent())
+        && !scratch.is_way_known()
+    {
         user.check_way(parent)
             .map_err(|closed| StartError::Worker {
                 reason: InfraReason::WorkerFault,
                 problem: closed.to_string(),
             })?;
+        scratch.on_way_seen();
     }
     let baseline = Baseline {
         path: job.path(),
@@ -72,8 +107,12 @@ pub(in super::super) fn prepare(job: &Job, pool: Option<Pool>) -> Result<Prepare
         })?;
     let place = working_directory(job, &scratch)?;
     let argv = arguments(job, &scratch)?;
-    let path = env.get("PATH").map_or("", String::as_str);
-    let program = find_program(&argv[0], path, &place.path)?;
+    let program = if find == Find::AfterFailure && argv[0].starts_with('/') {
+        PathBuf::from(&argv[0])
+    } else {
+        let path = env.get("PATH").map_or("", String::as_str);
+        find_program(&argv[0], path, &place.path)?
+    };
     let stdin =
         match &job.config.stdin {
             None => None,
@@ -89,6 +128,17 @@ pub(in super::super) fn prepare(job: &Job, pool: Option<Pool>) -> Result<Prepare
         place,
         stdin,
     })
+}
+
+/// What a number that the system gave for the execution of a program means that nobody may have looked at before. Blocks.
+#[cfg(target_os = "linux")]
+pub(in super::super) fn explain_failed(program: &Path, errno: i32) -> StartError {
+    match program.to_str() {
+        Some(name) => find_program(name, "", Path::new("/"))
+            .err()
+            .unwrap_or_else(|| explain_program(program, errno)),
+        None => explain_program(program, errno),
+    }
 }
 
 fn working_directory(job: &Job, scratch: &Scratch) -> Result<Place, StartError> {

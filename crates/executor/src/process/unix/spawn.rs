@@ -14,12 +14,16 @@ use super::super::executor::Job;
 use super::execution::ProcessExecution;
 use super::group;
 use super::leader::Leader;
-use super::prepare::{Prepared, explain_program, prepare, worker_failure};
+use super::prepare::{Find, Prepared, explain_program, no_directories, prepare, worker_failure};
+use super::scratch::Scratch;
 use super::stream;
 
 /// Makes the directories, finds the program and starts it. Blocks. Needs a runtime, for the tasks that serve it.
 pub(super) fn spawn(job: &Job) -> Result<ProcessExecution, StartError> {
-    let prepared = prepare(job, None)?;
+    let owner = job.owner();
+    let scratch = Scratch::create(&job.context.scratch, owner)
+        .map_err(|error| no_directories(job, &error))?;
+    let prepared = prepare(job, scratch, Find::Now)?;
     let (pipes, child) = run(&prepared, job.context.spec.merge)?;
     let leader = Leader::new(child).map_err(|(child, error)| {
         end_unwatched(child);

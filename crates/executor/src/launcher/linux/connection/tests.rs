@@ -7,6 +7,7 @@ use jobyard_launcher::protocol::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::super::cell::Cell;
 use super::*;
 
 /// The other end of a connection, which says what a test wants.
@@ -81,15 +82,20 @@ async fn connect(dir: &Path) -> Link {
     Connection::spawn(dir.to_owned(), wire, &welcome)
 }
 
+async fn ask(link: &Link, launch: Launch) -> Arc<Cell> {
+    let room = link.room().await;
+    link.start(room, launch, None)
+}
+
 #[tokio::test]
 async fn replies_reach_the_attempt_that_they_are_about() {
     let base = tempfile::tempdir().expect("a directory");
     let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
     let (link, mut fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, Vec::new()));
     let (one, two, three) = (attempt(1), attempt(2), attempt(3));
-    let first = link.start(launch(one), None).await;
-    let second = link.start(launch(two), None).await;
-    let third = link.start(launch(three), None).await;
+    let first = ask(&link, launch(one)).await;
+    let second = ask(&link, launch(two)).await;
+    let third = ask(&link, launch(three)).await;
     for expected in [one, two, three] {
         let Request::Start(launch) = fake.hear().await else {
             panic!("a start");
@@ -128,7 +134,7 @@ async fn connection_that_broke_is_made_again_and_loses_nothing() {
     let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
     let known = vec![running(1), running(2), running(3)];
     let (link, mut fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, known));
-    let never_known = link.start(launch(attempt(4)), None).await;
+    let never_known = ask(&link, launch(attempt(4))).await;
     assert!(matches!(fake.hear().await, Request::Start(_)));
     let killed = link.cell(attempt(1)).expect("in the welcome");
     killed.want_kill();
@@ -162,10 +168,10 @@ async fn start_that_was_not_sent_is_sent_when_the_connection_is_made_again() {
     // More than goes into a socket that nobody reads, so that it breaks in the middle of a message.
     let mut long = launch(attempt(1));
     long.argv = vec!["x".repeat(1000); 2000];
-    let half = link.start(long.clone(), None).await;
+    let half = ask(&link, long.clone()).await;
     fake.stream.readable().await.expect("open");
     drop(fake);
-    let queued = link.start(launch(attempt(2)), None).await;
+    let queued = ask(&link, launch(attempt(2))).await;
 
     let mut fake = Fake::accept(&listener, Vec::new()).await;
     assert_eq!(fake.hear().await, Request::Start(Box::new(long)));
@@ -181,10 +187,10 @@ async fn start_that_is_too_long_for_a_message_fails_alone() {
     let (link, mut fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, Vec::new()));
     let mut long = launch(attempt(1));
     long.argv = vec!["x".repeat(MAX_MESSAGE_BYTES)];
-    let cell = link.start(long, None).await;
+    let cell = ask(&link, long).await;
     let stage = cell.reached(Stage::is_final).await;
     assert!(matches!(stage, Stage::Lost { pid: None, .. }));
-    link.start(launch(attempt(2)), None).await;
+    ask(&link, launch(attempt(2))).await;
     let second = Request::Start(Box::new(launch(attempt(2))));
     assert_eq!(fake.hear().await, second, "over the same connection");
 }
@@ -199,6 +205,7 @@ fn cut_off(dir: &Path) -> (Connection, Link, UnixStream) {
         wire: Wire::silent(stream),
         orders,
         unsent: VecDeque::new(),
+        curious: VecDeque::new(),
         death: None,
         connected_at: Instant::now(),
         pause: Duration::ZERO,
@@ -214,7 +221,7 @@ async fn start_that_comes_after_the_death_is_answered() {
     let mut burial = std::pin::pin!(connection.bury());
     assert!((&mut burial).now_or_never().is_none());
     assert!(!link.is_alive());
-    let cell = link.start(launch(attempt(1)), None).await;
+    let cell = ask(&link, launch(attempt(1))).await;
     assert!(matches!(cell.stage(), Stage::Lost { pid: None, .. }));
     burial.await;
 }
@@ -225,7 +232,7 @@ async fn of_what_cannot_be_buried_it_is_not_said_that_nothing_runs() {
     // No file that could be read.
     std::fs::create_dir(base.path().join(JOURNAL)).expect("made");
     let (connection, link, _other) = cut_off(base.path());
-    let cell = link.start(launch(attempt(1)), None).await;
+    let cell = ask(&link, launch(attempt(1))).await;
     connection.bury().await;
     let stage = cell.stage();
     let may_run = matches!(&stage, Stage::Lost { residue, .. } if residue.unconfirmed);
@@ -245,4 +252,31 @@ async fn last_words_are_said_before_the_connection_is_closed() {
     assert!(link.try_send(Request::Kill { attempt }));
     drop(link);
     assert_eq!(fake.hear().await, Request::Kill { attempt });
+}
+
+#[tokio::test]
+async fn whoever_asks_is_told_when_all_before_was_sent() {
+    let base = tempfile::tempdir().expect("a directory");
+    let listener = UnixListener::bind(base.path().join(SOCKET)).expect("bound");
+    let (link, mut fake) = tokio::join!(connect(base.path()), Fake::accept(&listener, Vec::new()));
+    let forget = |number| Request::Forget {
+        attempt: attempt(number),
+    };
+    for number in 1..=3 {
+        assert!(link.send(forget(number)).await);
+    }
+    link.all_sent().await;
+    // Nothing but what has come already.
+    let mut stream = fake.stream.into_std().expect("a socket");
+    let mut buffer = [0; 4096];
+    let count = std::io::Read::read(&mut stream, &mut buffer).expect("all of it is there");
+    fake.decoder.push(&buffer[..count]);
+    for number in 1..=3 {
+        let heard = fake.decoder.decode().expect("requests");
+        assert_eq!(heard, Some(forget(number)));
+    }
+    // One that is gone keeps nobody waiting.
+    Link::buried(base.path().to_owned(), Vec::new())
+        .all_sent()
+        .await;
 }
