@@ -12,7 +12,8 @@
 //!
 //! # Theory of operation
 //!
-//! A launcher is one thread around an epoll: no runtime, a few MiB, so that a fork is cheap. It lives in a directory of its
+//! A launcher is one thread around an epoll, and a few that start attempts, so that the first never waits for a file system
+//! or a child: no runtime, a few MiB. It lives in a directory of its
 //! own, which it keeps locked, and listens on a socket there, for processes of its own user that do not descend from it.
 //!
 //! For each attempt it makes pipes, takes a cage, writes down what it is about to do, and forks. The child goes into its

@@ -250,7 +250,10 @@ impl Leaf {
     /// go on meanwhile, and compare the count of the parent's group with that of the group in which a child is born by
     /// `CLONE_INTO_CGROUP`: a child dies at its birth where they differ.
     pub(super) fn renew(&self) -> bool {
-        if self.spoilt.get() || !self.is_empty().unwrap_or(false) {
+        let Some(events) = read_start(&self.events).ok().filter(|_| !self.spoilt.get()) else {
+            return false;
+        };
+        if value_of(&events, "populated") != Some(0) {
             return false;
         }
         // Counted, a directory's links are two and one for each that is beneath it.
@@ -259,7 +262,7 @@ impl Leaf {
             && self
                 .read(self.kind.as_ref(), KIND)
                 .is_ok_and(|kind| kind.trim() == "domain")
-            && (matches!(self.event("frozen"), Ok(Some(0)))
+            && (value_of(&events, "frozen") == Some(0)
                 || group::write(&self.path, "cgroup.freeze", "0").is_ok())
     }
 

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MAX_MESSAGE_BYTES;
+#[cfg(target_os = "linux")]
+use super::Request;
 
 /// Appends a message to bytes that are about to be sent.
 ///
@@ -48,6 +50,29 @@ impl Decoder {
     ///
     /// The other side says what is not of this protocol.
     pub fn decode<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
+        let Some(body) = self.next_body()? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(CodecError::Json)
+    }
+
+    /// The next request, as [`decode`](Self::decode) gives it. The longest of them is read in one go, where what is known
+    /// of any message alone has to be kept apart first.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn decode_request(&mut self) -> Result<Option<Request>, CodecError> {
+        let Some(body) = self.next_body()? else {
+            return Ok(None);
+        };
+        let request = match serde_json::from_slice(&body) {
+            Ok(Kind { kind: "start" }) => serde_json::from_slice(&body).map(Request::Start),
+            _ => serde_json::from_slice(&body),
+        };
+        request.map(Some).map_err(CodecError::Json)
+    }
+
+    fn next_body(&mut self) -> Result<Option<BytesMut>, CodecError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
             return Ok(None);
         };
@@ -59,11 +84,15 @@ impl Decoder {
             return Ok(None);
         }
         self.buffer.advance(PREFIX);
-        let body = self.buffer.split_to(length);
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(CodecError::Json)
+        Ok(Some(self.buffer.split_to(length)))
     }
+}
+
+/// What of a message says which it is.
+#[cfg(target_os = "linux")]
+#[derive(serde::Deserialize)]
+struct Kind<'a> {
+    kind: &'a str,
 }
 
 /// Why bytes are no message, or a message cannot become bytes. A bug, or another program at the other end.
@@ -86,7 +115,7 @@ mod tests {
     use jobyard_core::{AttemptId, AttemptNumber, JobId};
 
     use super::*;
-    use crate::protocol::{LaunchFailure, Reply, Request, Stage};
+    use crate::protocol::{Launch, LaunchFailure, Reply, Request, Stage};
 
     #[test]
     fn messages_arrive_whatever_the_pieces() {
@@ -119,6 +148,37 @@ mod tests {
         let older = text.replace(r#","unconfirmed":false"#, "");
         assert_ne!(older, text);
         assert_eq!(serde_json::from_str::<Reply>(&older).expect("JSON"), reply);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_request_is_what_any_message_is() {
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(1));
+        let attempt = AttemptId::new(job, AttemptNumber::FIRST);
+        let dir = crate::protocol::WorkDir::at("/".into());
+        let argv = vec!["\"start\"".to_owned()];
+        let mut launch = Launch::new(attempt, "/x".into(), argv, dir, "/output".into());
+        launch.env.insert("kind".to_owned(), "start".to_owned());
+        let sent = [
+            Request::Hello { version: 7 },
+            Request::Start(Box::new(launch)),
+            Request::Kill { attempt },
+        ];
+        let mut bytes = BytesMut::new();
+        for message in &sent {
+            encode(message, &mut bytes).expect("short enough");
+        }
+        let (mut decoder, mut other) = (Decoder::default(), Decoder::default());
+        decoder.push(&bytes);
+        other.push(&bytes);
+        for message in sent {
+            let request = decoder.decode_request().expect("a request");
+            assert_eq!(request, other.decode().expect("a message"));
+            assert_eq!(request, Some(message));
+        }
+        decoder.push(&7_u32.to_be_bytes());
+        decoder.push(b"{\"a\":1}");
+        assert!(decoder.decode_request().is_err());
     }
 
     #[test]

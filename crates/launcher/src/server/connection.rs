@@ -111,7 +111,7 @@ impl Connection {
         if self.is_full() {
             return Ok(None);
         }
-        Ok(self.decoder.decode()?)
+        Ok(self.decoder.decode_request()?)
     }
 
     /// Says something.

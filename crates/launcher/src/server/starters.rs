@@ -16,8 +16,9 @@ use crate::protocol::{LaunchFailure, Stage};
 use crate::sys::{Child, Newborn, Starter, hold_back_signals};
 
 /// How many threads there are from the beginning. A start takes one for as long as the child takes to get its turn on a
-/// processor and to execute its program, some milliseconds on a busy machine. More were no faster.
-const FIRST_THREADS: usize = 6;
+/// processor and to execute its program, some milliseconds on a busy machine. From 3 to 16 there was no difference that
+/// could be told from noise.
+const FIRST_THREADS: usize = 4;
 
 /// How many there are at most, when some hang: in a file system that does not answer, or with a child that somebody
 /// stops before it has executed its program.

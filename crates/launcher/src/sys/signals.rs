@@ -61,10 +61,14 @@ impl Signals {
                 Err(_) => return asked,
             };
             // The number of the signal is the first field.
+            let is_all = length < buffer.len();
             asked |= buffer[..length].chunks_exact(SIZE).any(|info| {
                 info.first_chunk::<4>()
                     .is_some_and(|number| i32::from_ne_bytes(*number) == libc::SIGTERM)
             });
+            if is_all {
+                return asked;
+            }
         }
     }
 }

@@ -102,6 +102,11 @@ impl Launcher {
         self.path("launcher")
     }
 
+    /// How its control groups are named.
+    pub(crate) fn name(&self) -> String {
+        name(&self.home())
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }

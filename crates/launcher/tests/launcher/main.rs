@@ -8,6 +8,7 @@ mod agents;
 mod crash;
 mod drain;
 mod failures;
+mod held_up;
 mod kill;
 mod life;
 mod output;
