@@ -114,6 +114,10 @@ impl Restore {
 }
 
 /// How far it is, for whoever watches.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that backups and restores call"
+)]
 fn tell(progress: BackupProgress) {
     match progress {
         BackupProgress::Database => eprintln!("copying the records"),

@@ -142,6 +142,7 @@ const LEAST_HEARTBEATS: u32 = 3;
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the fields hold it")]
     fn span(text: &str) -> Option<Span> {
         Some(text.parse().expect("a duration"))
     }
