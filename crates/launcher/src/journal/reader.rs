@@ -23,6 +23,8 @@ pub struct Remembered {
     pub output: PathBuf,
     /// How far it had come.
     pub state: RememberedState,
+    /// Whether it was being killed, since its time was over.
+    pub expired: bool,
 }
 
 /// How far an attempt had come.
@@ -96,6 +98,7 @@ fn apply(attempts: &mut BTreeMap<AttemptId, Remembered>, record: Record) {
             cage,
             output,
             state,
+            expired: false,
         };
         attempts.insert(attempt, remembered);
         return;
@@ -107,6 +110,7 @@ fn apply(attempts: &mut BTreeMap<AttemptId, Remembered>, record: Record) {
         Record::Warden {
             pid, start_time, ..
         } => known.cage = known.cage.clone().with_warden(pid, start_time),
+        Record::Expired { .. } => known.expired = true,
         Record::Running {
             pid, start_time, ..
         } => known.state = RememberedState::Running { pid, start_time },

@@ -33,6 +33,8 @@ pub(crate) enum Record {
     },
     /// Its program was not executed, and nothing is left of it. Where something may be left, it stays at its start.
     NotStarted { attempt: AttemptId },
+    /// Its time was over, and it is being killed for that.
+    Expired { attempt: AttemptId },
     /// Its main process has ended.
     Exited {
         attempt: AttemptId,
@@ -53,6 +55,7 @@ impl Record {
             | Self::Warden { attempt, .. }
             | Self::Running { attempt, .. }
             | Self::NotStarted { attempt }
+            | Self::Expired { attempt }
             | Self::Exited { attempt, .. }
             | Self::Ended { attempt, .. }
             | Self::Forgotten { attempt } => *attempt,

@@ -296,3 +296,16 @@ fn a_journal_with_nothing_to_tell_is_removed() {
     let file = file.append(true).open(dir.path().join(JOURNAL));
     file.expect("it is kept").flush().expect("our file");
 }
+
+#[test]
+fn time_that_was_over_is_remembered_for_whoever_buries_the_launcher() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let expired = Record::Expired {
+        attempt: attempt(1),
+    };
+    let records = [starting(1), running(1), expired, starting(2), running(2)];
+    let _journal = write(dir.path(), &records);
+    let remembered = read(dir.path()).expect("a journal");
+    let expired: Vec<_> = remembered.iter().map(|one| one.expired).collect();
+    assert_eq!(expired, [true, false]);
+}

@@ -112,10 +112,12 @@ pub enum CodecError {
 
 #[cfg(test)]
 mod tests {
-    use jobyard_core::{AttemptId, AttemptNumber, JobId};
+    use jobyard_core::{AttemptId, AttemptNumber, Containment, JobId};
 
     use super::*;
-    use crate::protocol::{Launch, LaunchFailure, Reply, Request, Stage};
+    use crate::protocol::{
+        CageFacts, Launch, LaunchFailure, Mechanism, Reply, Request, Stage, Welcome,
+    };
 
     #[test]
     fn messages_arrive_whatever_the_pieces() {
@@ -148,6 +150,19 @@ mod tests {
         let older = text.replace(r#","unconfirmed":false"#, "");
         assert_ne!(older, text);
         assert_eq!(serde_json::from_str::<Reply>(&older).expect("JSON"), reply);
+    }
+
+    #[test]
+    fn an_older_launcher_knows_nothing_of_a_time_by_which_all_is_over() {
+        let facts = CageFacts::new(Mechanism::Subreaper, Containment::BestEffort, None);
+        let welcome = Reply::Welcome(Box::new(Welcome::new(1, "0.1.0", 7, facts)));
+        let text = serde_json::to_string(&welcome).expect("JSON");
+        let older = text.replace(r#","leases":true"#, "");
+        assert_ne!(older, text);
+        match serde_json::from_str::<Reply>(&older).expect("JSON") {
+            Reply::Welcome(welcome) => assert!(!welcome.leases),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[cfg(target_os = "linux")]

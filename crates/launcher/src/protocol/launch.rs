@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use jobyard_core::{AttemptId, Limits};
+use jobyard_core::{AttemptId, Limits, Steady};
 use serde::{Deserialize, Serialize};
 
 /// One attempt to start: everything is said, nothing is inherited from the launcher.
@@ -41,6 +41,11 @@ pub struct Launch {
     /// What else keeps it apart.
     #[serde(default)]
     pub isolation: Isolation,
+    /// When the launcher kills all of it by itself, unless [`Request::Extend`](super::Request::Extend) moves that; by the
+    /// machine's clock that counts through suspend (`CLOCK_BOOTTIME`, microseconds). `None`: never. A launcher that does
+    /// not say [`Welcome::leases`](super::Welcome::leases) does not know this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Steady>,
 }
 
 impl Launch {
@@ -66,6 +71,7 @@ impl Launch {
             limits: Limits::NONE,
             user: None,
             isolation: Isolation::default(),
+            until: None,
         }
     }
 }
@@ -82,6 +88,7 @@ impl fmt::Debug for Launch {
             .field("limits", &self.limits)
             .field("user", &self.user)
             .field("isolation", &self.isolation)
+            .field("until", &self.until)
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use jobyard_core::{AttemptId, Containment, Exit, LimitKind, OutputProgress, Residue, Timestamp};
+use jobyard_core::{
+    AttemptId, Containment, Exit, LimitKind, OutputProgress, Residue, Steady, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::Launch;
@@ -30,6 +32,14 @@ pub enum Request {
     Kill {
         /// Which attempt.
         attempt: AttemptId,
+    },
+    /// An attempt that has a time by which it ends, see [`Launch::until`], has this one instead from now on. If the old
+    /// one has come, nothing changes. Only to a launcher that says [`Welcome::leases`].
+    Extend {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// When.
+        until: Steady,
     },
     /// The end of this attempt is written down elsewhere.
     Forget {
@@ -85,7 +95,7 @@ pub enum Reply {
         /// How far.
         progress: OutputProgress,
     },
-    /// Its main process has ended.
+    /// Its main process has ended. Not said of an attempt that the launcher killed since its time was over.
     Exited {
         /// Which attempt.
         attempt: AttemptId,
@@ -117,6 +127,9 @@ pub struct Welcome {
     pub cages: CageFacts,
     /// Whether it takes starts.
     pub accepting: bool,
+    /// Whether it knows [`Launch::until`] and [`Request::Extend`]. One from before them does not say so.
+    #[serde(default)]
+    pub leases: bool,
     /// Every attempt that it holds.
     pub attempts: Vec<Known>,
 }
@@ -130,6 +143,7 @@ impl Welcome {
             pid,
             cages,
             accepting: true,
+            leases: true,
             attempts: Vec::new(),
         }
     }
@@ -271,6 +285,9 @@ pub struct End {
     pub residue: Residue,
     /// Where its output ends.
     pub output: OutputProgress,
+    /// Whether the launcher killed it, since [its time](Launch::until) was over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
 }
 
 impl End {
@@ -281,6 +298,7 @@ impl End {
             at,
             residue: Residue::default(),
             output,
+            expired: false,
         }
     }
 }
@@ -330,4 +348,6 @@ pub enum Stage {
     Isolation,
     /// The program itself.
     Program,
+    /// Its time was over before its program was executed. Said only of a launch with [such a time](Launch::until).
+    Expired,
 }

@@ -19,6 +19,10 @@
 //! 5. [`Reply::Ended`] says that this is so, or that it cannot be. It is the last of the attempt, and repeated in each
 //!    welcome until [`Request::Forget`].
 //!
+//! A launch may say by when the attempt has to be over. The launcher kills it then by itself, whether an agent is there or
+//! not; [`Request::Extend`] moves that time on. [`Reply::Ended`] then says `expired`, and no `Exited` comes before it.
+//! Both came after the first launchers: one that knows them says [`Welcome::leases`], and to another no agent says them.
+//!
 //! A new connection ends the one before it. All that has happened meanwhile is in the welcome: while no agent is
 //! there, everything goes on without one.
 

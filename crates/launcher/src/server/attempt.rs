@@ -367,6 +367,7 @@ impl Attempt {
         residue.unconfirmed = unconfirmed;
         let mut end = End::new(ending.exit, ending.at, self.progress());
         end.residue = residue;
+        end.expired = self.life.has_expired();
         end
     }
 

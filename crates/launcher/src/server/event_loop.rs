@@ -75,9 +75,9 @@ impl EventLoop {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut happened = Vec::new();
         while !self.is_done() {
-            let patience = self
-                .deadline()
-                .map(|deadline| deadline.since(clock::steady()));
+            let deadline = self.deadline();
+            self.yard.poller.wake_at(deadline);
+            let patience = deadline.map(|deadline| deadline.since(clock::steady()));
             self.yard.poller.wait(patience, &mut happened)?;
             for source in happened.drain(..) {
                 self.on_source(source);
@@ -125,6 +125,8 @@ impl EventLoop {
                 }
             }
             Source::Starters => self.yard.on_starters(),
+            // Deadlines are looked at in each round.
+            Source::Alarm => {}
             Source::Attempt(key, part) => self.yard.on_part(key, part),
         }
     }
@@ -215,6 +217,7 @@ impl EventLoop {
             }
             Request::Signal { attempt, signal } => self.yard.signal(attempt, signal),
             Request::Kill { attempt } => self.yard.kill(attempt),
+            Request::Extend { attempt, until } => self.yard.extend(attempt, until),
             Request::Forget { attempt } => self.yard.forget(attempt),
             Request::Hello { .. } | Request::Retire => {}
         }

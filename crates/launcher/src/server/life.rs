@@ -1,12 +1,14 @@
 //! What happens to one attempt, without touching anything.
 
 mod effort;
+mod term;
 
 use std::time::Duration;
 
 use jobyard_core::{Exit, Now, Steady, Timestamp, Usage};
 
 use self::effort::Effort;
+use self::term::Term;
 use crate::protocol::{LaunchFailure, Stage};
 
 /// How long what is left may take to end by itself once the output is closed: a process that ends closes its files first,
@@ -28,12 +30,16 @@ pub(super) const SETTLE: Duration = Duration::from_millis(20);
 /// What is killed while it is starting goes on to `Killing` as soon as it runs. If it neither runs nor fails, it is over
 /// when the patience with it is.
 ///
+/// An attempt may have a time by which it is over. When that comes, whatever there is is killed; if its main process had
+/// not ended by then, it has no exit of its own, and is told of once it is over.
+///
 /// Every state with every event is in `life/table.txt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Life {
     phase: Phase,
     output_open: bool,
     drain: Duration,
+    term: Term,
 }
 
 /// How far an attempt is.
@@ -124,6 +130,8 @@ pub(super) enum Event {
     OutputClosed,
     /// It is to be killed: the agent says so, or it has no memory left.
     Kill,
+    /// It has this time by which it is over, in place of an earlier one.
+    Extend(Steady),
     /// Nothing of it is left, as was asked for by `Look` or `Kill`.
     Empty,
     /// The deadline may have been reached.
@@ -135,6 +143,8 @@ pub(super) enum Event {
 pub(super) enum Command {
     /// Write down and tell that it runs.
     SayRunning(Main),
+    /// Write down that its time was over. It is killed next.
+    NoteExpired,
     /// Write down and tell that its main process has ended.
     SayExited(Ending),
     /// Say `Empty` once nothing is left.
@@ -173,7 +183,21 @@ impl Life {
             phase: Phase::Starting { killed: None },
             output_open: true,
             drain,
+            term: Term::Endless,
         }
+    }
+
+    /// One that has to be over by this time.
+    pub(super) fn until(self, until: Option<Steady>) -> Self {
+        Self {
+            term: until.map_or(Term::Endless, Term::Until),
+            ..self
+        }
+    }
+
+    /// Whether it was killed since its time was over.
+    pub(super) const fn has_expired(&self) -> bool {
+        matches!(self.term, Term::Expired)
     }
 
     /// How far it is.
@@ -192,9 +216,10 @@ impl Life {
         }
     }
 
-    /// How the main process ended, once it has.
+    /// How the main process ended, once it has, and if that was its own end or one that it was ordered.
     pub(super) const fn ending(&self) -> Option<Ending> {
         match &self.phase {
+            _ if self.has_expired() => None,
             Phase::Draining { ending, .. } | Phase::Settling { ending, .. } => Some(*ending),
             Phase::Killing { ending, .. } => *ending,
             _ => None,
@@ -220,14 +245,16 @@ impl Life {
 
     /// When to say `Time`.
     pub(super) fn deadline(&self) -> Option<Steady> {
-        match &self.phase {
+        let of_phase = match &self.phase {
             Phase::Draining { until, .. } | Phase::Settling { until, .. } => Some(*until),
             Phase::Killing { effort, .. } | Phase::Failing { effort, .. } => {
                 Some(effort.deadline())
             }
             Phase::Starting { killed } => killed.map(Effort::deadline),
-            Phase::Running { .. } | Phase::Over => None,
-        }
+            Phase::Over => return None,
+            Phase::Running { .. } => None,
+        };
+        of_phase.into_iter().chain(self.term.deadline()).min()
     }
 
     /// Takes an event; appends what is to be done.
@@ -245,6 +272,10 @@ impl Life {
             Event::OutputClosed => self.on_output_closed(now, out),
             Event::Kill => {
                 self.on_kill(now, out);
+                Ok(())
+            }
+            Event::Extend(until) => {
+                self.on_extend(now, until, out);
                 Ok(())
             }
             Event::Empty => self.on_empty(out),
@@ -276,6 +307,11 @@ impl Life {
         if !matches!(self.phase, Phase::Starting { .. }) {
             return Err(OutOfTurn);
         }
+        let failure = if self.has_expired() {
+            over_too_early()
+        } else {
+            failure
+        };
         // What was forked for it ends by itself, or else is killed in a moment.
         let effort = Effort::begin(now);
         self.phase = Phase::Failing { failure, effort };
@@ -311,7 +347,7 @@ impl Life {
                 ..
             } => {
                 *missing = Some(ending);
-                out.push(Command::SayExited(ending));
+                self.say_exited(ending, out);
                 Ok(())
             }
             _ => Err(OutOfTurn),
@@ -375,6 +411,33 @@ impl Life {
         }
     }
 
+    fn on_extend(&mut self, now: Now, until: Steady, out: &mut Vec<Command>) {
+        if self.term.is_due(now.steady) {
+            // It was moved too late.
+            self.expire(now, out);
+        } else if matches!(self.term, Term::Until(_)) {
+            self.term = Term::Until(until);
+        }
+    }
+
+    fn expire(&mut self, now: Now, out: &mut Vec<Command>) {
+        self.term = match &self.phase {
+            Phase::Starting { killed: None } | Phase::Running { .. } => {
+                out.push(Command::NoteExpired);
+                Term::Expired
+            }
+            _ => Term::Endless,
+        };
+        self.on_kill(now, out);
+    }
+
+    /// An exit that nobody ordered but the time is not the exit of the attempt.
+    fn say_exited(&self, ending: Ending, out: &mut Vec<Command>) {
+        if !self.has_expired() {
+            out.push(Command::SayExited(ending));
+        }
+    }
+
     fn on_empty(&mut self, out: &mut Vec<Command>) -> Result<(), OutOfTurn> {
         match &self.phase {
             Phase::Settling { main, ending, .. } => out.push(Command::Conclude {
@@ -405,6 +468,9 @@ impl Life {
     }
 
     fn on_time(&mut self, now: Now, out: &mut Vec<Command>) {
+        if self.term.is_due(now.steady) {
+            self.expire(now, out);
+        }
         match &mut self.phase {
             Phase::Draining {
                 main,
@@ -477,7 +543,7 @@ impl Life {
             } => {
                 let ending = ending.unwrap_or_else(|| {
                     let ending = killed_at(now.wall);
-                    out.push(Command::SayExited(ending));
+                    self.say_exited(ending, out);
                     ending
                 });
                 out.push(Command::Conclude {
@@ -491,6 +557,10 @@ impl Life {
                 failure,
                 unconfirmed: true,
             }),
+            Phase::Starting { .. } if self.has_expired() => out.push(Command::Discard {
+                failure: over_too_early(),
+                unconfirmed: true,
+            }),
             Phase::Starting { .. } => out.push(Command::Discard {
                 failure: LaunchFailure::new(
                     Stage::Resources,
@@ -502,6 +572,14 @@ impl Life {
             other => self.phase = other,
         }
     }
+}
+
+fn over_too_early() -> LaunchFailure {
+    LaunchFailure::new(
+        Stage::Expired,
+        0,
+        "its time was over before its program was executed",
+    )
 }
 
 const fn killed_at(at: Timestamp) -> Ending {

@@ -1,13 +1,18 @@
 //! Waiting for everything at once.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use jobyard_core::Steady;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 /// How many events are taken at once: a round is short then, and deadlines are looked at between two.
 const EVENTS_AT_ONCE: usize = 64;
@@ -23,6 +28,8 @@ pub(super) enum Source {
     Signals,
     /// Starts are over.
     Starters,
+    /// A deadline has come while the machine slept.
+    Alarm,
     /// Something of one attempt, by its key.
     Attempt(u64, Part),
 }
@@ -61,6 +68,7 @@ impl Source {
             Self::Connection => 1,
             Self::Signals => 2,
             Self::Starters => 3,
+            Self::Alarm => 4,
             Self::Attempt(key, part) => (key << 3) | part as u64,
         }
     }
@@ -71,6 +79,7 @@ impl Source {
             1 => Some(Self::Connection),
             2 => Some(Self::Signals),
             3 => Some(Self::Starters),
+            4 => Some(Self::Alarm),
             token => {
                 let part = PARTS.get(usize::try_from(token & 7).ok()?)?;
                 Some(Self::Attempt(token >> 3, *part))
@@ -113,13 +122,46 @@ impl Interest {
 #[derive(Debug)]
 pub(super) struct Poller {
     epoll: OwnedFd,
+    /// What counts while the machine sleeps, as waiting does not.
+    alarm: OwnedFd,
+    /// When it is set to.
+    set_to: Cell<Option<Steady>>,
 }
 
 impl Poller {
     /// One that waits for nothing.
     pub(super) fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll })
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let poller = Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            alarm: timerfd_create(TimerfdClockId::Boottime, flags)?,
+            set_to: Cell::new(None),
+        };
+        poller.add(&poller.alarm, Source::Alarm, Interest::News)?;
+        Ok(poller)
+    }
+
+    /// Something happens at this time, also if the machine sleeps until then.
+    pub(super) fn wake_at(&self, deadline: Option<Steady>) {
+        if self.set_to.replace(deadline) == deadline {
+            return;
+        }
+        // Zero would be no time at all.
+        let micros = deadline.map_or(0, |at| at.as_micros().max(1));
+        let it_value = Timespec {
+            tv_sec: i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(micros % 1_000_000).unwrap_or_default() * 1000,
+        };
+        let it_interval = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let value = Itimerspec {
+            it_interval,
+            it_value,
+        };
+        // Without it, deadlines are late by as long as the machine sleeps.
+        let _ = timerfd_settime(&self.alarm, TimerfdTimerFlags::ABSTIME, &value);
     }
 
     /// Also waits for this.
@@ -174,6 +216,7 @@ mod tests {
             Source::Connection,
             Source::Signals,
             Source::Starters,
+            Source::Alarm,
         ];
         for part in PARTS {
             sources.push(Source::Attempt(1, part));

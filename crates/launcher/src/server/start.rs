@@ -10,6 +10,7 @@ use jobyard_core::OutputStream;
 use rustix::io::Errno;
 
 use super::attempt::{Attempt, Parts, part_of};
+use super::clock;
 use super::life::Life;
 use super::order::Order;
 use super::pipe::Pipe;
@@ -64,7 +65,7 @@ impl Yard {
         self.insert(Attempt::new(Parts {
             id: launch.attempt,
             key,
-            life: Life::new(Duration::from_millis(launch.drain_ms)),
+            life: Life::new(Duration::from_millis(launch.drain_ms)).until(launch.until),
             cage,
             pipes: pipes.ours,
             writer: SpoolWriter::new(launch.output.clone(), launch.output_limit),
@@ -103,6 +104,10 @@ impl Yard {
         }
         if self.knows(launch.attempt) {
             return refused("the launcher knows this attempt already");
+        }
+        if launch.until.is_some_and(|until| until <= clock::steady()) {
+            let problem = "its time is over";
+            return Err(LaunchFailure::new(Stage::Expired, 0, problem));
         }
         if !launch.output.is_absolute() {
             return refused("the path of the output is not absolute");

@@ -224,6 +224,13 @@ impl Yard {
         }
     }
 
+    /// Moves on the time by which an attempt is over, if it has one, and it has not come.
+    pub(super) fn extend(&mut self, attempt: AttemptId, until: Steady) {
+        if let Some(key) = self.keys.get(&attempt) {
+            self.happen(*key, Event::Extend(until));
+        }
+    }
+
     /// Forgets an attempt that has ended.
     pub(super) fn forget(&mut self, attempt: AttemptId) {
         if self.ended.remove(&attempt).is_some() {

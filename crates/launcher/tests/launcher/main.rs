@@ -13,3 +13,4 @@ mod kill;
 mod life;
 mod output;
 mod strangers;
+mod term;

@@ -11,6 +11,9 @@ fn at(millis: u64) -> Now {
     }
 }
 
+/// When all of them have to be over, in milliseconds.
+const TERM: u64 = 90_000;
+
 const MAIN: Main = Main {
     pid: 7,
     start_time: 77,
@@ -30,7 +33,7 @@ fn failure() -> LaunchFailure {
 
 /// A life to which all of this happened, each at its time in milliseconds.
 fn after(events: &[(u64, Event)]) -> (Life, Vec<Command>) {
-    let mut life = Life::new(SECOND);
+    let mut life = Life::new(SECOND).until(Some(at(TERM).steady));
     let mut out = Vec::new();
     for (millis, event) in events {
         out.clear();
@@ -53,6 +56,9 @@ fn events() -> Vec<(&'static str, u64, Event)> {
         ("Time(early)", 1001, Event::Time),
         ("Time(next)", 2000, Event::Time),
         ("Time(last)", 60_000, Event::Time),
+        ("Time(over)", TERM, Event::Time),
+        ("Extend", 1500, Event::Extend(at(TERM * 2).steady)),
+        ("Extend(over)", TERM, Event::Extend(at(TERM * 2).steady)),
     ]
 }
 
@@ -74,6 +80,11 @@ fn histories() -> Vec<(&'static str, Vec<(u64, Event)>)> {
         (
             "Killing before the exit",
             vec![running.clone(), kill.clone()],
+        ),
+        ("Starting, expired", vec![(TERM, Event::Time)]),
+        (
+            "Killing, expired",
+            vec![running.clone(), (TERM, Event::Time)],
         ),
         (
             "Settling",
@@ -108,7 +119,13 @@ fn phase(life: &Life) -> String {
             effort.until.as_micros() / 1000
         )
     };
-    let output = if life.output_open { "" } else { ", closed" };
+    let open = if life.output_open { "" } else { ", closed" };
+    let output = match life.term {
+        Term::Expired => format!("{open}, expired"),
+        Term::Endless => format!("{open}, endless"),
+        Term::Until(until) if until == at(TERM).steady => open.to_owned(),
+        Term::Until(until) => format!("{open}, by {}ms", until.as_micros() / 1000),
+    };
     match life.phase() {
         Phase::Starting { killed: None } => format!("Starting{output}"),
         Phase::Starting { killed: Some(goes) } => {
@@ -144,6 +161,7 @@ fn command(command: &Command) -> String {
             ending.exit,
             ending.at.as_micros() / 1000
         ),
+        Command::NoteExpired => "NoteExpired".to_owned(),
         Command::Look => "Look".to_owned(),
         Command::Kill => "Kill".to_owned(),
         Command::Conclude {
@@ -220,6 +238,51 @@ fn kills_follow_each_other_ever_more_slowly_and_end() {
             ..
         })
     ));
+}
+
+#[test]
+fn time_that_is_over_kills_at_once_and_hides_the_exit_of_the_kill_i5() {
+    let (mut life, _) = after(&[(0, Event::Running(MAIN))]);
+    assert_eq!(life.deadline(), Some(at(TERM).steady));
+    let mut out = Vec::new();
+    life.handle(at(TERM), Event::Time, &mut out)
+        .expect("in turn");
+    assert_eq!(out, [Command::NoteExpired, Command::Kill]);
+    assert!(life.has_expired());
+    out.clear();
+    life.handle(at(TERM + 1), Event::Exited(ending(TERM)), &mut out)
+        .expect("in turn");
+    assert_eq!((out, life.ending()), (vec![], None));
+}
+
+#[test]
+fn time_is_moved_on_until_it_has_come_and_not_after_i5() {
+    let (mut life, _) = after(&[(0, Event::Running(MAIN))]);
+    let later = at(TERM * 2).steady;
+    let mut out = Vec::new();
+    life.handle(at(TERM - 1), Event::Extend(later), &mut out)
+        .expect("in turn");
+    assert_eq!((&out[..], life.deadline()), (&[][..], Some(later)));
+    // The launcher itself was stopped, and finds both at once: the time, and what would have moved it.
+    let latest = Event::Extend(at(TERM * 9).steady);
+    life.handle(at(TERM * 3), latest, &mut out)
+        .expect("in turn");
+    assert_eq!(out, [Command::NoteExpired, Command::Kill]);
+    assert!(life.has_expired());
+}
+
+#[test]
+fn exit_before_the_time_was_over_counts() {
+    let (mut life, _) = after(&[
+        (0, Event::Running(MAIN)),
+        (TERM - 10, Event::Exited(ending(TERM - 10))),
+    ]);
+    let mut out = Vec::new();
+    life.handle(at(TERM), Event::Time, &mut out)
+        .expect("in turn");
+    assert_eq!(out, [Command::Kill], "what is left has no more time");
+    assert!(!life.has_expired());
+    assert_eq!(life.ending(), Some(ending(TERM - 10)));
 }
 
 #[test]

@@ -37,6 +37,13 @@ impl Yard {
                     ));
                 }
             }
+            Command::NoteExpired => {
+                let record = Record::Expired { attempt };
+                note(&mut self.journal, &mut self.log, &record);
+                self.log.say(format_args!(
+                    "{attempt}: its time is over, and nobody has moved it on"
+                ));
+            }
             Command::SayExited(Ending { exit, at, .. }) => {
                 let record = Record::Exited { attempt, exit, at };
                 note(&mut self.journal, &mut self.log, &record);
