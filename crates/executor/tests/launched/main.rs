@@ -28,5 +28,6 @@ mod death;
 mod isolation;
 mod limits;
 mod place;
+mod term;
 mod tree;
 mod upgrade;

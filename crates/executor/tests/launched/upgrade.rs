@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 use jobyard_core::{Executor, Exit, JobId, OutputStream};
 use jobyard_executor::launcher::Launcher;
-use jobyard_launcher::protocol::{Decoder, Reply, SOCKET, encode};
+use jobyard_launcher::protocol::{Decoder, Reply, SOCKET, Welcome, encode};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest, copy};
@@ -18,21 +18,26 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use crate::adopt::{gated, life, open_gate, output, start};
-use crate::workbench::{GUARD, is_alive};
+use crate::workbench::{GUARD, Workbench, is_alive};
 
 /// Stands before the socket of a launcher, and has it say that it is of another build.
 fn disguise(dir: &Path) {
+    disguise_only(dir, |welcome| "0.0.9".clone_into(&mut welcome.build));
+}
+
+/// Stands before the socket of a launcher, and has it say something else of itself.
+pub(crate) fn disguise_only(dir: &Path, change: fn(&mut Welcome)) {
     let real = dir.join("socket.real");
     std::fs::rename(dir.join(SOCKET), &real).expect("a socket");
     let listener = UnixListener::bind(dir.join(SOCKET)).expect("a short path");
     tokio::spawn(async move {
         while let Ok((agent, _)) = listener.accept().await {
-            tokio::spawn(pass_on(agent, real.clone()));
+            tokio::spawn(pass_on(agent, real.clone(), change));
         }
     });
 }
 
-async fn pass_on(agent: UnixStream, real: PathBuf) {
+async fn pass_on(agent: UnixStream, real: PathBuf, change: fn(&mut Welcome)) {
     let Ok(launcher) = UnixStream::connect(real).await else {
         return;
     };
@@ -43,12 +48,19 @@ async fn pass_on(agent: UnixStream, real: PathBuf) {
             let _ = copy(&mut from_agent, &mut to_launcher).await;
             let _ = to_launcher.shutdown().await;
         },
-        retell(from_launcher, to_agent),
+        retell(from_launcher, to_agent, change),
     );
 }
 
-/// Passes on what the launcher says, but for the name of its build.
-async fn retell(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+/// The directory of the one launcher that there is.
+pub(crate) fn only_launcher(bench: &Workbench) -> PathBuf {
+    let above = bench.base.path().join("launcher");
+    let mut dirs = std::fs::read_dir(above).expect("there").flatten();
+    dirs.next().expect("one launcher").path()
+}
+
+/// Passes on what the launcher says, but for what it says of itself.
+async fn retell(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, change: fn(&mut Welcome)) {
     let mut decoder = Decoder::default();
     let mut received = vec![0; 64 * 1024];
     loop {
@@ -60,7 +72,7 @@ async fn retell(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut told = BytesMut::new();
         while let Some(mut reply) = decoder.decode::<Reply>().expect("of this protocol") {
             if let Reply::Welcome(welcome) = &mut reply {
-                "0.0.9".clone_into(&mut welcome.build);
+                change(welcome);
             }
             encode(&reply, &mut told).expect("short enough");
         }
@@ -89,9 +101,7 @@ async fn older_launcher_keeps_its_jobs_and_gets_no_new_ones_p10() {
     let old = first.launcher().and_then(Launcher::pid).expect("alive");
     execution.detach().await;
     drop(first);
-    let above = bench.base.path().join("launcher");
-    let mut dirs = std::fs::read_dir(above).expect("there").flatten();
-    disguise(&dirs.next().expect("one launcher").path());
+    disguise(&only_launcher(&bench));
 
     let second = life(&bench).await;
     let new = second.launcher().and_then(Launcher::pid).expect("alive");

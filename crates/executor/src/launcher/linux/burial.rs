@@ -6,7 +6,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use jobyard_core::{AttemptId, KilledProcess, MAX_LISTED_PROCESSES, OutputProgress, Residue};
+use jobyard_clock::SystemClock;
+use jobyard_core::{
+    AttemptId, Clock, Exit, KilledProcess, MAX_LISTED_PROCESSES, OutputProgress, Residue,
+};
 use jobyard_launcher::cage::{CageOptions, Cages};
 use jobyard_launcher::journal::{self, Remembered, RememberedState};
 use jobyard_launcher::protocol::End;
@@ -86,7 +89,18 @@ fn settle(remembered: &Remembered) -> Buried {
         }
         RememberedState::Running { pid, start_time } => {
             let residue = end_left_over(remembered, Some((pid, start_time)));
-            (lost(Some(pid), residue), progress())
+            if remembered.expired {
+                // It was being killed, and the launcher with it.
+                let at = SystemClock::new().now().wall;
+                let mut end = End::new(Exit::Signaled(9), at, progress());
+                end.residue = residue;
+                end.expired = true;
+                let output = end.output;
+                let end = Box::new(end);
+                (Stage::Ended { pid, end }, output)
+            } else {
+                (lost(Some(pid), residue), progress())
+            }
         }
         // Starting, and what a later version may know.
         _ => {

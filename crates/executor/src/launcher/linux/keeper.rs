@@ -268,7 +268,10 @@ async fn find(above: &Path) -> Result<(Vec<Arc<Link>>, Option<Chosen>), OpenLaun
 
 /// Whether a launcher is as we would start it.
 fn is_ours(welcome: &Welcome) -> bool {
-    welcome.accepting && welcome.version == PROTOCOL_VERSION && welcome.build == BUILD
+    welcome.accepting
+        && welcome.leases
+        && welcome.version == PROTOCOL_VERSION
+        && welcome.build == BUILD
 }
 
 /// Connects to the launcher of a directory, or buries it. `None`: nothing of it is to be remembered.

@@ -39,6 +39,8 @@ pub(super) struct Board {
     pub(super) dir: PathBuf,
     pub(super) pid: u32,
     is_alive: AtomicBool,
+    /// Whether it ends attempts by itself when their time is over.
+    knows_leases: AtomicBool,
     cells: Mutex<BTreeMap<AttemptId, Arc<Cell>>>,
 }
 
@@ -73,6 +75,11 @@ impl Link {
     /// Whether it lives, as far as is known.
     pub(crate) fn is_alive(&self) -> bool {
         self.board.is_alive.load(Ordering::Acquire)
+    }
+
+    /// Whether it knows of times by which attempts are over. One from before them would not understand.
+    pub(crate) fn knows_leases(&self) -> bool {
+        self.board.knows_leases.load(Ordering::Relaxed)
     }
 
     /// Whether nothing of it is to be remembered.
@@ -149,6 +156,7 @@ impl Board {
             dir,
             pid,
             is_alive: AtomicBool::new(true),
+            knows_leases: AtomicBool::new(false),
             cells: Mutex::default(),
         }
     }
@@ -165,6 +173,7 @@ impl Board {
 
     /// Takes in a welcome: all that the launcher holds.
     pub(super) fn fill(&self, welcome: &Welcome) {
+        self.knows_leases.store(welcome.leases, Ordering::Relaxed);
         let mut cells = self.cells();
         for known in &welcome.attempts {
             let cell = cells

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jobyard_core::{
     AttemptId, Execution, ExecutionTrace, Exit, InfraReason, LimitKind, Lost, Residue, SignalError,
-    StopSignal, Timestamp,
+    Steady, StopSignal, Timestamp,
 };
 use jobyard_launcher::protocol::{Request, Signal};
 use tokio::runtime::Handle;
@@ -95,6 +95,10 @@ impl LaunchedExecution {
     }
 }
 
+/// Why an attempt has no exit that is its own.
+const EXPIRED: &str =
+    "the launcher ended it: its worker had lost its master, or its launcher its worker";
+
 const BODY: &str = "only the clean-up, which consumes the execution, takes the body";
 
 impl Body {
@@ -166,9 +170,20 @@ impl Execution for LaunchedExecution {
         Ok(())
     }
 
+    async fn extend(&self, until: Steady) {
+        let body = self.body();
+        if body.link.knows_leases() && !body.cell.stage().has_exited() {
+            let attempt = body.attempt;
+            body.link.send(Request::Extend { attempt, until }).await;
+        }
+    }
+
     async fn wait(&self) -> Result<Exit, Lost> {
         match self.body().cell.reached(Stage::has_exited).await {
             Stage::Exited { exit, .. } => Ok(exit),
+            Stage::Ended { end, .. } if end.expired => {
+                Err(Lost::new(InfraReason::LeaseExpired, EXPIRED))
+            }
             Stage::Ended { end, .. } => Ok(end.exit),
             Stage::Lost { problem, .. } => Err(Lost::new(InfraReason::WorkerFault, problem)),
             other => Err(Lost::new(

@@ -133,6 +133,7 @@ fn describe(job: &Job, prepared: Prepared, place: Option<OutputPlace>) -> (Launc
     launch.limits = spec.effective_limits();
     launch.user = job.user.as_ref().map(|user| user.ids.clone());
     launch.isolation = job.isolation().clone();
+    launch.until = job.context.until;
     (launch, prepared.scratch)
 }
 
@@ -155,6 +156,10 @@ async fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
             problem,
         },
         protocol::Stage::Program => explain_execution(program, failure.errno).await,
+        protocol::Stage::Expired => StartError::Worker {
+            reason: InfraReason::LeaseExpired,
+            problem,
+        },
         protocol::Stage::Resources => StartError::Worker {
             reason: InfraReason::NoResources,
             problem,
