@@ -82,7 +82,11 @@ impl Report {
             namespaces: facts.is_some_and(|facts| facts.namespaces),
             landlock: facts.is_some_and(|facts| facts.landlock),
             notes: facts.map_or_else(
-                || vec!["there is no launcher: jobs end with the worker".to_owned()],
+                || {
+                    let ends = "there is no launcher: jobs end with the worker";
+                    let alone = "only the worker, as long as it runs, ends a job that must not outlive its lease";
+                    vec![ends.to_owned(), alone.to_owned()]
+                },
                 |facts| facts.notes.clone(),
             ),
             machine: Machine::new(readings),

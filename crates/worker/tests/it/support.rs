@@ -230,8 +230,34 @@ impl Session {
         self.say(MasterMessage::Welcome(welcome)).await;
     }
 
+    /// As [`welcome`](Self::welcome), with another heartbeat than goes with the lease.
+    pub(crate) async fn welcome_with_heartbeat(&mut self, heartbeat: Duration, lease: Duration) {
+        let session = SessionId::from_uuid(Uuid::now_v7());
+        let name = "builder".to_owned();
+        let welcome = Welcome::new(session, Epoch(1), worker_id(), name, heartbeat, lease);
+        self.say(MasterMessage::Welcome(welcome)).await;
+    }
+
     pub(crate) async fn say(&mut self, message: MasterMessage) {
-        within(self.link.sender.send(vec![message])).await.unwrap();
+        self.say_all(vec![message]).await;
+    }
+
+    /// Says several things at once.
+    pub(crate) async fn say_all(&mut self, messages: Vec<MasterMessage>) {
+        within(self.link.sender.send(messages)).await.unwrap();
+    }
+
+    /// Waits for a heartbeat. What comes before it is heard later.
+    pub(crate) async fn beat(&mut self) {
+        loop {
+            let is_beat = |message: &WorkerMessage| *message == WorkerMessage::Heartbeat;
+            if let Some(place) = self.waiting.iter().position(is_beat) {
+                self.waiting.remove(place);
+                return;
+            }
+            let more = within(self.link.receiver.receive()).await.unwrap();
+            self.waiting.extend(more);
+        }
     }
 
     pub(crate) async fn assign(&mut self, attempt: AttemptId, script: &str) {
@@ -273,6 +299,15 @@ impl Session {
             WorkerMessage::Finished(report) if report.attempt == wanted => report,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Waits for the report of an attempt, and for its start before that.
+    pub(crate) async fn finished_after_start(&mut self, wanted: AttemptId) -> AttemptReport {
+        match self.hear().await {
+            WorkerMessage::Started { attempt, .. } if attempt == wanted => {}
+            other => panic!("{other:?}"),
+        }
+        self.finished(wanted).await
     }
 
     /// Waits until the worker has left.
