@@ -6,7 +6,7 @@ use jobyard_master::records::TOKEN;
 use jobyard_pki::TokenRecord;
 use uuid::Uuid;
 
-use crate::cluster::{Cluster, draft, job, name, submission, token};
+use crate::cluster::{Cluster, attempt, draft, job, name, submission, token};
 use crate::step::Step;
 
 fn request(n: u128) -> RequestId {
@@ -119,6 +119,36 @@ fn a_repeat_that_comes_while_the_first_is_under_way_leaves_with_it() {
     assert_eq!(answered.next(), Some(first));
     assert_eq!(answered.next(), Some(second));
     assert_eq!(answered.next(), None);
+}
+
+#[test]
+fn w6_a_repeated_drain_joins_the_one_that_waits() {
+    let (mut cluster, session) = Cluster::with_one(1);
+    cluster.submit(1);
+    let drain = |reply| Input::SetWorker {
+        reply,
+        by: "olga".to_owned(),
+        worker: name(1),
+        to: WorkerCommand::Drain { deadline: None },
+    };
+    let first = once(&mut cluster, 1, drain);
+    let again = once(&mut cluster, 1, drain);
+    let answers = |step: &Step| {
+        let replies = step.effects.iter();
+        let replies = replies.filter(|effect| matches!(effect, Effect::Reply { .. }));
+        replies.count()
+    };
+    assert_eq!(
+        (answers(&first), answers(&again)),
+        (0, 0),
+        "it may still begin"
+    );
+    assert_eq!(first.audit().len() + again.audit().len(), 1);
+    let step = cluster.started(session, attempt(1, 1));
+    assert_eq!(answers(&step), 2, "both at once: {step:?}");
+    let late = once(&mut cluster, 1, drain);
+    assert!(matches!(late.answer(), Answer::Worker(_)));
+    assert!(!late.is_durable());
 }
 
 fn create(seed: u8, cluster: &Cluster, request: &str) -> impl Fn(ReplyTo) -> Input + use<> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     DeclineReason, Exit, Happening, InfraReason, JobSpec, JobState, Outcome, RetryBudget,
-    SessionId, StartFailure, WaitReason, WaitVerdict, WorkerMessage,
+    SessionId, StartFailure, Timestamp, WaitReason, WaitVerdict, WorkerMessage,
 };
 use jobyard_master::engine::{Answer, Timings};
 
@@ -213,7 +213,7 @@ fn a_job_that_waits_for_its_retry_is_queued_and_says_when_it_is_due() {
     let record = cluster.job(1);
     assert_eq!(record.retry_left, Some(wait));
     let due = cluster.now.wall.as_micros() + i64::try_from(wait.as_micros()).expect("short");
-    assert_eq!(record.retry_at.map(|at| at.as_micros()), Some(due));
+    assert_eq!(record.retry_at.map(Timestamp::as_micros), Some(due));
     assert_eq!(cluster.engine.tally().jobs["queued"], 1);
     cluster.pass_in_touch(session, wait);
     let record = cluster.job(1);
