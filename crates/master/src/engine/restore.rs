@@ -180,14 +180,15 @@ impl Engine {
     /// Placed jobs first, so that nothing is given away twice; then the queue, in the order of submission.
     fn announce_jobs(&mut self, now: Now) {
         let mut placed = Vec::new();
-        let mut queued = BTreeMap::new();
+        // A list that is sorted once: a map of a million jobs costs several times as much.
+        let mut queued = Vec::new();
         let (mut timed, mut waiting) = (Vec::new(), Vec::new());
         for (id, entry) in &self.tables.jobs {
             if entry.record.queue_left.is_some() {
                 timed.push(*id);
             }
             match entry.stage {
-                Stage::Queued => drop(queued.insert(entry.record.sequence, *id)),
+                Stage::Queued => queued.push((entry.record.sequence, *id)),
                 Stage::Backoff => waiting.push(*id),
                 Stage::Draining => {
                     if let Some(current) = entry.current() {
@@ -223,7 +224,8 @@ impl Engine {
                 self.schedule(now, Event::JobPlaced { demand, worker });
             }
         }
-        for job in queued.into_values() {
+        queued.sort_unstable();
+        for (_, job) in queued {
             self.enqueue(now, job);
         }
         for job in timed {
