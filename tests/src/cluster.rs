@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::launchers::{end_all_beneath, launcher_beneath};
+use crate::happenings::Happenings;
+use crate::launchers::{end_all_beneath, launcher_beneath, launchers_beneath};
 use crate::master_program::MasterProgram;
 use crate::process::Process;
 use crate::program::{Program, Ran, program, within};
@@ -276,6 +277,11 @@ impl Cluster {
         worker
     }
 
+    /// All launchers of this worker: one, or an older one beside it that still holds something.
+    pub fn launchers(&self, worker: &str) -> Vec<Process> {
+        launchers_beneath(&self.path(worker))
+    }
+
     /// The one launcher of this worker.
     ///
     /// # Panics
@@ -283,6 +289,26 @@ impl Cluster {
     /// When there is none, or more than one.
     pub fn launcher(&self, worker: &str) -> Process {
         launcher_beneath(&self.path(worker))
+    }
+
+    /// What happens from now on, and what has happened.
+    pub fn happenings(&self) -> Happenings {
+        Happenings::of(self.command(&["events", "--follow", "--from", "1", "--json"]))
+    }
+
+    /// Asks until there is an answer: now, and again whenever something has happened.
+    ///
+    /// # Panics
+    ///
+    /// When nothing happens any more before.
+    pub fn wait_until<T>(&self, mut ask: impl FnMut() -> Option<T>) -> T {
+        let happenings = self.happenings();
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            happenings.next();
+        }
     }
 
     /// What is known of a job.

@@ -63,7 +63,7 @@ pub(crate) fn end_all_beneath(dir: &Path) {
 
 /// Those that have their directories beneath this one. What they have forked, and what did not execute anything, looks
 /// the same but for its parent.
-fn launchers_beneath(dir: &Path) -> Vec<Process> {
+pub(crate) fn launchers_beneath(dir: &Path) -> Vec<Process> {
     let mut found = with_argument(|previous, argument| {
         previous == "--dir" && Path::new(argument).starts_with(dir)
     });

@@ -8,17 +8,23 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod happenings;
 mod launchers;
 mod master_program;
 mod pipe;
 mod process;
 mod program;
 mod proxy;
+mod runs;
+mod wire_worker;
 
 pub use cluster::{Cluster, Token};
+pub use happenings::Happenings;
 pub use launchers::launcher_beneath;
 pub use master_program::MasterProgram;
 pub use pipe::{Gate, Notes};
 pub use process::{Process, control_groups, descendants};
 pub use program::{GUARD, Program, Ran, program, within};
 pub use proxy::{Proxy, Way};
+pub use runs::Runs;
+pub use wire_worker::{WireSession, WireWorker, now, started};

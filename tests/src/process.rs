@@ -60,7 +60,7 @@ impl Process {
     }
 
     /// Whether it ends before so much time has passed.
-    pub(crate) fn has_ended_within(&self, time: Duration) -> bool {
+    pub fn has_ended_within(&self, time: Duration) -> bool {
         let mut wanted = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];
         let time = Timespec::try_from(time).expect("minutes at most");
         loop {

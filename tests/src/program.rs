@@ -11,17 +11,19 @@ use std::time::{Duration, Instant};
 /// How long any single event is waited for: far longer than it takes on a busy machine with a debug build.
 pub const GUARD: Duration = Duration::from_secs(100);
 
-/// The path of a program of this workspace.
+/// Where to look for programs instead: those of a release build, for example.
+const PROGRAMS: &str = "JOBYARD_TEST_PROGRAMS";
+
+/// The path of a program of this workspace. The variable `JOBYARD_TEST_PROGRAMS` names another directory with programs.
 ///
 /// # Panics
 ///
 /// When it was not built.
 pub fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let dir = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("tests lie in target/*/deps");
+    let dir = match std::env::var_os(PROGRAMS) {
+        Some(dir) => PathBuf::from(dir),
+        None => beside_the_test(),
+    };
     let path = dir.join(name);
     assert!(
         path.exists(),
@@ -29,6 +31,16 @@ pub fn program(name: &str) -> PathBuf {
         path.display()
     );
     path
+}
+
+fn beside_the_test() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let dir = test.parent().expect("a program lies in a directory");
+    // Tests lie in target/*/deps, programs beside the others.
+    match (dir.ends_with("deps"), dir.parent()) {
+        (true, Some(parent)) => parent.to_owned(),
+        _ => dir.to_owned(),
+    }
 }
 
 /// The same command, started by another one, which executes it.

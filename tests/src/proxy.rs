@@ -48,6 +48,8 @@ struct Rules {
     delay: Duration,
     bytes_per_second: Option<u32>,
     idle: Option<Duration>,
+    /// The first connection that carries so much this way is the last one, until the network is healed.
+    cut_after: Option<(Way, u64)>,
     /// Connections of an earlier life of the network are reset.
     life: u64,
 }
@@ -60,6 +62,8 @@ struct Seen {
     stuck: [u64; 2],
     /// How many bytes were delivered.
     delivered: [u64; 2],
+    /// How often connections were cut after so many bytes.
+    cuts: u64,
     /// How many connections were forgotten because nothing was said on them.
     idle: u64,
 }
@@ -83,7 +87,12 @@ impl Proxy {
         let address = listener.local_addr().expect("it is bound");
         let (rules, following) = watch::channel(Rules::default());
         let seen = watch::Sender::new(Seen::default());
-        runtime.spawn(serve(listener, master, following, seen.clone()));
+        runtime.spawn(serve(
+            listener,
+            master,
+            (rules.clone(), following),
+            seen.clone(),
+        ));
         Self {
             address,
             rules,
@@ -112,7 +121,10 @@ impl Proxy {
 
     /// Everything is delivered again, first what was held.
     pub fn heal(&self) {
-        self.rules.send_modify(|rules| rules.held = [false; 2]);
+        self.rules.send_modify(|rules| {
+            rules.held = [false; 2];
+            rules.cut_after = None;
+        });
     }
 
     /// Resets all connections; what was held of them is lost. New ones may come.
@@ -126,6 +138,26 @@ impl Proxy {
             rules.life += 1;
             rules.held = [false; 2];
         });
+    }
+
+    /// Resets all connections, and holds everything, as soon as one connection has carried so much this way, to the byte.
+    pub fn cut_after(&self, way: Way, bytes: u64) {
+        self.rules
+            .send_modify(|rules| rules.cut_after = Some((way, bytes)));
+    }
+
+    /// How often that has happened.
+    pub fn cuts(&self) -> u64 {
+        self.seen.borrow().cuts
+    }
+
+    /// Waits until it has happened so often in all.
+    ///
+    /// # Panics
+    ///
+    /// When the guard runs out before.
+    pub fn wait_for_cuts(&self, number: u64) {
+        self.wait_until("so much is not said", |seen| seen.cuts >= number);
     }
 
     /// Every piece of at most 16 KiB comes so much later.
@@ -142,6 +174,11 @@ impl Proxy {
     /// A connection on which nothing is said for so long is forgotten: whatever comes later gets no answer.
     pub fn forget_idle_after(&self, time: Duration) {
         self.rules.send_modify(|rules| rules.idle = Some(time));
+    }
+
+    /// How many bytes were delivered this way.
+    pub fn delivered(&self, way: Way) -> u64 {
+        self.seen.borrow().delivered[way as usize]
     }
 
     /// How many connections were forgotten.
@@ -216,12 +253,13 @@ impl Drop for Proxy {
 async fn serve(
     listener: TcpListener,
     master: SocketAddr,
-    rules: watch::Receiver<Rules>,
+    (ruler, rules): (watch::Sender<Rules>, watch::Receiver<Rules>),
     seen: watch::Sender<Seen>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         seen.send_modify(|seen| seen.connections += 1);
         let line = Line {
+            ruler: ruler.clone(),
             rules: rules.clone(),
             seen: seen.clone(),
             life: rules.borrow().life,
@@ -235,6 +273,7 @@ async fn serve(
 /// What the parts of one connection share.
 #[derive(Clone)]
 struct Line {
+    ruler: watch::Sender<Rules>,
     rules: watch::Receiver<Rules>,
     seen: watch::Sender<Seen>,
     life: u64,
@@ -300,6 +339,7 @@ fn reset(socket: &TcpStream) {
 /// Carries one direction until its end.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, mut line: Line) {
     let mut piece = vec![0; PIECE];
+    let mut carried = 0;
     loop {
         let Ok(length) = from.read(&mut piece).await else {
             return;
@@ -318,12 +358,19 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, mut lin
             sleep(delay).await;
         }
         line.wait_until_open(way).await;
+        let last = line.last_bytes(way, carried, length);
         if length == 0 {
             let _ = to.shutdown().await;
             return;
         }
-        if to.write_all(&piece[..length]).await.is_err() {
+        let end = last.unwrap_or(length);
+        if to.write_all(&piece[..end]).await.is_err() {
             return;
+        }
+        carried += end as u64;
+        if last.is_some() {
+            line.cut();
+            std::future::pending::<()>().await;
         }
         line.seen
             .send_modify(|seen| seen.delivered[way as usize] += length as u64);
@@ -358,6 +405,25 @@ async fn forget_when_idle(mut line: Line) {
 }
 
 impl Line {
+    /// How many of these bytes are the last ones of the connection, if they are.
+    fn last_bytes(&self, way: Way, carried: u64, length: usize) -> Option<usize> {
+        let (cut_way, after) = self.rules.borrow().cut_after?;
+        if cut_way != way || carried + length as u64 <= after {
+            return None;
+        }
+        usize::try_from(after.saturating_sub(carried)).ok()
+    }
+
+    /// Ends all connections; new ones are held.
+    fn cut(&self) {
+        self.seen.send_modify(|seen| seen.cuts += 1);
+        self.ruler.send_modify(|rules| {
+            rules.cut_after = None;
+            rules.held = [true; 2];
+            rules.life += 1;
+        });
+    }
+
     /// Returns when something may be delivered this way; never once the connection is forgotten.
     async fn wait_until_open(&mut self, way: Way) {
         if *self.forgotten.borrow() {

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::chaos;
 use xtask::codegen;
 use xtask::floors;
 use xtask::steps::{self, Selection};
@@ -31,6 +32,8 @@ enum Chore {
     },
     /// Check that the crates of the workspace depend downwards only.
     Floors,
+    /// Kill, cut off, stop and drain real programs at random under real jobs, and count what becomes of them.
+    Chaos(chaos::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Test(selection) => steps::run(&workspace, &selection),
         Chore::Codegen { check: true } => codegen::check(&workspace),
         Chore::Codegen { check: false } => codegen::write(&workspace),
+        Chore::Chaos(options) => chaos::run(&workspace, &options),
         Chore::Floors => floors::require(&Metadata::of_members(&workspace)?),
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{self, cargo};
 use crate::gates::{dependencies, licences, weight};
 use crate::workspace::{Metadata, Workspace};
-use crate::{codegen, examples, floors, package, portability, skips};
+use crate::{chaos, codegen, examples, floors, package, portability, skips};
 
 /// One check. The order here is the order in which they run.
 ///
@@ -32,6 +32,8 @@ pub enum Step {
     Doctest,
     /// The programs in `examples/` run to their end.
     Examples,
+    /// Nothing is lost and nothing runs twice while everything fails at random, for a minute.
+    Chaos,
     /// The executor compiles for other systems.
     Portability,
     /// The generated code is what the .proto files say.
@@ -55,6 +57,9 @@ impl Step {
             Self::Test => "the tests pass",
             Self::Skips => "no test is skipped unexpectedly",
             Self::Doctest => "the documentation's examples pass",
+            Self::Chaos => {
+                "nothing is lost and nothing runs twice while everything fails at random"
+            }
             Self::Examples => "the example programs run to their end",
             Self::Portability => "the executor compiles for other systems",
             Self::Codegen => "the generated code is fresh",
@@ -74,6 +79,7 @@ impl Step {
             Self::Skips => skips::require(workspace)?,
             Self::Doctest => return doctest(workspace),
             Self::Examples => examples::require(workspace)?,
+            Self::Chaos => return chaos::require(workspace),
             Self::Portability => return portability::require(workspace),
             Self::Codegen => codegen::check(workspace)?,
             Self::Package => package::require(workspace)?,

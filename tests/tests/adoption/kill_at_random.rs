@@ -16,7 +16,7 @@ const LINES: u32 = 10_000;
 const NOTES: u32 = 20;
 
 #[test]
-fn every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
+fn fw1_every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
     let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut machine = Machine::new(&["--slots", "2"]);
@@ -63,7 +63,7 @@ fn every_byte_and_the_exit_survive_twenty_kills_of_the_worker() {
 }
 
 #[test]
-fn no_attempt_starts_twice_when_the_worker_is_killed_around_its_start() {
+fn fw1_no_attempt_starts_twice_when_the_worker_is_killed_around_its_start() {
     let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
     let mut machine = Machine::new(&[]);
@@ -105,7 +105,7 @@ fn spin(time: Duration) {
 }
 
 #[test]
-fn job_that_ends_while_its_worker_is_dead_is_reported_as_it_ended() {
+fn fw1_job_that_ends_while_its_worker_is_dead_is_reported_as_it_ended() {
     let mut machine = Machine::new(&[]);
     let script = format!(
         "echo before; {}; {}; echo after; exit 7",

@@ -57,27 +57,27 @@ fn both_die(containment: &str) {
 }
 
 #[test]
-fn all_of_a_job_is_dead_after_worker_and_launcher_were_killed() {
+fn fw4_all_of_a_job_is_dead_after_worker_and_launcher_were_killed() {
     both_die("cgroup2");
 }
 
 #[test]
-fn all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_pid_namespace() {
+fn fw4_all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_pid_namespace() {
     both_die("pid-namespace");
 }
 
 #[test]
-fn all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_freezer() {
+fn fw4_all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_freezer() {
     both_die("freezer");
 }
 
 #[test]
-fn all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_subreaper() {
+fn fw4_all_of_a_job_is_dead_after_worker_and_launcher_were_killed_with_a_subreaper() {
     both_die("subreaper");
 }
 
 #[test]
-fn another_attempt_begins_only_when_all_of_the_first_is_dead() {
+fn fw4_another_attempt_begins_only_when_all_of_the_first_is_dead() {
     let mut machine = Machine::new(&[]);
     let (job, tree) = with_daemon(&machine, &[]);
     let launcher = machine.launcher();
@@ -124,7 +124,7 @@ fn job_that_had_ended_before_worker_and_launcher_were_killed_is_reported_as_it_e
 }
 
 #[test]
-fn worker_goes_on_with_another_launcher_when_its_own_was_killed() {
+fn fw3_worker_goes_on_with_another_launcher_when_its_own_was_killed() {
     let machine = Machine::new(&[]);
     let (job, tree) = with_daemon(&machine, &["--infra-retries", "0"]);
     let launcher = machine.launcher();

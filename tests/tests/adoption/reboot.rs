@@ -9,7 +9,7 @@ use crate::machine::{Machine, attempts};
 
 /// Another boot, as a worker sees it: what ran before is gone, and the kernel has another name for its life.
 #[test]
-fn job_that_ran_before_a_reboot_is_a_failure_of_the_machine_and_runs_again_by_its_policy() {
+fn fw5_job_that_ran_before_a_reboot_is_a_failure_of_the_machine_and_runs_again_by_its_policy() {
     let mut machine = Machine::new(&[]);
     let script = format!(
         "{}; {}",

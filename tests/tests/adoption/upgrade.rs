@@ -5,7 +5,7 @@ use jobyard_tests::Process;
 use crate::machine::{Machine, assert_ran_once};
 
 #[test]
-fn worker_that_detaches_leaves_its_jobs_to_the_next() {
+fn fw2_worker_that_detaches_leaves_its_jobs_to_the_next() {
     let mut machine = Machine::new(&["--on-term", "detach"]);
     let script = format!(
         "echo before; {}; {}; echo between; {}; {}; echo after; exit 7",
