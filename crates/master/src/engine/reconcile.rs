@@ -59,7 +59,7 @@ impl Engine {
             .intersection(&ours)
             .cloned()
             .collect();
-        // The longer one counts until the worker has answered: it may not hear of this one.
+        // The longest counts.
         entry.record.lease = entry.record.lease.max(Some(self.timings.lease));
         let draining = entry.record.admin == AdminState::Draining;
         if before != entry.record {
@@ -124,11 +124,12 @@ impl Engine {
             return;
         };
         let same_boot = entry.record.boot.is_none_or(|boot| boot == claims.boot);
-        // From now on it goes by the lease of this session, whatever was promised before.
         entry.not_before = Steady::default();
-        let told = (Some(claims.boot), Some(self.timings.lease));
-        if (entry.record.boot, entry.record.lease) != told {
-            (entry.record.boot, entry.record.lease) = told;
+        if entry.record.boot != Some(claims.boot) {
+            entry.record.boot = Some(claims.boot);
+            // Nothing is left of what went by the lease that the machine was promised before. Until it boots, something
+            // may: what holds an attempt to its time may not have heard of a shorter one.
+            entry.record.lease = Some(self.timings.lease);
             let record = entry.record.to_record();
             self.outbox.changes.push(Change::Put(record));
         }

@@ -51,8 +51,8 @@ pub struct WorkerRecord {
     /// Which abilities it said last that it has, of those that this version knows.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub features: BTreeSet<String>,
-    /// The longest lease that may be in force: a promise is written before it is made, and a shorter one counts once the
-    /// worker has answered it. `None`: none was promised.
+    /// The longest lease that it was ever promised since its machine booted; written before it is promised. `None`: none
+    /// was.
     #[serde(
         default,
         with = "millis::option",

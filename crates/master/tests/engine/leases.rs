@@ -187,19 +187,29 @@ fn i5_the_longest_lease_that_was_promised_counts_after_a_start() {
 }
 
 #[test]
-fn a_shorter_lease_counts_once_its_worker_has_answered_the_welcome() {
+fn i5_a_shorter_lease_counts_once_the_machine_has_booted() {
+    let long = Duration::from_mins(2);
     let promised = Timings {
-        lease: Duration::from_mins(2),
+        lease: long,
         ..TIMINGS
     };
     let (mut cluster, _, _) = two_with(promised);
     cluster.timings = TIMINGS;
     cluster.restart();
-    let (session, _) = cluster.connect_as(1, hello(1, vec![running(attempt(1, 1))]));
-    assert_eq!(cluster.worker(1).lease, Some(TIMINGS.lease));
+    // The worker goes by the new one at once, and what holds its attempts to their time still by the older one.
+    let held = vec![running(attempt(1, 1))];
+    let (session, _) = cluster.connect_as(1, hello(1, held));
+    assert_eq!(cluster.worker(1).lease, Some(long));
     cluster.disconnect(session);
-    cluster.pass(OVER);
+    cluster.pass(just_before(long + TIMINGS.grace));
+    assert_eq!(cluster.job(1).state, JobState::Running);
+    cluster.pass(MOMENT);
     assert_eq!(cluster.job(1).state, JobState::Queued);
+    let mut anew = hello(1, Vec::new());
+    anew.boot = boot(9);
+    let (_, step) = cluster.connect_as(1, anew);
+    assert_eq!(step.assigned(), [attempt(1, 2)]);
+    assert_eq!(cluster.worker(1).lease, Some(TIMINGS.lease));
 }
 
 #[test]
