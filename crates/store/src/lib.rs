@@ -9,7 +9,8 @@
 //! | [`Store`](jobyard_core::Store): records | [`SqliteStore`], one file | [`MemoryStore`] |
 //! | [`LogStore`](jobyard_core::LogStore): output by offset | [`FileLogs`], segment files | [`MemoryLogs`] |
 //!
-//! All four pass the suites of `jobyard-testkit`.
+//! All four pass the suites of `jobyard-testkit`. Both durable ones are copied while they are used by [`backup()`], and
+//! come back by [`restore()`].
 //!
 //! # Theory of operation
 //!
@@ -22,10 +23,22 @@
 //! has returned. A lock on a file beside the store keeps a second process from leading; people may read the file at any
 //! time: `sqlite3 FILE 'select kind, key, state, body from records'`.
 //!
+//! Each record carries a checksum of everything it says, which each read compares: a record that was flipped names
+//! itself and costs no other. A failed fsync is final: nothing more is written until the store is opened anew. Below a
+//! watermark of free room new work is refused, and a reserve lets what runs be finished on a disk that is full.
+//! [`SqliteStore`] says more about each.
+//!
 //! **Output.** The log of an attempt is a row of append-only segment files, whose format stands in [`FileLogs`]. One
 //! append is one write and one `fdatasync`; then the new end is published, readers may read up to it, and followers
 //! wake. What is known of a log is kept in a bounded cache and found again from its last segment alone. Writers of one
 //! log take turns; nobody waits for a reader, and a reader for nobody.
+//!
+//! **Backups.** One file: a tar archive under zstd. It begins with `HEAD.json` and ends with `MANIFEST.json`, which
+//! lists each file between them with its length and SHA-256, and says which program made it, when, with which schema
+//! and in which term. The database is copied as of one moment by SQLite's own `VACUUM INTO`, then the files that the
+//! caller names, then the logs, each up to what is whole. A restore unpacks inside the target directory, where meanwhile
+//! something stands in the database's place that no master starts on, compares everything with the list, lifts the term
+//! above every one that may have been used ([`epoch_after_restore`]), and moves the database to its place last.
 //!
 //! # Example
 //!

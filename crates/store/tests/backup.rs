@@ -456,8 +456,7 @@ fn victim_that_restores() {
 #[tokio::test]
 async fn no_master_starts_on_an_interrupted_restore() {
     let (place, archive, target) = archived().await;
-    let mut refused = 0;
-    for step in 1.. {
+    for (refused, step) in (1..).enumerate() {
         let mut victim = start("victim_that_restores", place.path(), &step.to_string());
         let status = victim.wait().expect("the victim ends");
         let opened = SqliteStore::open(target.join("master.db"), &SqliteOptions::default());
@@ -474,7 +473,6 @@ async fn no_master_starts_on_an_interrupted_restore() {
             }
             Err(error) => panic!("step {step}: {error}"),
         }
-        refused += 1;
         let again = restore_to(&archive, &target).expect_err("it is not empty");
         assert!(matches!(again, RestoreError::NotEmpty { .. }), "{again}");
         fs::remove_dir_all(&target).expect("it is emptied");

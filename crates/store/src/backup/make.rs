@@ -68,7 +68,7 @@ pub struct BackupReport {
 /// archive, unless retention removed it in between. Of a log that grows, what is whole is copied. Temporary files lie
 /// beside the archive, and need as much room as the database. The archive has its name only when it is complete and
 /// durable; it is readable for its owner alone, since it holds the keys of the cluster. Memory: about 250 bytes for each
-/// file of the logs.
+/// file of the logs. A process that is killed leaves files with `.partial-` in their names there, to be deleted.
 ///
 /// # Errors
 ///

@@ -1,4 +1,9 @@
 //! The thread that owns the write connection.
+//!
+//! It does one command after another, and gathers nothing: a batch that finds it idle is begun at once, and its answer
+//! leaves after one fsync. So the wait of a batch is bounded by what was asked before it, its own transaction, and at
+//! most one move of the write-ahead log, which is begun after an answer and only when [`CHECKPOINT_PAGES`] have
+//! gathered. Whoever has many changes gathers them while its last batch is under way; that is where a group comes from.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,10 +137,10 @@ impl Writer {
                 before,
                 limit,
                 reply,
-            } => self.answer(
-                reply,
-                |writer| Ok(writer.prune(epoch, kind, before, limit)?),
-            ),
+            } => self.answer(reply, |writer| {
+                let prune = |writer: &Self| writer.prune(epoch, kind, before, limit);
+                Ok(writer.with_room(prune)?)
+            }),
         }
     }
 
@@ -195,7 +200,8 @@ impl Writer {
         if taken.is_some() {
             self.settle()?;
         }
-        let epoch = self.begin_term(holder, at_least)?;
+        let epoch = self.with_room(|writer| writer.begin_term(holder, at_least))?;
+        self.keeper.reserve.restock(&self.keeper.gauge);
         // Only now: a lock whose term could not be written is released again.
         if taken.is_some() {
             self.lock = taken;
@@ -219,13 +225,12 @@ impl Writer {
         Ok(())
     }
 
-    fn begin_term(&mut self, holder: &str, at_least: Epoch) -> Result<Epoch, Failure> {
+    fn begin_term(&self, holder: &str, at_least: Epoch) -> Result<Epoch, Failure> {
         self.failpoints.hit(Point::LeadBefore)?;
         let transaction = self.transaction()?;
         let term = term::begin(&transaction, holder, at_least)?;
         transaction.commit()?;
         self.failpoints.hit(Point::LeadAfter)?;
-        self.keeper.reserve.restock(&self.keeper.gauge);
         Ok(term.epoch)
     }
 
@@ -250,19 +255,9 @@ impl Writer {
         term::check(connection, epoch)
     }
 
-    /// One transaction, durable when it returns; once more on the room of the reserve if there is none.
+    /// One transaction, durable when it returns.
     fn commit(&mut self, epoch: Epoch, batch: &Batch) -> Result<(), CommitError> {
-        let mut done = self.try_commit(epoch, batch);
-        if matches!(done, Err(CommitError::Full { .. })) {
-            self.keeper.gauge.is_full();
-            // With room on the disk it is the limit of the main file that was met.
-            if !self.keeper.gauge.has_beyond(0) {
-                self.keeper.reserve.give_up();
-                if self.rewind() {
-                    done = self.try_commit(epoch, batch);
-                }
-            }
-        }
+        let done = self.with_room(|writer| writer.try_commit(epoch, batch));
         if done.is_ok() {
             self.keeper
                 .gauge
@@ -270,6 +265,25 @@ impl Writer {
             self.keeper.reserve.restock(&self.keeper.gauge);
         }
         done
+    }
+
+    /// Does something that needs room; once more on the room of the reserve if the disk has none.
+    fn with_room<T, E: Breakage>(&mut self, work: impl Fn(&Self) -> Result<T, E>) -> Result<T, E> {
+        let done = work(self);
+        if !done.as_ref().is_err_and(Breakage::is_full) {
+            return done;
+        }
+        self.keeper.gauge.is_full();
+        // With room on the disk it is the limit of the main file that was met.
+        if self.keeper.gauge.has_beyond(0) {
+            return done;
+        }
+        let has_given_up = self.keeper.reserve.give_up();
+        if self.rewind() || has_given_up {
+            work(self)
+        } else {
+            done
+        }
     }
 
     /// Moves the whole write-ahead log, so that its file is written from the beginning again instead of growing. Whether
@@ -405,10 +419,26 @@ impl Writer {
     }
 }
 
-/// An answer that can tell of a disk that fails.
+/// An answer that can tell what is wrong with the disk.
 trait Breakage {
     /// What the disk said, if it fails.
     fn breakage(&self) -> Option<&str>;
+
+    /// Whether it has no room.
+    fn is_full(&self) -> bool;
+}
+
+impl Breakage for Failure {
+    fn breakage(&self) -> Option<&str> {
+        match self {
+            Self::Broken(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
 }
 
 impl Breakage for CommitError {
@@ -418,6 +448,10 @@ impl Breakage for CommitError {
             _ => None,
         }
     }
+
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Full { .. })
+    }
 }
 
 impl Breakage for LeadError {
@@ -426,5 +460,10 @@ impl Breakage for LeadError {
             Self::Broken { problem } => Some(problem),
             _ => None,
         }
+    }
+
+    /// It has no such case.
+    fn is_full(&self) -> bool {
+        false
     }
 }

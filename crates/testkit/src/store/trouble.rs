@@ -12,7 +12,7 @@ pub(super) const SMALL_BYTES: u64 = 2 * 1_024 * 1_024;
 
 /// A batch of some 20 kB.
 fn large(number: u64) -> Batch {
-    let body = format!(r#"{{"padding":"{:01000}"}}"#, number);
+    let body = format!(r#"{{"padding":"{number:01000}"}}"#);
     let records = (0..20).map(|index| {
         let mut record = Record::new(JOB, format!("{number:05}-{index:02}"), body.clone());
         record.fields.order = number * 20 + index;
