@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use xtask::chaos;
 use xtask::codegen;
 use xtask::floors;
+use xtask::simulate;
 use xtask::steps::{self, Selection};
 use xtask::workspace::{Metadata, Workspace};
 
@@ -32,6 +33,10 @@ enum Chore {
     },
     /// Check that the crates of the workspace depend downwards only.
     Floors,
+    /// Simulate whole clusters under faults, each from a seed, until an invariant does not hold.
+    Simulate(simulate::Worlds),
+    /// Build the simulation with deliberate bugs, and see whether it finds each of them.
+    Mutants(simulate::Mutants),
     /// Kill, cut off, stop and drain real programs at random under real jobs, and count what becomes of them.
     Chaos(chaos::Options),
 }
@@ -54,5 +59,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Codegen { check: false } => codegen::write(&workspace),
         Chore::Chaos(options) => chaos::run(&workspace, &options),
         Chore::Floors => floors::require(&Metadata::of_members(&workspace)?),
+        Chore::Simulate(worlds) => simulate::run(&workspace, &worlds),
+        Chore::Mutants(mutants) => simulate::mutants(&workspace, &mutants),
     }
 }

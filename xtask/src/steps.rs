@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{self, cargo};
 use crate::gates::{dependencies, licences, weight};
 use crate::workspace::{Metadata, Workspace};
-use crate::{chaos, codegen, examples, floors, package, portability, skips};
+use crate::{chaos, codegen, examples, floors, package, portability, simulate, skips};
 
 /// One check. The order here is the order in which they run.
 ///
@@ -32,6 +32,10 @@ pub enum Step {
     Doctest,
     /// The programs in `examples/` run to their end.
     Examples,
+    /// Every invariant holds in ten thousand simulated worlds.
+    Simulate,
+    /// The simulation finds every deliberate bug.
+    Mutants,
     /// Nothing is lost and nothing runs twice while everything fails at random, for a minute.
     Chaos,
     /// The executor compiles for other systems.
@@ -61,6 +65,8 @@ impl Step {
                 "nothing is lost and nothing runs twice while everything fails at random"
             }
             Self::Examples => "the example programs run to their end",
+            Self::Simulate => "every invariant holds in simulated worlds",
+            Self::Mutants => "the simulation finds every deliberate bug",
             Self::Portability => "the executor compiles for other systems",
             Self::Codegen => "the generated code is fresh",
             Self::Package => "every crate can be published",
@@ -79,6 +85,8 @@ impl Step {
             Self::Skips => skips::require(workspace)?,
             Self::Doctest => return doctest(workspace),
             Self::Examples => examples::require(workspace)?,
+            Self::Simulate => return simulate::require(workspace),
+            Self::Mutants => simulate::mutants(workspace, &simulate::Mutants::default())?,
             Self::Chaos => return chaos::require(workspace),
             Self::Portability => return portability::require(workspace),
             Self::Codegen => codegen::check(workspace)?,

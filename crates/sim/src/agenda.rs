@@ -56,6 +56,10 @@ pub(crate) enum Event {
     AskSent { ask: u64 },
     /// A request arrives at the master.
     AskArrives { ask: u64 },
+    /// A wall clock is set.
+    WallJumpDue,
+    /// Finished jobs are removed.
+    PruneDue,
     /// An answer arrives at its client; `None`: the master cannot answer.
     AnswerArrives { ask: u64, answer: Option<Answer> },
     /// Somebody submits jobs.
@@ -85,6 +89,11 @@ pub(crate) enum MasterEvent {
     Dies,
     /// The shell has come to tell the engine something.
     Tell(Box<Input>),
+    /// An assignment is sent once more.
+    AssignAgain {
+        session: jobyard_core::SessionId,
+        assignment: Box<jobyard_core::Assignment>,
+    },
     /// The shell seals a log that will not grow any more.
     Seal {
         attempt: AttemptId,
@@ -99,6 +108,13 @@ pub(crate) enum AgentEvent {
     Deadline(Steady),
     /// The journal has an entry, or could not take it.
     Journaled { attempt: AttemptId, written: bool },
+    /// A master of an older term answers a hello.
+    OldMaster {
+        link: LinkId,
+        epoch: jobyard_core::Epoch,
+    },
+    /// It runs again after it was stuck.
+    Thaws,
     /// Nobody answers a try to connect.
     Unreachable { link: LinkId },
     /// A new connection for output is due.
@@ -130,6 +146,8 @@ pub(crate) enum AgentEvent {
 pub(crate) enum MachineEvent {
     /// A process prints.
     Prints { attempt: AttemptId, bytes: u64 },
+    /// The launcher looks whether an attempt has outlived its lease.
+    LeaseOver { attempt: AttemptId, pid: u32 },
     /// A process ends, unless it has ended before.
     Exits {
         attempt: AttemptId,
@@ -153,6 +171,9 @@ impl Event {
                 MasterEvent::Dies => ("master due to die", None, None),
                 MasterEvent::Tell(_) => ("master told", None, None),
                 MasterEvent::Seal { attempt, .. } => ("log sealed", None, Some(*attempt)),
+                MasterEvent::AssignAgain { assignment, .. } => {
+                    ("assigned again", None, Some(assignment.attempt))
+                }
             },
             Self::MasterUp { .. } => ("master up", None, None),
             Self::Agent { worker, event, .. } => {
@@ -162,8 +183,14 @@ impl Event {
             Self::AgentUp { worker, .. } => ("agent up", Some(*worker), None),
             Self::Machine { worker, event, .. } => match event {
                 MachineEvent::Prints { attempt, .. } => ("prints", Some(*worker), Some(*attempt)),
+                MachineEvent::LeaseOver { attempt, .. } => {
+                    ("launcher looks", Some(*worker), Some(*attempt))
+                }
                 MachineEvent::Exits { attempt, .. } => ("exits", Some(*worker), Some(*attempt)),
             },
+            // With it and without it, the history is the same.
+            Self::WallJumpDue => return None,
+            Self::PruneDue => ("prune due", None, None),
             Self::AskSent { .. } => ("client asks", None, None),
             Self::AskArrives { .. } => ("request arrives", None, None),
             Self::AnswerArrives { .. } => ("answer arrives", None, None),
@@ -183,6 +210,8 @@ impl AgentEvent {
         match self {
             Self::Deadline(_) => ("agent deadline", None),
             Self::Journaled { attempt, .. } => ("journaled", Some(*attempt)),
+            Self::OldMaster { .. } => ("old master answers", None),
+            Self::Thaws => ("thaws", None),
             Self::Unreachable { .. } => ("unreachable", None),
             Self::UploadDue { attempt } => ("upload due", Some(*attempt)),
             Self::Spawn { attempt } => ("spawn", Some(*attempt)),

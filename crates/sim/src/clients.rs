@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jobyard_core::{
-    ExecutorSpec, Group, JobId, JobOrigin, JobSpec, Preference, QueueChange, Requirement, Resources,
-    StopOptions, ValidSpec, WorkerCommand,
+    ExecutorSpec, Group, JobId, JobOrigin, JobSpec, OnDisconnect, Preference, QueueChange,
+    RequestId, Requirement, Resources, StopOptions, ValidSpec, WorkerCommand,
 };
 use jobyard_master::engine::{Answer, Input, Submission};
 use jobyard_master::records::{Demand, SpecDigest};
@@ -15,8 +15,9 @@ use crate::agenda::{Event, MasterEvent};
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::fault::Fault;
-use crate::master::MasterNode;
+use crate::master::{MasterNode, Waiter};
 use crate::rng::Rng;
+use crate::scenario::Sabotage;
 
 /// How long a client waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,6 +47,9 @@ pub(crate) struct Clients {
 struct Ask {
     what: What,
     tries: u32,
+    /// The same in each repeat.
+    request: RequestId,
+    is_answered: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -59,19 +63,26 @@ pub(crate) enum What {
 impl Clients {
     /// Whether nobody waits for an answer.
     pub(crate) fn are_content(&self) -> bool {
-        self.asks.is_empty()
+        self.asks.values().all(|ask| ask.is_answered)
     }
 
     pub(crate) fn ask(&mut self, env: &mut Env, what: What) {
         self.last += 1;
-        self.asks.insert(self.last, Ask { what, tries: 0 });
+        let request = RequestId::from_uuid(env.rng.uuid());
+        let ask = Ask {
+            what,
+            tries: 0,
+            request,
+            is_answered: false,
+        };
+        self.asks.insert(self.last, ask);
         self.on_sent(env, self.last);
     }
 
     /// Operators give up what they wanted of workers and queues and were not answered.
     pub(crate) fn withdraw_orders(&mut self) {
-        self.asks
-            .retain(|_, ask| !matches!(ask.what, What::SetWorker(..) | What::SetQueue(..)));
+        let is_order = |what: &What| matches!(what, What::SetWorker(..) | What::SetQueue(..));
+        self.asks.retain(|_, ask| !is_order(&ask.what));
     }
 
     /// Somebody changes how many jobs of a queue run at once, its weight, or its class.
@@ -130,7 +141,16 @@ impl Clients {
         let Some(found) = self.asks.get_mut(&ask) else {
             return;
         };
+        if found.is_answered {
+            return;
+        }
         found.tries += 1;
+        let repeats = matches!(found.what, What::Submit(_) | What::Stop(..));
+        if repeats && env.mishap(20, Fault::RequestDuplicated) {
+            let delay = env.rng.millis(0, 60_000);
+            env.after(delay, Event::AskArrives { ask });
+        }
+        let found = &*found;
         if found.tries > 1 {
             env.fault(Fault::RequestRepeated);
         }
@@ -147,16 +167,28 @@ impl Clients {
             return;
         };
         let what = found.what.clone();
-        let Some(reply) = master.expect_reply(ask) else {
+        let request = found.request;
+        let waiter = match &what {
+            What::SetWorker(worker, WorkerCommand::Drain { .. }) => {
+                Waiter::Drain(ask, worker.clone())
+            }
+            _ => Waiter::Client(ask),
+        };
+        let Some(reply) = master.expect_reply(waiter) else {
             return;
         };
+        let tombs = !env.is_sabotaged(Sabotage::IgnoreTombstones);
         let by = "client".to_owned();
         let input = match what {
-            What::Submit(jobs) => {
-                let jobs = jobs
+            What::Submit(asked) => {
+                let jobs = asked
                     .iter()
-                    .map(|(id, spec)| submission(master, *id, spec))
+                    .map(|(id, spec)| submission(master, *id, spec, tombs))
                     .collect();
+                let pruned = |(job, _): &(JobId, _)| master.disk.books().tombs.contains_key(job);
+                if asked.iter().any(pruned) {
+                    env.fault(Fault::RequestForPruned);
+                }
                 Input::Submit { reply, by, jobs }
             }
             What::Stop(job, options) => Input::Stop {
@@ -180,16 +212,19 @@ impl Clients {
         };
         let delay = env.rng.millis(0, 2);
         let life = master.life();
-        let event = MasterEvent::Tell(Box::new(input));
+        let call = Box::new(input);
+        let event = MasterEvent::Tell(Box::new(Input::Once { request, call }));
         env.after(delay, Event::Master { life, event });
     }
 
     /// An answer. Without one, the client waits as if nothing had come.
     pub(crate) fn on_answer(&mut self, env: &mut Env, ask: u64, answer: Option<Answer>) {
         let Some(answer) = answer else { return };
-        let Some(Ask { what, .. }) = self.asks.remove(&ask) else {
+        let Some(asked) = self.asks.get_mut(&ask).filter(|ask| !ask.is_answered) else {
             return;
         };
+        asked.is_answered = true;
+        let what = asked.what.clone();
         match (what, answer) {
             (What::Submit(asked), Answer::Submitted(answers)) => {
                 let jobs: Vec<JobId> = answers.iter().map(|answer| answer.id).collect();
@@ -200,6 +235,8 @@ impl Clients {
                 self.known.extend(&jobs);
                 env.facts.push(Fact::SubmitAcknowledged { jobs });
             }
+            // Told by somebody that the worker shall do something else meanwhile, or that too many wait.
+            (What::SetWorker(..), _) => {}
             (What::Stop(job, _), Answer::Stopping(state)) => {
                 env.summary.transition(match state {
                     jobyard_core::JobState::Finished => "stop answered finished",
@@ -210,14 +247,14 @@ impl Clients {
                 }
             }
             // The job was over and gone from the engine, or the worker was removed before.
-            (What::Stop(..) | What::SetWorker(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
+            (What::Stop(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
             (What::Submit(_) | What::SetQueue(..), answer) => panic!("refused: {answer:?}"),
         }
     }
 }
 
 /// As the master's shell makes it: a look into the store, and a digest.
-fn submission(master: &MasterNode, id: JobId, spec: &ValidSpec) -> Submission {
+fn submission(master: &MasterNode, id: JobId, spec: &ValidSpec, tombs: bool) -> Submission {
     let json = serde_json::to_vec(spec).expect("a spec is texts, numbers, lists and maps");
     Submission {
         id,
@@ -227,7 +264,7 @@ fn submission(master: &MasterNode, id: JobId, spec: &ValidSpec) -> Submission {
         origin: JobOrigin::Manual,
         digest: SpecDigest(format!("{:016x}", digest(&json))),
         spec_json: Bytes::from(json),
-        known: master.disk.job(id).map(|record| record.digest.clone()),
+        known: master.disk.digest(id, tombs),
     }
 }
 
@@ -244,6 +281,15 @@ fn random_spec(env: &mut Env) -> ValidSpec {
     spec.resources = Resources::of_slots(1 + u32::from(rng.chance(250)));
     spec.repeatable = rng.chance(600);
     spec.infra_retries = if rng.chance(200) { 0 } else { 5 };
+    if rng.chance(250) {
+        spec.retries = 1 + u32::from(rng.chance(500));
+    }
+    if rng.chance(300) {
+        spec.retry_on.extend([1, 124]);
+    }
+    if rng.chance(250) {
+        spec.on_disconnect = OnDisconnect::Stop;
+    }
     spec.timeout = rng.chance(250).then(|| rng.millis(500, 3_000));
     spec.grace = rng.millis(100, 2_000);
     if rng.chance(300) {

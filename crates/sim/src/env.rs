@@ -20,6 +20,8 @@ pub(crate) struct Env {
     /// The true time, counted from the beginning of the world.
     pub(crate) now: Steady,
     pub(crate) rng: Rng,
+    /// Chance for wall clocks alone: with it and without it, everything else stays the same.
+    pub(crate) wall_rng: Rng,
     pub(crate) agenda: Agenda,
     pub(crate) network: Network,
     pub(crate) trace: Trace,
@@ -39,6 +41,7 @@ impl Env {
         Self {
             now: Steady::from_micros(0),
             rng: Rng::new(seed),
+            wall_rng: Rng::new(!seed),
             agenda: Agenda::default(),
             network: Network::new(scenario.workers),
             trace: Trace::default(),
@@ -85,34 +88,64 @@ impl Env {
     }
 }
 
-/// The clock of one machine: it starts anew with each boot, and its wall clock is a little off.
+/// The clock of one machine: it starts anew with each boot and runs at a rate of its own, and its wall clock is a little
+/// off, and jumps when somebody sets it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MachineClock {
     offset: Duration,
+    /// How many microseconds it counts in a second.
+    rate: u64,
     wall: i64,
 }
 
+/// By how much clocks differ from the true time at most, in microseconds a second. The fastest and the slowest differ by
+/// less than `(lease + grace) / lease`, which is what leases are made for.
+const MAX_DRIFT: u64 = 150_000;
+
+const SECOND: u64 = 1_000_000;
+
 impl MachineClock {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
-        let skew = i64::try_from(rng.below(10_000_000)).unwrap_or(0);
+    pub(crate) fn new(env: &mut Env) -> Self {
+        let skew = i64::try_from(env.rng.below(10_000_000)).unwrap_or(0);
+        let drift = env.rng.below(2 * MAX_DRIFT + 1);
+        let drifts = env.scenario.fault_every.is_some();
         Self {
-            offset: rng.millis(0, 1_000_000),
+            offset: env.rng.millis(0, 1_000_000),
+            rate: if drifts {
+                SECOND - MAX_DRIFT + drift
+            } else {
+                SECOND
+            },
             wall: WALL_START + skew,
         }
     }
 
     pub(crate) fn read(&self, now: Steady) -> Now {
-        let micros = i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2);
+        let counted = scale(now.as_micros(), self.rate, SECOND);
+        let micros = i64::try_from(counted).unwrap_or(i64::MAX / 2);
         Now {
             wall: Timestamp::from_micros(self.wall + micros),
-            steady: now + self.offset,
+            steady: Steady::from_micros(counted) + self.offset,
         }
     }
 
     /// When this clock will show that time.
     pub(crate) fn true_time(&self, at: Steady) -> Steady {
-        Steady::from_micros(0) + at.since(Steady::from_micros(0) + self.offset)
+        let counted = at.since(Steady::from_micros(0) + self.offset);
+        let counted = u64::try_from(counted.as_micros()).unwrap_or(u64::MAX);
+        Steady::from_micros(scale(counted, SECOND, self.rate).saturating_add(1))
     }
+
+    /// Somebody sets the wall clock, an hour back or a day ahead.
+    pub(crate) const fn jump(&mut self, back: bool) {
+        let hour = 3_600 * 1_000_000;
+        self.wall += if back { -hour } else { 24 * hour };
+    }
+}
+
+fn scale(number: u64, by: u64, of: u64) -> u64 {
+    let scaled = u128::from(number) * u128::from(by) / u128::from(of);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 /// Some day in 2026, in microseconds since the Unix epoch.

@@ -1,6 +1,9 @@
 //! What an observer who sees everything learns.
 
-use jobyard_core::{AttemptId, JobId, QueueSettings, Resources, TagSet, Timestamp, WorkerId};
+use jobyard_core::{
+    AttemptId, Epoch, Event, Exit, JobId, QueueSettings, Resources, Steady, TagSet, Timestamp,
+    WorkerId,
+};
 use jobyard_master::records::{JobRecord, WorkerRecord};
 
 /// Something that has become true, seen from outside of all programs. Invariants are judged by facts alone, never by
@@ -100,6 +103,87 @@ pub enum Fact {
         worker: WorkerId,
         /// Of which attempt.
         attempt: AttemptId,
+        /// How, if anybody can know.
+        exit: Option<Exit>,
+    },
+    /// Something holds up a worker or its network: nothing can be expected of it in time before that moment.
+    HeldUp {
+        /// Which.
+        worker: WorkerId,
+        /// Until when at least.
+        until: Steady,
+    },
+    /// A worker serves a master.
+    Served {
+        /// Which worker.
+        worker: WorkerId,
+        /// The master's term.
+        epoch: Epoch,
+    },
+    /// A worker that is welcomed.
+    Welcomed {
+        /// Which.
+        worker: WorkerId,
+        /// What it has against being welcomed, seen from outside.
+        unfit: Option<&'static str>,
+    },
+    /// A side of a session was told something by the other side.
+    Heard {
+        /// Of which worker.
+        worker: WorkerId,
+        /// Whether it was the master that heard.
+        by_master: bool,
+    },
+    /// A side considers a session over.
+    SessionOver {
+        /// Of which worker.
+        worker: WorkerId,
+        /// Whether it is the master that does.
+        by_master: bool,
+    },
+    /// An operator was told that no job can start on a worker any more.
+    DrainAcknowledged {
+        /// The name of the worker.
+        worker: String,
+    },
+    /// A process has printed.
+    Printed {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// How much it has printed by now.
+        total: u64,
+    },
+    /// Output was stored for good.
+    LogStored {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// Where what was there before ends.
+        before: u64,
+        /// Where the new part begins.
+        from: u64,
+        /// Where it ends.
+        to: u64,
+    },
+    /// A worker was asked for output that it has dropped.
+    OutputDropped {
+        /// Of which attempt.
+        attempt: AttemptId,
+        /// From where on it was asked for.
+        wanted: u64,
+        /// From where on it has it.
+        kept_from: u64,
+    },
+    /// Events became durable.
+    EventsWritten {
+        /// They, in order.
+        events: Vec<Event>,
+    },
+    /// The engine was asked why a job waits.
+    WaitExplained {
+        /// Which job.
+        job: JobId,
+        /// How many reasons it gave; `None`: it does not hold the job.
+        reasons: Option<usize>,
     },
     /// The engine has looked over its own tables.
     TablesAudited(Result<(), String>),

@@ -32,8 +32,8 @@ impl fmt::Display for Failure {
         }
         write!(
             f,
-            "seed {} again: JOBYARD_SIM_SEED={} cargo test -p jobyard-sim",
-            self.seed, self.seed
+            "seed {0} again: cargo xtask simulate --seed {0} --trace",
+            self.seed
         )
     }
 }

@@ -74,11 +74,47 @@ pub enum Fault {
     JobStopped,
     /// An operator ends a job by force.
     JobForced,
+    /// Everything that is sent in one direction between a worker and the master is lost for a while.
+    OneWayCut,
+    /// What is sent on a session's connection arrives late, up to minutes, while others pass it.
+    SessionHeldUp,
+    /// Messages of a session that is over arrive after all.
+    OldSessionHeard,
+    /// A hello arrives a second time, up to a minute later.
+    HelloRepeated,
+    /// A hello comes from a worker that has served a newer term, or speaks another protocol.
+    HelloUnfit,
+    /// A master of an older term answers a worker.
+    OldMasterAnswers,
+    /// An assignment arrives a second time.
+    AssignmentRepeated,
+    /// A request arrives a second time, up to a minute later.
+    RequestDuplicated,
+    /// A submit arrives again whose job was removed as too old.
+    RequestForPruned,
+    /// Finished jobs are removed, and leave their tombstones.
+    JobsPruned,
+    /// The master's machine starts anew, with another steady clock.
+    MasterMachineRestarted,
+    /// The log store loses what it had not confirmed.
+    LogTorn,
+    /// A worker's agent does not run for a while; its jobs do.
+    WorkerStuck,
+    /// A worker's agent runs for moments only, for a while.
+    WorkerStarved,
+    /// Somebody sets a wall clock, an hour back or a day ahead.
+    WallClockJumped,
+    /// A launcher ends an attempt at the end of its lease.
+    LeaseEnforced,
+    /// An operator drains a worker.
+    WorkerDraining,
+    /// An operator drains a worker, with a deadline.
+    WorkerDrainingInTime,
 }
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 53] = [
         Self::NetworkStalled,
         Self::OneWayStalled,
         Self::SessionCut,
@@ -114,5 +150,23 @@ impl Fault {
         Self::QueuePaused,
         Self::JobStopped,
         Self::JobForced,
+        Self::OneWayCut,
+        Self::SessionHeldUp,
+        Self::OldSessionHeard,
+        Self::HelloRepeated,
+        Self::HelloUnfit,
+        Self::OldMasterAnswers,
+        Self::AssignmentRepeated,
+        Self::RequestDuplicated,
+        Self::RequestForPruned,
+        Self::JobsPruned,
+        Self::MasterMachineRestarted,
+        Self::LogTorn,
+        Self::WorkerStuck,
+        Self::WorkerStarved,
+        Self::WallClockJumped,
+        Self::LeaseEnforced,
+        Self::WorkerDraining,
+        Self::WorkerDrainingInTime,
     ];
 }

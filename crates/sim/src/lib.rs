@@ -22,25 +22,35 @@
 //! The invariants see [`Fact`]s, which tell what really happened (a process was created, a record became durable, a
 //! client was told), never what a brain believes:
 //!
-//! | invariant | breaks when |
-//! |---|---|
-//! | no submitted job is lost | a client was told that a job is accepted, and it is not in the store, or never finishes |
-//! | no attempt starts twice | two processes are created for one attempt |
-//! | no resource is ever oversold | live attempts on a worker take more of something than its machine has |
-//! | no group runs more than its jobs allow | more live attempts of a group than the largest limit among them |
-//! | no queue runs more than its cap | a batch places another job of a full queue |
-//! | a job goes only to a worker that suits it | the worker fails a requirement, or keeps itself for others |
-//! | a job that is not repeatable runs once | two of its attempts have a process |
-//! | outcomes are final | a durable outcome changes |
-//! | attempt numbers increase and only the last attempt is live | as it says |
-//! | a stopped job gets no new attempt | after the stop was acknowledged |
-//! | a worker that is suspended or removed gets nothing | a later batch places an attempt there |
-//! | a worker that complains gets nothing | an attempt is placed there after the master has heard it |
-//! | the engine's tables agree | its own audit finds a difference |
-//! | nothing is left over | faults have stopped for long, and something still runs, is held, or is waited for |
+//! | id | invariant (one file each) | breaks when |
+//! |---|---|---|
+//! | I1 | no attempt starts twice | two processes are created for one attempt |
+//! | I2 | attempt numbers increase and only the last attempt is live | as it says |
+//! | I3 | outcomes are final | a durable outcome changes |
+//! | I4 | a stale session or attempt changes nothing and is ended | a record tells of an attempt what did not happen to it, or what is over runs on |
+//! | I5 | two attempts of a job overlap only if that is declared | nothing in the records says so, or the job forbids it |
+//! | I6 | a stored log is a prefix of what was printed | it has a hole, or more, or its worker has dropped what is not stored |
+//! | I7 | a finished log says what is missing | a settled log is neither complete nor lost from where it ends |
+//! | I8 | a stopped job gets no new attempt | or ends as if nobody had stopped it |
+//! | I9 | no resource is ever oversold; the engine's tables agree | attempts take more than there is; its own audit finds a difference |
+//! | I10, I15 | no submitted job is lost | a client was told that a job is accepted, and it is not in the store, or never finishes |
+//! | I11 | the same job id means the same job | it changes, or is accepted again after it was removed |
+//! | I12 | a worker serves later terms only | it serves an earlier one |
+//! | I13 | only workers that may are welcomed | one is that was removed, has served a newer term, or speaks otherwise |
+//! | I13, I14 | a worker that is suspended or removed gets nothing | a later batch places an attempt there |
+//! | I14 | a worker that is drained starts nothing | a process starts after the drain was acknowledged |
+//! | I16 | each waiting job has a reason | the engine gives none |
+//! | | a worker that complains gets nothing | an attempt is placed there after the master has heard it |
+//! | | no group runs more than its jobs allow; no queue runs more than its cap | as it says |
+//! | | a job goes only to a worker that suits it | the worker fails a requirement, or keeps itself for others |
+//! | | a job that is not repeatable runs once | two of its attempts have a process |
+//! | | every retry is paid for | a budget pays too often, or an attempt does not say what it follows |
+//! | | events have no gap and tell the truth | a place is missing or given twice |
+//! | | silence is noticed within a lease | a side keeps a session on which it hears nothing |
+//! | | nothing is left over | faults have stopped for long, and something still runs, is held, or is waited for |
 //!
-//! What is not simulated yet: messages that arrive twice, clocks that run at different rates, several masters, and a log
-//! store that loses or damages bytes.
+//! What is not simulated: several masters that lead at once (an old one only answers), a log store that damages bytes,
+//! and workers without the abilities that newer masters ask for.
 //!
 //! # Example
 //!
@@ -57,14 +67,17 @@
 
 mod agenda;
 mod clients;
+mod coverage;
 mod env;
 mod fact;
 mod failure;
 mod fault;
 mod invariants;
 mod master;
+mod mutant;
 mod network;
 mod rng;
+mod runner;
 mod scenario;
 mod summary;
 mod trace;
@@ -74,6 +87,8 @@ mod world;
 pub use fact::Fact;
 pub use failure::Failure;
 pub use fault::Fault;
+pub use mutant::Mutant;
+pub use runner::{Run, run};
 pub use scenario::{Sabotage, Scenario};
-pub use summary::Summary;
-pub use world::simulate;
+pub use summary::{Seen, Summary};
+pub use world::{simulate, trace};

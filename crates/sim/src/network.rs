@@ -1,6 +1,7 @@
 //! The simulated network: connections that delay, stall and break.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, Hello, LinkError, LogEnd, MasterMessage, Steady, UploadAnswer, WorkerMessage,
@@ -101,6 +102,9 @@ pub(crate) struct Network {
 struct Stall {
     to_worker: Steady,
     to_master: Steady,
+    /// Until when everything is lost that is sent in that direction.
+    lost_to_worker: Steady,
+    lost_to_master: Steady,
 }
 
 impl Network {
@@ -148,6 +152,45 @@ impl Network {
         }
     }
 
+    /// Everything that is sent is lost until then.
+    pub(crate) fn lose(&mut self, worker: usize, side: Side, until: Steady) {
+        if let Some(stall) = self.stalls.get_mut(worker) {
+            match side {
+                Side::Worker => stall.lost_to_worker = until,
+                Side::Master => stall.lost_to_master = until,
+            }
+        }
+    }
+
+    fn is_lost(&self, worker: usize, to: Side, now: Steady) -> bool {
+        let stall = self.stalls.get(worker).copied().unwrap_or_default();
+        now < match to {
+            Side::Worker => stall.lost_to_worker,
+            Side::Master => stall.lost_to_master,
+        }
+    }
+
+    /// What is sent on a connection from now on arrives no earlier than then.
+    pub(crate) fn hold(&mut self, link: LinkId, until: Steady) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.to_master.last = until;
+            link.to_worker.last = until;
+        }
+    }
+
+    /// What a worker has said on a connection that has not arrived yet.
+    pub(crate) fn take_said(&mut self, link: LinkId) -> Vec<WorkerMessage> {
+        let link = self.links.get_mut(&link);
+        let frames = link.map(|link| std::mem::take(&mut link.to_master.under_way));
+        let frames = frames.into_iter().flatten();
+        frames
+            .filter_map(|frame| match frame {
+                Frame::Said(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Everything passes again.
     pub(crate) fn heal(&mut self) {
         self.stalls.fill(Stall::default());
@@ -157,7 +200,9 @@ impl Network {
     pub(crate) fn is_stalled(&self, worker: usize, now: Steady) -> bool {
         self.stalls
             .get(worker)
-            .is_some_and(|stall| stall.to_worker > now || stall.to_master > now)
+            .is_some_and(|stall| stall.to_worker.max(stall.to_master) > now)
+            || self.is_lost(worker, Side::Worker, now)
+            || self.is_lost(worker, Side::Master, now)
     }
 
     fn stalled_until(&self, worker: usize, to: Side) -> Steady {
@@ -227,10 +272,31 @@ impl Env {
         } else {
             self.rng.millis(0, 3)
         };
+        self.send_after(link, to, frame, delay);
+    }
+
+    /// Sends what takes so long.
+    pub(crate) fn send_after(&mut self, link: LinkId, to: Side, frame: Frame, delay: Duration) {
+        let Some(found) = self.network.links.get(&link) else {
+            return;
+        };
+        let Purpose { worker, upload } = found.purpose;
+        let is_lost = self.network.is_lost(worker, to, self.now);
+        let notices = is_lost && upload.is_some();
         let Some(found) = self.network.links.get_mut(&link) else {
             return;
         };
         let direction = found.towards(to);
+        // Of a stream that has lost something nothing more can be read.
+        direction.broken |= is_lost;
+        if notices {
+            // An upload that hangs is noticed by its own keepalive.
+            let delay = self.rng.millis(500, 5_000);
+            for side in [Side::Worker, Side::Master] {
+                self.after(delay, Event::LinkLost { link, side });
+            }
+            return;
+        }
         if direction.broken {
             return;
         }

@@ -31,6 +31,8 @@ pub struct Scenario {
     /// Whether the hello of a connection that its worker has given up may still arrive, even after that of a newer
     /// connection.
     pub late_hellos: bool,
+    /// Whether wall clocks jump. Nothing else may depend on that.
+    pub wall_jumps: bool,
     /// A deliberate bug, to see that it is found.
     pub sabotage: Option<Sabotage>,
 }
@@ -48,6 +50,7 @@ impl Scenario {
             complain_every: Some(Duration::from_secs(2)),
             timings: TIMINGS,
             late_hellos: true,
+            wall_jumps: true,
             sabotage: None,
         }
     }
@@ -60,7 +63,18 @@ impl Scenario {
             drain: Duration::from_mins(1),
             fault_every: None,
             complain_every: None,
+            late_hellos: false,
+            wall_jumps: false,
             ..Self::rough()
+        }
+    }
+
+    /// The one of that name: `rough` or `calm`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "rough" => Some(Self::rough()),
+            "calm" => Some(Self::calm()),
+            _ => None,
         }
     }
 
@@ -109,6 +123,12 @@ pub enum Sabotage {
     ForgetGroups,
     /// The master's messages that an attempt is done with do not arrive.
     DropForgets,
+    /// A worker drops output when it has sent it, and not when it is confirmed.
+    TrimBeyondDurable,
+    /// A worker's launcher does not enforce leases, and its agent is stuck.
+    ForgetLeases,
+    /// The master's shell does not look at tombstones.
+    IgnoreTombstones,
     /// The store keeps the first version of a finished job's record when the master is started anew, and calls it
     /// unfinished.
     ReviveFinished,

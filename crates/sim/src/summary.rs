@@ -17,9 +17,43 @@ pub struct Summary {
     pub hash: u64,
     /// How often each fault happened.
     pub faults: BTreeMap<Fault, u64>,
-    /// How often each transition was seen, by a short name: of jobs and attempts in the committed records, of verdicts
+    /// How often each transition was seen: of jobs and attempts in the committed records and in the brains, of verdicts
     /// and messages on the wire.
-    pub transitions: BTreeMap<String, u64>,
+    pub transitions: BTreeMap<Seen, u64>,
+}
+
+/// Something that the programs did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Of what.
+    pub of: &'static str,
+    /// In which stage it was; empty if that says nothing.
+    pub from: &'static str,
+    /// What happened to it, or what it became.
+    pub to: &'static str,
+}
+
+impl Seen {
+    /// Something without stages.
+    pub const fn event(to: &'static str) -> Self {
+        Self::step("", "", to)
+    }
+
+    /// A step of something that has stages.
+    pub const fn step(of: &'static str, from: &'static str, to: &'static str) -> Self {
+        Self { of, from, to }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.of, self.from) {
+            ("", _) => f.write_str(self.to),
+            (of, "") => write!(f, "{of}: {}", self.to),
+            (of, from) => write!(f, "{of}: {from} x {}", self.to),
+        }
+    }
 }
 
 impl Summary {
@@ -27,12 +61,13 @@ impl Summary {
     pub fn add(&mut self, other: &Self) {
         self.worlds += other.worlds;
         self.events += other.events;
-        self.hash = self.hash.rotate_left(5) ^ other.hash;
+        // In whatever order they are added.
+        self.hash ^= other.hash;
         for (fault, count) in &other.faults {
             *self.faults.entry(*fault).or_default() += count;
         }
-        for (name, count) in &other.transitions {
-            *self.transitions.entry(name.clone()).or_default() += count;
+        for (seen, count) in &other.transitions {
+            *self.transitions.entry(*seen).or_default() += count;
         }
     }
 
@@ -46,11 +81,16 @@ impl Summary {
         *self.faults.entry(fault).or_default() += 1;
     }
 
-    pub(crate) fn transition(&mut self, name: &str) {
-        match self.transitions.get_mut(name) {
-            Some(count) => *count += 1,
-            None => drop(self.transitions.insert(name.to_owned(), 1)),
-        }
+    pub(crate) fn transition(&mut self, what: &'static str) {
+        self.see(Seen::event(what));
+    }
+
+    pub(crate) fn step(&mut self, of: &'static str, from: &'static str, to: &'static str) {
+        self.see(Seen::step(of, from, to));
+    }
+
+    fn see(&mut self, seen: Seen) {
+        *self.transitions.entry(seen).or_default() += 1;
     }
 }
 
@@ -60,8 +100,8 @@ impl fmt::Display for Summary {
         for (fault, count) in &self.faults {
             writeln!(f, "{count:>9} fault {fault:?}")?;
         }
-        for (name, count) in &self.transitions {
-            writeln!(f, "{count:>9} {name}")?;
+        for (seen, count) in &self.transitions {
+            writeln!(f, "{count:>9} {seen}")?;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ const MAX_NOTES: usize = 160;
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     notes: VecDeque<Note>,
+    /// Every note is kept.
+    pub(crate) is_whole: bool,
     /// Everything about each attempt: a world has few of them, and each has a short life.
     attempts: BTreeMap<AttemptId, Vec<Note>>,
     hash: u64,
@@ -39,7 +41,7 @@ impl Trace {
             let known = self.attempts.entry(attempt).or_default();
             known.push(note.clone());
         }
-        if self.notes.len() >= MAX_NOTES {
+        if self.notes.len() >= MAX_NOTES && !self.is_whole {
             self.notes.pop_front();
         }
         self.notes.push_back(note);

@@ -20,6 +20,12 @@ use crate::worker::WorkerNode;
 /// How often somebody looks whether all is done, once faults have stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long it takes until finished jobs are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(20);
+
+/// How often a wall clock is set.
+const WALL_JUMP_EVERY: Duration = Duration::from_secs(7);
+
 /// How long requests that are under way may take to arrive.
 const SETTLING: Duration = Duration::from_secs(1);
 
@@ -29,17 +35,14 @@ const SETTLING: Duration = Duration::from_secs(1);
 ///
 /// The first invariant that does not hold.
 pub fn simulate(seed: u64, scenario: &Scenario) -> Result<Summary, Box<Failure>> {
+    World::new(seed, scenario.clone()).run_to_end(seed).1
+}
+
+/// Runs one world like [`simulate`], and tells its whole history, a line for each thing that happened.
+pub fn trace(seed: u64, scenario: &Scenario) -> (Vec<String>, Result<Summary, Box<Failure>>) {
     let mut world = World::new(seed, scenario.clone());
-    match world.run() {
-        Ok(()) => Ok(world.summary()),
-        Err(Violation { invariant, problem }) => Err(Box::new(Failure {
-            seed,
-            invariant,
-            histories: world.env.trace.histories(&problem),
-            problem,
-            last: world.env.trace.last_notes(),
-        })),
-    }
+    world.env.trace.is_whole = true;
+    world.run_to_end(seed)
 }
 
 #[derive(Debug)]
@@ -87,6 +90,33 @@ impl World {
         }
     }
 
+    fn run_to_end(mut self, seed: u64) -> (Vec<String>, Result<Summary, Box<Failure>>) {
+        let result = self.run();
+        let trace = &self.env.trace;
+        let history = if trace.is_whole {
+            trace.last_notes()
+        } else {
+            Vec::new()
+        };
+        match result {
+            Ok(()) => (history, Ok(self.summary())),
+            Err(Violation { invariant, problem }) => {
+                let failure = Failure {
+                    seed,
+                    invariant,
+                    histories: trace.histories(&problem),
+                    problem,
+                    last: if trace.is_whole {
+                        Vec::new()
+                    } else {
+                        trace.last_notes()
+                    },
+                };
+                (history, Err(Box::new(failure)))
+            }
+        }
+    }
+
     fn summary(self) -> Summary {
         let mut summary = self.env.summary;
         summary.events = self.events;
@@ -109,9 +139,18 @@ impl World {
         }
         self.env
             .after(self.env.scenario.horizon, Event::HorizonReached);
+        if self.env.scenario.wall_jumps {
+            self.env.after(WALL_JUMP_EVERY, Event::WallJumpDue);
+        }
+        if self.env.scenario.fault_every.is_some() {
+            self.env.after(PRUNE_EVERY, Event::PruneDue);
+        }
         while let Some((at, event)) = self.env.agenda.next() {
             self.env.now = at;
             self.events += 1;
+            let Some(event) = self.postpone(event) else {
+                continue;
+            };
             if let Some((what, worker, attempt)) = event.describe() {
                 self.env.note(what, worker, attempt);
             }
@@ -122,6 +161,24 @@ impl World {
             }
         }
         self.come_to_rest()
+    }
+
+    /// What happens to a worker that is stuck happens when it runs again.
+    fn postpone(&mut self, event: Event) -> Option<Event> {
+        let worker = match &event {
+            Event::Agent { worker, .. } => Some(*worker),
+            Event::Deliver { link, to: side } | Event::LinkLost { link, side }
+                if *side == Side::Worker =>
+            {
+                let purpose = self.env.network.purpose(*link);
+                purpose.map(|purpose| purpose.worker)
+            }
+            _ => None,
+        };
+        match worker {
+            Some(worker) => self.workers[worker].postpone(&mut self.env, event),
+            None => Some(event),
+        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -183,6 +240,11 @@ impl World {
             Event::HorizonReached => self.on_horizon(),
             Event::ResumeDue => self.resume_all(),
             Event::LookDue => self.look(),
+            Event::WallJumpDue => self.on_wall_jump(),
+            Event::PruneDue => {
+                self.master.prune(env);
+                self.again(PRUNE_EVERY, Event::PruneDue);
+            }
         }
     }
 
@@ -200,6 +262,20 @@ impl World {
             Side::Master => self.master.on_frame(env, link, worker.id, frame),
             Side::Worker => worker.on_frame(env, link, frame),
         }
+    }
+
+    /// Somebody sets the wall clock of some machine. Nothing else may depend on that, so the chance is of its own.
+    fn on_wall_jump(&mut self) {
+        let env = &mut self.env;
+        env.fault(Fault::WallClockJumped);
+        let back = env.wall_rng.chance(700);
+        let machines = self.workers.len() as u64 + 1;
+        let index = usize::try_from(env.wall_rng.below(machines)).unwrap_or(0);
+        match self.workers.get_mut(index) {
+            Some(worker) => worker.set_wall_clock(back),
+            None => self.master.set_wall_clock(back),
+        }
+        env.after(WALL_JUMP_EVERY, Event::WallJumpDue);
     }
 
     fn on_submit_due(&mut self) {
@@ -220,9 +296,18 @@ impl World {
         match env.rng.below(100) {
             0..40 => self.clients.stop_some_job(env),
             40..50 => self.clients.set_some_queue(env),
-            50..68 => {
+            50..59 => {
                 env.fault(Fault::WorkerSuspended);
                 let command = What::SetWorker(name, WorkerCommand::Suspend);
+                self.clients.ask(env, command);
+            }
+            59..68 => {
+                let deadline = env.rng.chance(400).then(|| env.rng.millis(0, 5_000));
+                env.fault(match deadline {
+                    None => Fault::WorkerDraining,
+                    Some(_) => Fault::WorkerDrainingInTime,
+                });
+                let command = What::SetWorker(name, WorkerCommand::Drain { deadline });
                 self.clients.ask(env, command);
             }
             68..97 => {
@@ -264,13 +349,27 @@ impl World {
         let env = &mut self.env;
         let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
         match env.rng.below(100) {
-            0..22 => {
+            0..14 => {
                 let links = env.network.live(false);
                 if let Some(link) = env.rng.pick(&links).copied() {
                     env.cut(link);
                 }
             }
-            22..32 => {
+            14..16 => self.cut_one_way(index),
+            16..18 => {
+                let links = env.network.live(false);
+                if let Some(link) = env.rng.pick(&links).copied() {
+                    env.fault(Fault::SessionHeldUp);
+                    let longest = if env.rng.chance(300) { 90_000 } else { 8_000 };
+                    let until = env.now + env.rng.millis(1_000, longest);
+                    env.network.hold(link, until);
+                    let worker =
+                        self.workers[env.network.purpose(link).map_or(0, |of| of.worker)].id;
+                    env.facts.push(Fact::HeldUp { worker, until });
+                }
+            }
+            18..23 => self.workers[index].freeze(env),
+            23..32 => {
                 let links = env.network.live(true);
                 if let Some(link) = env.rng.pick(&links).copied() {
                     env.cut(link);
@@ -285,6 +384,22 @@ impl World {
         self.again(every, Event::FaultDue);
     }
 
+    /// Everything is lost that is sent in one direction.
+    fn cut_one_way(&mut self, worker: usize) {
+        let env = &mut self.env;
+        env.fault(Fault::OneWayCut);
+        let until = env.now + env.rng.millis(500, 40_000);
+        let to = if env.rng.chance(500) {
+            Side::Worker
+        } else {
+            Side::Master
+        };
+        env.note("one way is cut", Some(worker), None);
+        env.network.lose(worker, to, until);
+        let worker = self.workers[worker].id;
+        env.facts.push(Fact::HeldUp { worker, until });
+    }
+
     /// Nothing passes to or from a worker for a while: sometimes for longer than a lease, sometimes for longer than the
     /// master waits.
     fn stall(&mut self, worker: usize) {
@@ -296,6 +411,8 @@ impl World {
         };
         let until = env.now + length;
         env.note("stall", Some(worker), None);
+        let id = self.workers[worker].id;
+        env.facts.push(Fact::HeldUp { worker: id, until });
         let direction = env.rng.below(4);
         if direction != 0 {
             env.network.stall(worker, Side::Worker, until);
@@ -371,6 +488,7 @@ impl World {
             return Ok(());
         }
         let facts = std::mem::take(&mut self.env.facts);
+        self.master.disk.books_mut().now = self.env.now;
         let books = self.master.disk.books();
         for fact in &facts {
             count(&mut self.env.summary, fact);
@@ -412,19 +530,19 @@ fn count(summary: &mut Summary, fact: &Fact) {
     let from = before.as_ref().map(|before| before.state);
     if from != Some(after.state) {
         let from = from.map_or("nothing", JobState::as_str);
-        summary.transition(&format!("job {from} -> {}", after.state.as_str()));
+        summary.step("job record", from, after.state.as_str());
     }
     let known = before.as_ref().map_or(&[][..], |before| &before.attempts);
     for (index, attempt) in after.attempts.iter().enumerate() {
         let earlier = known.get(index).and_then(|attempt| attempt.outcome);
         if let (None, Some(outcome)) = (earlier, attempt.outcome) {
             let rule = outcome.rule();
-            summary.transition(&format!("attempt ends {} {}", rule.kind, rule.reason));
+            summary.step("attempt record", rule.kind, rule.reason);
         }
     }
     if let (Some(before), Some(outcome)) = (before, after.outcome)
         && before.outcome.is_none()
     {
-        summary.transition(&format!("job ends {}", outcome.rule().kind));
+        summary.step("job ends", "", outcome.rule().kind);
     }
 }

@@ -1,59 +1,35 @@
-//! A thousand worlds with every invariant on, in eight parts that run at the same time.
+//! Some worlds with every invariant on. `cargo xtask simulate` runs ten thousand of them, and looks whether everything
+//! that shall happen in such worlds does.
 
-use jobyard_sim::{Scenario, Summary, simulate};
+use jobyard_sim::{Scenario, simulate};
 
-/// How many worlds each part runs.
-const WORLDS: u64 = 125;
+/// How many worlds each part runs: what is quick in a build for tests.
+const WORLDS: u64 = 50;
 
 #[test]
-fn hold_every_invariant_in_the_first_eighth() {
+fn hold_every_invariant_in_the_first_quarter() {
     run(0);
 }
 
 #[test]
-fn hold_every_invariant_in_the_second_eighth() {
+fn hold_every_invariant_in_the_second_quarter() {
     run(1);
 }
 
 #[test]
-fn hold_every_invariant_in_the_third_eighth() {
+fn hold_every_invariant_in_the_third_quarter() {
     run(2);
 }
 
 #[test]
-fn hold_every_invariant_in_the_fourth_eighth() {
+fn hold_every_invariant_in_the_fourth_quarter() {
     run(3);
 }
 
-#[test]
-fn hold_every_invariant_in_the_fifth_eighth() {
-    run(4);
-}
-
-#[test]
-fn hold_every_invariant_in_the_sixth_eighth() {
-    run(5);
-}
-
-#[test]
-fn hold_every_invariant_in_the_seventh_eighth() {
-    run(6);
-}
-
-#[test]
-fn hold_every_invariant_in_the_eighth_eighth() {
-    run(7);
-}
-
-/// Runs one part, and makes sure that nothing that shall happen in such a world is missing from all of them.
 fn run(part: u64) {
-    let mut all = Summary::default();
     for seed in part * WORLDS..(part + 1) * WORLDS {
-        match simulate(seed, &Scenario::rough()) {
-            Ok(summary) => all.add(&summary),
-            Err(failure) => panic!("{failure}"),
+        if let Err(failure) = simulate(seed, &Scenario::rough()) {
+            panic!("{failure}");
         }
     }
-    println!("{all}");
-    assert_eq!(all.missing_faults(), [], "these faults never happened");
 }

@@ -4,7 +4,7 @@
 use jobyard_sim::{Sabotage, Scenario, simulate};
 
 /// How many worlds a bug may hide in before it must have been found.
-const WORLDS: u64 = 40;
+const WORLDS: u64 = 200;
 
 #[test]
 fn find_effects_that_leave_before_their_commit() {
@@ -61,6 +61,30 @@ fn find_complaints_that_are_hidden() {
 #[test]
 fn find_messages_that_never_arrive() {
     find(Sabotage::DropForgets, "nothing is left over");
+}
+
+#[test]
+fn find_output_that_is_dropped_too_early() {
+    find(
+        Sabotage::TrimBeyondDurable,
+        "a stored log is a prefix of what was printed",
+    );
+}
+
+#[test]
+fn find_leases_that_nobody_enforces() {
+    find(
+        Sabotage::ForgetLeases,
+        "two attempts of a job overlap only if that is declared",
+    );
+}
+
+#[test]
+fn find_tombstones_that_are_ignored() {
+    find(
+        Sabotage::IgnoreTombstones,
+        "the same job id means the same job",
+    );
 }
 
 #[test]

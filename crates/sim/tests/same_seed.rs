@@ -21,6 +21,12 @@ fn another_seed_gives_another_history() {
 #[test]
 fn nothing_goes_wrong_in_a_calm_world() {
     let summary = simulate(1, &Scenario::calm()).expect("every invariant holds");
-    assert!(summary.transitions.contains_key("job ends succeeded"));
-    assert!(!summary.transitions.contains_key("session refused"));
+    let has = |name: &str| {
+        summary
+            .transitions
+            .keys()
+            .any(|seen| seen.to_string() == name)
+    };
+    assert!(has("job ends: succeeded"));
+    assert!(!has("session refused"));
 }

@@ -10,6 +10,17 @@ use super::tables::{JobEntry, Stage, WorkerEntry};
 use super::timers::Timer;
 
 impl Engine {
+    /// The name of the stage of a job, for tests and simulations; `"none"` if the engine does not hold it.
+    pub fn stage_of(&self, job: JobId) -> &'static str {
+        let entry = self.tables.jobs.get(&job);
+        entry.map_or("none", |entry| entry.stage.name())
+    }
+
+    /// The jobs that the engine holds, for tests and simulations.
+    pub fn unsettled(&self) -> impl Iterator<Item = JobId> + '_ {
+        self.tables.jobs.keys().copied()
+    }
+
     /// Checks what must always hold between the tables. Walks over all of them.
     ///
     /// # Errors
@@ -125,4 +136,18 @@ fn total<'a>(all: impl IntoIterator<Item = &'a Resources>) -> BTreeMap<String, u
         *total.entry(kind.to_string()).or_default() += amount;
     }
     total
+}
+
+impl Stage {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Backoff => "backoff",
+            Self::Sent { .. } => "sent",
+            Self::Running { .. } => "running",
+            Self::Stopping { .. } => "stopping",
+            Self::Draining => "draining",
+            Self::Finished => "finished",
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The attempts of a job are numbered from 1 without holes, none disappears, and only the last one is live.
+//! I2: the attempts of a job are numbered from 1 without holes, none disappears, and only the last one is live.
 
 use super::Invariant;
 use crate::fact::Fact;

@@ -21,11 +21,11 @@ struct Heard {
     accepts: bool,
     complains: bool,
     /// Since when it was which: whether it takes jobs.
-    takes: Vec<(Timestamp, bool)>,
+    takes: Vec<(u64, bool)>,
 }
 
 impl Heard {
-    fn note(&mut self, at: Timestamp) {
+    fn note(&mut self, at: u64) {
         let takes = self.accepts && !self.complains;
         if self.takes.last().is_none_or(|(_, last)| *last != takes) {
             self.takes.push((at, takes));
@@ -33,7 +33,7 @@ impl Heard {
     }
 
     /// Whether an attempt of this time may be here. Within one moment, anything may have come first.
-    fn may_have(&self, at: Timestamp) -> bool {
+    fn may_have(&self, at: u64) -> bool {
         let (before, after) = self
             .takes
             .split_at(self.takes.partition_point(|(since, _)| *since < at));
@@ -47,7 +47,7 @@ impl Invariant for ComplainingGetsNothing {
         "a worker that complains gets nothing"
     }
 
-    fn observe(&mut self, fact: &Fact, _books: &Books) -> Result<(), String> {
+    fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String> {
         match fact {
             Fact::SessionOpened {
                 worker,
@@ -56,7 +56,7 @@ impl Invariant for ComplainingGetsNothing {
             } => {
                 let heard = self.workers.entry(*worker).or_default();
                 (heard.accepts, heard.complains) = (*accepting, false);
-                heard.note(*at);
+                heard.note(moment(books, *at));
             }
             Fact::AcceptingHeard {
                 worker,
@@ -65,7 +65,7 @@ impl Invariant for ComplainingGetsNothing {
             } => {
                 let heard = self.workers.entry(*worker).or_default();
                 heard.accepts = *accepting;
-                heard.note(*at);
+                heard.note(moment(books, *at));
             }
             Fact::ComplaintsHeard {
                 worker,
@@ -74,12 +74,13 @@ impl Invariant for ComplainingGetsNothing {
             } => {
                 let heard = self.workers.entry(*worker).or_default();
                 heard.complains = *complains;
-                heard.note(*at);
+                heard.note(moment(books, *at));
             }
             Fact::JobWritten { before, after } => {
                 let known = before.as_ref().map_or(0, |before| before.attempts.len());
                 for attempt in after.attempts.iter().skip(known) {
-                    self.check(attempt.id, attempt.worker, attempt.assigned_at)?;
+                    let at = moment(books, attempt.assigned_at);
+                    self.check(attempt.id, attempt.worker, at)?;
                 }
             }
             _ => {}
@@ -89,7 +90,7 @@ impl Invariant for ComplainingGetsNothing {
 }
 
 impl ComplainingGetsNothing {
-    fn check(&self, attempt: AttemptId, worker: WorkerId, at: Timestamp) -> Result<(), String> {
+    fn check(&self, attempt: AttemptId, worker: WorkerId, at: u64) -> Result<(), String> {
         let heard = self.workers.get(&worker);
         if heard.is_none_or(|heard| heard.may_have(at)) {
             return Ok(());
@@ -100,25 +101,27 @@ impl ComplainingGetsNothing {
     }
 }
 
+/// Which moment a time of the master's wall clock was; jumps of that clock do not change their order.
+fn moment(books: &Books, at: Timestamp) -> u64 {
+    books.moments.get(&at).copied().unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_was_heard_before_counts() {
-        let at = Timestamp::from_micros;
         let mut heard = Heard {
             accepts: true,
             ..Heard::default()
         };
-        heard.note(at(10));
+        heard.note(10);
         heard.complains = true;
-        heard.note(at(20));
+        heard.note(20);
         heard.complains = false;
-        heard.note(at(30));
-        let may: Vec<_> = [15, 20, 25, 30, 35]
-            .map(|time| heard.may_have(at(time)))
-            .into();
+        heard.note(30);
+        let may: Vec<_> = [15, 20, 25, 30, 35].map(|time| heard.may_have(time)).into();
         assert_eq!(may, [true, true, false, true, true]);
     }
 }

@@ -5,18 +5,30 @@
 
 mod attempts_increase;
 mod complaining_gets_nothing;
+mod drained_starts_nothing;
+mod events_have_no_gap;
 mod groups_hold;
+mod log_end_is_known;
+mod log_is_a_prefix;
 mod no_attempt_starts_twice;
 mod no_job_lost;
+mod no_undeclared_overlap;
 mod nothing_left_over;
 mod nothing_oversold;
+mod only_the_fit_are_welcomed;
 mod outcomes_are_final;
 mod placements;
 mod queue_caps_hold;
+mod retries_are_paid;
+mod same_id_same_job;
+mod silence_is_noticed;
+mod stale_changes_nothing;
 mod stop_is_final;
 mod suspended_gets_nothing;
 mod tables_agree;
+mod terms_only_rise;
 mod unrepeatable_runs_once;
+mod waiting_has_a_reason;
 mod workers_suit;
 
 use std::fmt;
@@ -61,6 +73,18 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(stop_is_final::StopIsFinal::default()),
         Box::new(suspended_gets_nothing::SuspendedGetsNothing::default()),
         Box::new(complaining_gets_nothing::ComplainingGetsNothing::default()),
+        Box::new(drained_starts_nothing::DrainedStartsNothing::default()),
+        Box::new(stale_changes_nothing::StaleChangesNothing::default()),
+        Box::new(no_undeclared_overlap::NoUndeclaredOverlap::default()),
+        Box::new(log_is_a_prefix::LogIsAPrefix::default()),
+        Box::new(log_end_is_known::LogEndIsKnown::default()),
+        Box::new(same_id_same_job::SameIdSameJob::default()),
+        Box::new(terms_only_rise::TermsOnlyRise::default()),
+        Box::new(only_the_fit_are_welcomed::OnlyTheFitAreWelcomed),
+        Box::new(waiting_has_a_reason::WaitingHasAReason),
+        Box::new(retries_are_paid::RetriesArePaid),
+        Box::new(events_have_no_gap::EventsHaveNoGap::default()),
+        Box::new(silence_is_noticed::SilenceIsNoticed::default()),
         Box::new(tables_agree::TablesAgree),
         Box::new(nothing_left_over::NothingLeftOver),
     ]

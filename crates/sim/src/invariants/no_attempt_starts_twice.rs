@@ -1,4 +1,4 @@
-//! At most one process is ever created for an attempt, on whatever worker, through every crash.
+//! I1: at most one process is ever created for an attempt, on whatever worker, through every crash.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! A job that was acknowledged is in the store from then on, and is finished in the end.
+//! I10 and I15: a job that was acknowledged is in the store from then on, and is finished in the end. One that is
+//! finished may be removed later, and leaves its tombstone.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use crate::master::Books;
 #[derive(Debug, Default)]
 pub(super) struct NoJobLost {
     acknowledged: BTreeSet<JobId>,
+    finished: BTreeSet<JobId>,
 }
 
 impl Invariant for NoJobLost {
@@ -25,7 +27,17 @@ impl Invariant for NoJobLost {
                 present(books, jobs)
             }
             Fact::TermBegan => present(books, &self.acknowledged),
-            Fact::JobRemoved { key } => Err(format!("the record of job {key} was removed")),
+            Fact::JobWritten { after, .. } if after.outcome.is_some() => {
+                self.finished.insert(after.id);
+                Ok(())
+            }
+            Fact::JobRemoved { key } => {
+                let job = key.parse().map_err(|_| format!("{key} is no job"))?;
+                if self.finished.contains(&job) && books.tombs.contains_key(&job) {
+                    return Ok(());
+                }
+                Err(format!("the record of job {key} was removed"))
+            }
             _ => Ok(()),
         }
     }
@@ -33,6 +45,9 @@ impl Invariant for NoJobLost {
     fn at_rest(&mut self, rest: &Rest<'_>) -> Result<(), String> {
         present(rest.books, &self.acknowledged)?;
         for job in &self.acknowledged {
+            if rest.books.tombs.contains_key(job) {
+                continue;
+            }
             let record = rest.books.jobs.get(job).map(|(record, _)| record);
             if record.is_none_or(|record| record.outcome.is_none()) {
                 return Err(format!(
@@ -45,7 +60,8 @@ impl Invariant for NoJobLost {
 }
 
 fn present<'a>(books: &Books, jobs: impl IntoIterator<Item = &'a JobId>) -> Result<(), String> {
-    match jobs.into_iter().find(|job| !books.jobs.contains_key(job)) {
+    let is_there = |job: &JobId| books.jobs.contains_key(job) || books.tombs.contains_key(job);
+    match jobs.into_iter().find(|job| !is_there(job)) {
         Some(job) => Err(format!(
             "job {job} was acknowledged and is not in the store"
         )),

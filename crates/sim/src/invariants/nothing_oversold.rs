@@ -1,4 +1,4 @@
-//! Nothing that a worker has, slots or anything else, is given away twice.
+//! I9: nothing that a worker has, slots or anything else, is given away twice.
 //!
 //! Twice over: by the books, the attempts that the durable records place on a worker take no more than its machine has.
 //! And in fact, the processes that run there of attempts that the records still place there take no more. A
@@ -57,7 +57,9 @@ impl Invariant for NothingOversold {
                 let live = running.filter(|(attempt, _)| counts(attempt));
                 self.check(*worker, live, "running")?;
             }
-            Fact::ProcessEnded { worker, attempt } => {
+            Fact::ProcessEnded {
+                worker, attempt, ..
+            } => {
                 if let Some(running) = self.running.get_mut(worker) {
                     running.remove(attempt);
                 }

@@ -1,4 +1,4 @@
-//! The outcome of an attempt, and that of a job, never changes once it is durable; a finished job stays finished.
+//! I3: the outcome of an attempt, and that of a job, never changes once it is durable; a finished job stays finished.
 
 use super::Invariant;
 use crate::fact::Fact;

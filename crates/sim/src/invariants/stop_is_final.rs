@@ -1,8 +1,10 @@
-//! After a client was told that a stop is accepted, the job gets no new attempt.
+//! I8: after a client was told that a stop is accepted, the job gets no new attempt, and its outcome says that it was
+//! stopped: either the stop wins or the end, and everybody hears the same.
 
 use std::collections::BTreeMap;
 
-use jobyard_core::JobId;
+use jobyard_core::{InfraReason, JobId, Outcome};
+use jobyard_master::records::JobRecord;
 
 use super::Invariant;
 use crate::fact::Fact;
@@ -23,7 +25,14 @@ impl Invariant for StopIsFinal {
         match fact {
             Fact::StopAcknowledged { job } => {
                 let record = books.jobs.get(job).map(|(record, _)| record);
-                let record = record.ok_or_else(|| format!("job {job} is stopped and unknown"))?;
+                let Some(record) = record else {
+                    // Its answer was late, and the job is gone meanwhile.
+                    return match books.tombs.contains_key(job) {
+                        true => Ok(()),
+                        false => Err(format!("job {job} is stopped and unknown")),
+                    };
+                };
+                judge(record)?;
                 self.stopped.entry(*job).or_insert(record.attempts.len());
             }
             Fact::JobWritten { after, .. } => {
@@ -34,9 +43,24 @@ impl Invariant for StopIsFinal {
                         after.id
                     ));
                 }
+                if stopped.is_some() {
+                    judge(after)?;
+                }
             }
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// How a job may end whose stop was accepted.
+fn judge(job: &JobRecord) -> Result<(), String> {
+    match job.outcome {
+        None
+        | Some(Outcome::Cancelled { .. })
+        | Some(Outcome::Infra {
+            reason: InfraReason::Forced,
+        }) => Ok(()),
+        Some(outcome) => Err(format!("job {} was stopped, and is {outcome:?}", job.id)),
     }
 }

@@ -1,4 +1,4 @@
-//! No attempt is placed on a worker by a batch after the one that suspended or removed it.
+//! I13 and I14: no attempt is placed on a worker by a batch after the one that suspended, drained or removed it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! The engine's own tables agree with each other and with its scheduler.
+//! I9: the engine's own tables agree with each other and with its scheduler.
 
 use super::Invariant;
 use crate::fact::Fact;

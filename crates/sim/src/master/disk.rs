@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    Batch, Change, JobId, JobState, QueueSettings, Record, RecordKind, ValidSpec, WorkerId,
+    Batch, Change, JobId, JobState, QueueSettings, Record, RecordKind, Steady, TOMBSTONE,
+    Timestamp, ValidSpec, WorkerId,
 };
+use jobyard_master::engine::Forgotten;
 use jobyard_master::records::{
-    JOB, JobRecord, LIVE_KINDS, QUEUE, QueueRecord, SPEC, WORKER, WorkerRecord, read,
+    EVENT, JOB, JobRecord, LIVE_KINDS, QUEUE, QueueRecord, SPEC, SpecDigest, Tomb, WORKER,
+    WorkerRecord, read, read_events,
 };
 
 use crate::fact::Fact;
@@ -26,6 +29,12 @@ pub(crate) struct Books {
     pub(crate) jobs: BTreeMap<JobId, (JobRecord, bool)>,
     /// Workers.
     pub(crate) workers: BTreeMap<WorkerId, WorkerRecord>,
+    /// What is left of jobs that were removed.
+    pub(crate) tombs: BTreeMap<JobId, Tomb>,
+    /// In which order the master's wall clock showed its times: a jump breaks their own order.
+    pub(crate) moments: BTreeMap<Timestamp, u64>,
+    /// The true time.
+    pub(crate) now: Steady,
 }
 
 impl Disk {
@@ -41,6 +50,9 @@ impl Disk {
                 Change::Remove { kind, key } => {
                     self.records.remove(&(kind, key.clone()));
                     if kind == JOB {
+                        if let Ok(job) = key.parse() {
+                            self.books.jobs.remove(&job);
+                        }
                         facts.push(Fact::JobRemoved { key });
                     } else if kind == QUEUE {
                         let settings = QueueSettings::default();
@@ -78,8 +90,55 @@ impl Disk {
                 settings,
             });
         }
+        if record.kind == TOMBSTONE {
+            let tomb: Tomb = read(&record).expect("a tombstone can be read");
+            let job = record.key.parse().expect("a job's id");
+            self.books.tombs.insert(job, tomb);
+        } else if record.kind == EVENT {
+            let events = read_events(&record).expect("events can be read");
+            let events = events.into_iter().map(|kept| kept.event).collect();
+            facts.push(Fact::EventsWritten { events });
+            return;
+        }
         self.records
             .insert((record.kind, record.key.clone()), record);
+    }
+
+    /// What the master's shell finds of a job in its store: its digest, or that of its tombstone.
+    pub(crate) fn digest(&self, job: JobId, tombs: bool) -> Option<SpecDigest> {
+        let tomb = self.books.tombs.get(&job).filter(|_| tombs);
+        let kept = self.job(job).map(|record| &record.digest);
+        kept.or(tomb.map(|tomb| &tomb.digest)).cloned()
+    }
+
+    /// Some job that waits by the records.
+    pub(crate) fn some_waiting(&self, chance: u64) -> Option<JobId> {
+        let waiting = self.books.jobs.values();
+        let waiting = waiting.filter(|(record, _)| record.state == JobState::Queued);
+        let waiting: Vec<JobId> = waiting.map(|(record, _)| record.id).collect();
+        let index = chance.checked_rem(waiting.len() as u64)?;
+        waiting.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// Finished jobs that nothing is waited for of, oldest first.
+    pub(crate) fn settled(&self) -> Vec<Forgotten> {
+        let jobs = self.books.jobs.values();
+        let mut settled: Vec<&JobRecord> = jobs
+            .filter(|(record, live)| !live && record.outcome.is_some())
+            .map(|(record, _)| record)
+            .collect();
+        settled.sort_by_key(|record| record.sequence);
+        let forgotten = settled.into_iter().map(|record| Forgotten {
+            id: record.id,
+            sequence: record.sequence,
+            tomb: Tomb::of(record),
+            attempts: record.attempts.iter().map(|attempt| attempt.id).collect(),
+        });
+        forgotten.collect()
+    }
+
+    pub(crate) const fn books_mut(&mut self) -> &mut Books {
+        &mut self.books
     }
 
     /// What a term needs to resume, in the order in which it is needed.

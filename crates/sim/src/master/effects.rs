@@ -1,13 +1,14 @@
 //! What the engine wants, carried out.
 
 use jobyard_core::{Assignment, AttemptId, LinkError, MasterMessage, SessionId};
-use jobyard_master::engine::{Effect, Input};
+use jobyard_master::engine::{Answer, Effect, Input};
 
-use super::MasterNode;
+use super::{MasterNode, Waiter};
 use crate::agenda::{Event, MasterEvent};
 use crate::env::Env;
+use crate::fact::Fact;
 use crate::fault::Fault;
-use crate::network::{Frame, Side};
+use crate::network::{Frame, LinkId, Side};
 use crate::scenario::Sabotage;
 
 impl MasterNode {
@@ -15,7 +16,16 @@ impl MasterNode {
         let Some(term) = &mut self.term else { return };
         match effect {
             Effect::Reply { to, answer } => {
-                if let Some(ask) = term.replies.remove(&to) {
+                let (ask, drained) = match term.replies.remove(&to) {
+                    Some(Waiter::Client(ask)) => (Some(ask), None),
+                    Some(Waiter::Drain(ask, worker)) => (Some(ask), Some(worker)),
+                    Some(Waiter::Shell) | None => (None, None),
+                };
+                if let (Some(worker), Answer::Worker(_)) = (drained, &answer) {
+                    env.summary.transition("drain acknowledged");
+                    env.facts.push(Fact::DrainAcknowledged { worker });
+                }
+                if let Some(ask) = ask {
                     if env.mishap(40, Fault::AnswerLost) {
                         return;
                     }
@@ -39,6 +49,16 @@ impl MasterNode {
                 let mut assignment = Assignment::new(attempt, spec);
                 assignment.env = variables;
                 env.summary.transition("assign");
+                if env.mishap(10, Fault::AssignmentRepeated) {
+                    let assignment = Box::new(assignment.clone());
+                    let event = MasterEvent::AssignAgain {
+                        session,
+                        assignment,
+                    };
+                    let delay = env.rng.millis(1, 5_000);
+                    let life = self.life;
+                    env.after(delay, Event::Master { life, event });
+                }
                 self.say(env, session, MasterMessage::Assign(assignment));
             }
             Effect::Close { session, reason } => {
@@ -70,6 +90,10 @@ impl MasterNode {
         }
     }
 
+    pub(super) fn assign_again(&self, env: &mut Env, session: SessionId, what: Assignment) {
+        self.say(env, session, MasterMessage::Assign(what));
+    }
+
     fn say(&self, env: &mut Env, session: SessionId, message: MasterMessage) {
         let Some(link) = self
             .term
@@ -78,6 +102,12 @@ impl MasterNode {
         else {
             return;
         };
+        let term = self.term.as_ref();
+        if let (Some(term), MasterMessage::Welcome(welcome)) = (term, &message) {
+            let worker = welcome.worker;
+            let unfit = term.unfit.get(&session).copied();
+            env.facts.push(Fact::Welcomed { worker, unfit });
+        }
         let Some(worker) = env.network.purpose(*link).map(|purpose| purpose.worker) else {
             return;
         };
@@ -101,10 +131,21 @@ impl MasterNode {
         env.send(*link, Side::Worker, Frame::Told(Box::new(message)));
     }
 
+    fn link_of(&self, session: SessionId) -> Option<LinkId> {
+        let term = self.term.as_ref()?;
+        term.sessions.get(&session).copied()
+    }
+
     fn end_session(&mut self, env: &mut Env, session: SessionId, error: LinkError) {
+        if let Some(link) = self.link_of(session) {
+            self.hear_late(env, link);
+        }
         let Some(term) = &mut self.term else { return };
         if let Some(link) = term.sessions.remove(&session) {
-            term.peers.remove(&link);
+            if let Some((_, worker)) = term.peers.remove(&link) {
+                let by_master = true;
+                env.facts.push(Fact::SessionOver { worker, by_master });
+            }
             env.close(link, Side::Master, error);
         }
     }
@@ -118,6 +159,8 @@ const fn describe(message: &MasterMessage) -> (&'static str, Option<AttemptId>) 
         MasterMessage::Stop { attempt, .. } => ("stop", Some(*attempt)),
         MasterMessage::Forget { attempt } => ("forget", Some(*attempt)),
         MasterMessage::Removed => ("removed", None),
+        MasterMessage::Draining(true) => ("told to drain", None),
+        MasterMessage::Draining(false) => ("told to drain no more", None),
         _ => ("closing", None),
     }
 }

@@ -3,13 +3,14 @@
 mod disk;
 mod effects;
 mod uploads;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, Batch, ClosingReason, Epoch, LinkError, LogStatus, MasterMessage, Refusal,
-    RefusalReason, SessionId, Steady, TagSet, WorkerId, WorkerMessage,
+    AdminState, AttemptId, Batch, ClosingReason, Epoch, Hello, JobState, LinkError, LogStatus,
+    MasterMessage, Refusal, RefusalReason, SessionId, Steady, TagSet, WorkerId, WorkerMessage,
 };
 use jobyard_master::engine::{Committed, Effect, Engine, HeldEffects, Input, ReplyTo, Sealed};
 use jobyard_master::records::Counters;
@@ -22,6 +23,7 @@ use crate::fault::Fault;
 use crate::network::{Frame, LinkId, Side, lost};
 use crate::scenario::Sabotage;
 pub(crate) use disk::{Books, Disk};
+use watched::Watched;
 
 /// How many inputs lie between two audits of the engine's tables.
 const AUDIT_EVERY: u64 = 16;
@@ -49,8 +51,23 @@ struct Term {
     grants: BTreeMap<AttemptId, WorkerId>,
     sessions: BTreeMap<SessionId, LinkId>,
     peers: BTreeMap<LinkId, (SessionId, WorkerId)>,
-    replies: BTreeMap<ReplyTo, u64>,
+    replies: BTreeMap<ReplyTo, Waiter>,
     last_reply: u64,
+    /// Sessions whose worker must not be welcomed, and why.
+    unfit: BTreeMap<SessionId, &'static str>,
+    /// Output that is written and not yet safe.
+    unsynced: BTreeMap<AttemptId, u64>,
+}
+
+/// Who waits for an answer of the engine.
+#[derive(Clone, Debug)]
+pub(crate) enum Waiter {
+    /// A client, with this request.
+    Client(u64),
+    /// A client that drains the worker of this name.
+    Drain(u64, String),
+    /// The shell itself.
+    Shell,
 }
 
 /// A batch on its way to the disk, and what waits for it.
@@ -65,7 +82,7 @@ impl MasterNode {
         Self {
             disk: Disk::default(),
             logs: BTreeMap::new(),
-            clock: MachineClock::new(&mut env.rng),
+            clock: MachineClock::new(env),
             epoch: Epoch::ZERO,
             life: 0,
             inputs: 0,
@@ -99,8 +116,10 @@ impl MasterNode {
                 .add(record)
                 .expect("records are as the engine wrote them");
         }
+        let now = self.clock.read(env.now);
+        self.note_moment(now);
         self.term = Some(Term {
-            engine: restore.finish(self.clock.read(env.now)),
+            engine: restore.finish(now),
             batches: 0,
             commit: None,
             deadline: None,
@@ -110,6 +129,8 @@ impl MasterNode {
             peers: BTreeMap::new(),
             replies: BTreeMap::new(),
             last_reply: 0,
+            unfit: BTreeMap::new(),
+            unsynced: BTreeMap::new(),
         });
         env.note("master leads", None, None);
         env.facts.push(Fact::TermBegan);
@@ -144,6 +165,13 @@ impl MasterNode {
             }
             Some(_) => env.fault(Fault::MasterCrashCommitLost),
         }
+        if !term.unsynced.is_empty() {
+            env.fault(Fault::LogTorn);
+        }
+        if env.rng.chance(300) {
+            env.fault(Fault::MasterMachineRestarted);
+            self.clock = MachineClock::new(env);
+        }
         for link in env.network.ends(Side::Master, None) {
             // The kernel of a machine that goes on says so; one that has lost its power does not.
             if env.rng.chance(700) {
@@ -173,6 +201,10 @@ impl MasterNode {
             MasterEvent::Dies => self.crash(env),
             MasterEvent::Tell(input) => self.tell(env, *input),
             MasterEvent::Seal { attempt, end } => self.seal_abandoned(env, attempt, end),
+            MasterEvent::AssignAgain {
+                session,
+                assignment,
+            } => self.assign_again(env, session, *assignment),
         }
     }
 
@@ -199,6 +231,7 @@ impl MasterNode {
                     .collect();
                 for old in older {
                     if env.rng.chance(500) {
+                        self.hear_late(env, old);
                         env.close(old, Side::Master, LinkError::Closed);
                         self.on_link_over(env, old);
                     }
@@ -214,6 +247,7 @@ impl MasterNode {
                     accepting: hello.accepting,
                 });
                 let mut hello = hello;
+                self.spoil(env, session, from, &mut hello);
                 if env.is_sabotaged(Sabotage::OverstateSlots) {
                     hello.capacity.slots *= 2;
                 }
@@ -231,6 +265,9 @@ impl MasterNode {
             }
             Frame::Said(message) => {
                 if let Some((session, _)) = term.peers.get(&link).copied() {
+                    let worker = from;
+                    let by_master = true;
+                    env.facts.push(Fact::Heard { worker, by_master });
                     let messages = self.heard(env, from, message);
                     self.tell(env, Input::Said { session, messages });
                 }
@@ -266,30 +303,110 @@ impl MasterNode {
     /// A connection is over as far as the master can tell.
     pub(crate) fn on_link_over(&mut self, env: &mut Env, link: LinkId) {
         let Some(term) = &mut self.term else { return };
-        if let Some((session, _)) = term.peers.remove(&link) {
+        if let Some((session, worker)) = term.peers.remove(&link) {
             term.sessions.remove(&session);
+            let by_master = true;
+            env.facts.push(Fact::SessionOver { worker, by_master });
             self.tell(env, Input::SessionEnded { session });
         }
     }
 
     /// Waits for an answer on behalf of a client.
-    pub(crate) fn expect_reply(&mut self, ask: u64) -> Option<ReplyTo> {
+    pub(crate) fn expect_reply(&mut self, waiter: Waiter) -> Option<ReplyTo> {
         let term = self.term.as_mut()?;
         term.last_reply += 1;
         let reply = ReplyTo(term.last_reply);
-        term.replies.insert(reply, ask);
+        term.replies.insert(reply, waiter);
         Some(reply)
+    }
+
+    /// Removes some of the finished jobs that are kept longest, as retention does.
+    pub(crate) fn prune(&mut self, env: &mut Env) {
+        let mut jobs = self.disk.settled();
+        jobs.truncate(jobs.len() / 2);
+        if jobs.is_empty() {
+            return;
+        }
+        if let Some(reply) = self.expect_reply(Waiter::Shell) {
+            env.fault(Fault::JobsPruned);
+            self.tell(env, Input::Forget { reply, jobs });
+        }
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) const fn set_wall_clock(&mut self, back: bool) {
+        self.clock.jump(back);
+    }
+
+    fn note_moment(&mut self, now: jobyard_core::Now) {
+        let inputs = self.inputs;
+        let moments = &mut self.disk.books_mut().moments;
+        moments.entry(now.wall).or_insert(inputs);
+    }
+
+    /// Now and then a hello comes from a worker that must not be welcomed.
+    fn spoil(&mut self, env: &mut Env, session: SessionId, from: WorkerId, hello: &mut Hello) {
+        let mut unfit = None;
+        if env.mishap(5, Fault::HelloUnfit) {
+            match env.rng.below(3) {
+                0 => {
+                    hello.max_epoch = self.epoch.next();
+                    unfit = Some("has served a newer term");
+                }
+                1 => {
+                    hello.protocol.version += 2;
+                    unfit = Some("speaks another protocol");
+                }
+                _ => {
+                    hello.capacity.memory_bytes = u64::MAX;
+                    unfit = Some("has more than there can be");
+                }
+            }
+        }
+        let record = self.disk.books().workers.get(&from);
+        if record.is_some_and(|record| record.admin == AdminState::Removed) {
+            unfit = Some("was removed");
+        }
+        if let (Some(term), Some(unfit)) = (&mut self.term, unfit) {
+            term.unfit.insert(session, unfit);
+        }
+    }
+
+    /// What was under way on a session's connection that the master closes may be in its queues already.
+    pub(super) fn hear_late(&self, env: &mut Env, link: LinkId) {
+        let term = self.term.as_ref();
+        let Some((session, _)) = term.and_then(|term| term.peers.get(&link)).copied() else {
+            return;
+        };
+        let messages = env.network.take_said(link);
+        if messages.is_empty() || !env.mishap(700, Fault::OldSessionHeard) {
+            return;
+        }
+        let longest = if env.rng.chance(200) { 60_000 } else { 500 };
+        let delay = env.rng.millis(0, longest);
+        let event = MasterEvent::Tell(Box::new(Input::Said { session, messages }));
+        let life = self.life;
+        env.after(delay, Event::Master { life, event });
     }
 
     /// Tells the engine, and does what follows.
     fn tell(&mut self, env: &mut Env, input: Input) {
         let now = self.clock.read(env.now);
+        self.note_moment(now);
         let Some(term) = &mut self.term else { return };
+        let seen = Watched::before(&term.engine, &input);
         term.engine.handle(now, input);
+        seen.after(&term.engine, &mut env.summary);
         self.inputs += 1;
         if self.inputs.is_multiple_of(AUDIT_EVERY) {
             let result = term.engine.audit_tables(now);
             env.facts.push(Fact::TablesAudited(result));
+            if let Some(job) = self.disk.some_waiting(env.rng.next()) {
+                let explained = term.engine.explain(now, job);
+                let waits = explained.filter(|why| why.state == JobState::Queued);
+                let reasons = waits.map(|why| why.reasons.len());
+                env.facts.push(Fact::WaitExplained { job, reasons });
+            }
         }
         self.pump(env);
     }
@@ -362,7 +479,10 @@ impl MasterNode {
         let Some(term) = self.term.take() else { return };
         self.life += 1;
         env.note("term ends", None, None);
-        for ask in term.replies.into_values() {
+        for waiter in term.replies.into_values() {
+            let (Waiter::Client(ask) | Waiter::Drain(ask, _)) = waiter else {
+                continue;
+            };
             env.after(Duration::ZERO, Event::AnswerArrives { ask, answer: None });
         }
         for link in term.peers.into_keys() {

@@ -7,6 +7,7 @@ use jobyard_master::engine::Input;
 
 use super::MasterNode;
 use crate::env::Env;
+use crate::fact::Fact;
 use crate::network::{Frame, LinkId, Side};
 
 impl MasterNode {
@@ -29,6 +30,7 @@ impl MasterNode {
             return env.close(link, Side::Master, LinkError::Refused(refusal));
         }
         let status = self.logs.entry(attempt).or_insert(LogStatus::open(0));
+        let before = status.end;
         match *frame {
             Frame::Offer => {
                 let answer = UploadAnswer::ResumeAt(status.end);
@@ -40,15 +42,45 @@ impl MasterNode {
                     env.send(link, Side::Worker, Frame::Answer(UploadAnswer::Sealed));
                     return self.tell_settled(env, attempt, settled);
                 }
-                if from > status.end {
+                let written = self
+                    .term
+                    .as_ref()
+                    .and_then(|term| term.unsynced.get(&attempt));
+                if from > written.copied().unwrap_or(0).max(status.end) {
                     let refusal = Refusal::new(RefusalReason::Invalid, "bytes are missing");
                     return env.close(link, Side::Master, LinkError::Refused(refusal));
                 }
+                let unsynced = self.term.as_mut().map(|term| &mut term.unsynced);
+                if env.rng.chance(200) && !env.calm {
+                    // It is safe, and said to be, with what comes next.
+                    unsynced.map(|unsynced| unsynced.insert(attempt, to));
+                    return;
+                }
+                unsynced.and_then(|unsynced| unsynced.remove(&attempt));
                 status.end = status.end.max(to);
+                let stored = Fact::LogStored {
+                    attempt,
+                    before,
+                    from: from.min(before),
+                    to: status.end,
+                };
+                env.facts.push(stored);
                 let answer = UploadAnswer::Durable(status.end);
                 env.send(link, Side::Worker, Frame::Answer(answer));
             }
             Frame::End(end) => {
+                let term = self.term.as_mut();
+                if let Some(to) = term.and_then(|term| term.unsynced.remove(&attempt)) {
+                    status.end = status.end.max(to);
+                    let from = before;
+                    let to = status.end;
+                    env.facts.push(Fact::LogStored {
+                        attempt,
+                        before,
+                        from,
+                        to,
+                    });
+                }
                 let settled = seal(status, end);
                 env.send(link, Side::Worker, Frame::Answer(UploadAnswer::Sealed));
                 env.note("log settled", None, Some(attempt));

@@ -62,7 +62,7 @@ impl WorkerNode {
     }
 
     fn be_clean(&mut self, env: &mut Env) {
-        let Some(life) = &self.running else {
+        let Some(life) = self.running.as_ref().filter(|_| self.stuck.is_none()) else {
             return;
         };
         let taints: Vec<AttemptId> = life.agent.taints().map(|(attempt, _)| attempt).collect();
@@ -71,7 +71,10 @@ impl WorkerNode {
         }
     }
 
-    fn tell_complaints(&mut self, env: &mut Env) {
+    pub(super) fn tell_complaints(&mut self, env: &mut Env) {
+        if self.stuck.is_some() {
+            return;
+        }
         let Troubles {
             complaints,
             exhausted,

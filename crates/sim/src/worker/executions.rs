@@ -2,7 +2,7 @@
 
 use jobyard_core::{
     Assignment, AttemptId, Capabilities, Exit, Gone, InfraReason, Residue, StartError,
-    StartFailure, Timestamp,
+    StartFailure, Steady, Timestamp,
 };
 use jobyard_executor::supervisor::{Command, Input as SupervisorInput, Plan};
 use jobyard_executor::{Ending, Supervisor, SupervisorEvent};
@@ -38,6 +38,8 @@ pub(super) struct Process {
     /// How it ended; nobody has asked for that yet.
     pub(super) exit: Option<Exit>,
     ignores_term: bool,
+    /// When the launcher ends it, by the machine's clock.
+    until: Option<Steady>,
 }
 
 impl WorkerNode {
@@ -221,6 +223,9 @@ impl WorkerNode {
         else {
             return;
         };
+        let agent = self.running.as_ref().map(|life| &life.agent);
+        let until = agent.and_then(|agent| agent.runs_until(attempt));
+        let until = until.filter(|_| !env.is_sabotaged(Sabotage::ForgetLeases));
         env.facts.push(Fact::ProcessStarted {
             worker: self.id,
             attempt,
@@ -233,8 +238,10 @@ impl WorkerNode {
             pid: self.last_pid,
             exit: None,
             ignores_term: env.rng.chance(200),
+            until,
         };
         self.processes.insert(attempt, process);
+        self.watch_lease(env, attempt);
         self.plan_life(env, attempt, process.pid);
         let delay = env.rng.millis(0, 10);
         let failure = None;
@@ -243,6 +250,42 @@ impl WorkerNode {
         if env.rng.chance(10) && !env.calm {
             let delay = env.rng.millis(0, 15);
             self.later(env, delay, AgentEvent::Dies);
+        }
+    }
+
+    /// From now on the launcher ends an attempt at this time.
+    pub(super) fn extend(&mut self, env: &mut Env, attempt: AttemptId, until: Steady) {
+        let forgets = env.is_sabotaged(Sabotage::ForgetLeases);
+        if let Some(process) = self.processes.get_mut(&attempt).filter(|_| !forgets) {
+            process.until = Some(until);
+            self.watch_lease(env, attempt);
+        }
+    }
+
+    fn watch_lease(&self, env: &mut Env, attempt: AttemptId) {
+        let Some(process) = self.processes.get(&attempt) else {
+            return;
+        };
+        if let Some(until) = process.until {
+            let pid = process.pid;
+            let delay = self.clock.true_time(until).since(env.now);
+            self.on_machine(env, delay, MachineEvent::LeaseOver { attempt, pid });
+        }
+    }
+
+    /// The launcher ends what has outlived its lease.
+    pub(super) fn enforce_lease(&mut self, env: &mut Env, attempt: AttemptId, pid: u32) {
+        let now = self.clock.read(env.now).steady;
+        let process = self.processes.get(&attempt);
+        let is_due = process.is_some_and(|process| {
+            process.pid == pid
+                && process.exit.is_none()
+                && process.until.is_some_and(|until| until <= now)
+        });
+        if is_due {
+            env.fault(Fault::LeaseEnforced);
+            env.note("launcher kills", Some(self.index), Some(attempt));
+            self.on_exit(env, attempt, pid, Exit::Signaled(SIGKILL));
         }
     }
 
@@ -305,6 +348,7 @@ impl WorkerNode {
             env.facts.push(Fact::ProcessEnded {
                 worker: self.id,
                 attempt,
+                exit: None,
             });
         }
         self.processes.remove(&attempt);
@@ -333,12 +377,13 @@ impl WorkerNode {
         env.facts.push(Fact::ProcessEnded {
             worker: self.id,
             attempt,
+            exit: Some(exit),
         });
         self.tell_exit(env, attempt);
     }
 
     /// Tells the supervisor of an exit, if there is one and it waits for it.
-    fn tell_exit(&mut self, env: &mut Env, attempt: AttemptId) {
+    pub(super) fn tell_exit(&mut self, env: &mut Env, attempt: AttemptId) {
         let exit = self
             .processes
             .get(&attempt)
@@ -348,7 +393,7 @@ impl WorkerNode {
             .as_ref()
             .and_then(|life| life.supervisors.get(&attempt))
             .is_some_and(|found| found.has_begun && !found.supervisor.is_done());
-        if let (Some(exit), true) = (exit, waits) {
+        if let (Some(exit), true, true) = (exit, waits, self.stuck.is_none()) {
             self.processes.remove(&attempt);
             self.supervise(env, attempt, SupervisorInput::Exited(exit));
         }

@@ -4,12 +4,14 @@
 mod complaints;
 mod executions;
 mod outputs;
+mod slowness;
 mod uploads;
 
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    AttemptId, BootId, ConnectError, LinkError, Resources, Steady, TagSet, WorkerFacts, WorkerId,
+    AttemptId, BootId, ConnectError, LinkError, MasterMessage, Resources, Steady, TagSet,
+    WorkerFacts, WorkerId,
 };
 use jobyard_executor::Supervisor;
 use jobyard_master::records::WorkerRecord;
@@ -24,6 +26,7 @@ use crate::network::{Frame, LinkId, Side, lost};
 use crate::scenario::Sabotage;
 use complaints::Troubles;
 use executions::Process;
+use slowness::Stuck;
 use uploads::{Spool, Upload};
 
 /// One worker: its machine, its disk, and, while it is up, its agent.
@@ -45,6 +48,8 @@ pub(crate) struct WorkerNode {
     processes: BTreeMap<AttemptId, Process>,
     last_pid: u32,
     troubles: Troubles,
+    /// Until when its agent does not run, and how often that happens again at once.
+    stuck: Option<Stuck>,
     /// It has deleted its identity.
     is_gone: bool,
     running: Option<Life>,
@@ -95,7 +100,7 @@ impl WorkerNode {
             tags: tag_set(&tags),
             exclusive: tag_set(exclusive),
             adopts: env.rng.chance(500),
-            clock: MachineClock::new(&mut env.rng),
+            clock: MachineClock::new(env),
             boots: 0,
             boot: BootId::from_uuid(env.rng.uuid()),
             life: 0,
@@ -104,6 +109,7 @@ impl WorkerNode {
             processes: BTreeMap::new(),
             last_pid: 0,
             troubles: Troubles::default(),
+            stuck: None,
             is_gone: false,
             running: None,
         }
@@ -198,6 +204,7 @@ impl WorkerNode {
         }
         env.fault(Fault::AgentCrash);
         env.note("agent dies", Some(self.index), None);
+        self.held_up(env, std::time::Duration::from_secs(5));
         self.end_life(env);
         let down = env.rng.millis(20, 4_000);
         self.schedule_start(env, down);
@@ -210,7 +217,10 @@ impl WorkerNode {
         }
         env.fault(Fault::MachineReboot);
         env.note("machine reboots", Some(self.index), None);
+        self.held_up(env, std::time::Duration::from_secs(9));
         self.running = None;
+        self.stuck = None;
+        self.session_over(env);
         self.life += 1;
         for link in env.network.ends(Side::Worker, Some(self.index)) {
             env.shut(link, Side::Worker);
@@ -220,13 +230,14 @@ impl WorkerNode {
                 env.facts.push(Fact::ProcessEnded {
                     worker: self.id,
                     attempt,
+                    exit: None,
                 });
             }
         }
         self.tear(env);
         self.boots += 1;
         self.boot = BootId::from_uuid(env.rng.uuid());
-        self.clock = MachineClock::new(&mut env.rng);
+        self.clock = MachineClock::new(env);
         let down = env.rng.millis(500, 8_000);
         self.schedule_start(env, down);
     }
@@ -248,7 +259,7 @@ impl WorkerNode {
 
     /// Somebody tells the worker to end; a service manager starts it again later.
     pub(crate) fn shut_down(&mut self, env: &mut Env) {
-        if !self.is_up() {
+        if !self.is_up() || self.stuck.is_some() {
             return;
         }
         let mode = if env.rng.chance(500) {
@@ -272,6 +283,7 @@ impl WorkerNode {
     fn end_life(&mut self, env: &mut Env) {
         self.drop_session(env);
         self.running = None;
+        self.stuck = None;
         self.life += 1;
         for link in env.network.ends(Side::Worker, Some(self.index)) {
             env.close(link, Side::Worker, lost());
@@ -296,6 +308,8 @@ impl WorkerNode {
                     self.feed(env, Input::JournalFailed { attempt });
                 }
             }
+            AgentEvent::OldMaster { link, epoch } => self.hear_old_master(env, link, epoch),
+            AgentEvent::Thaws => self.thaw(env),
             AgentEvent::Unreachable { link } => {
                 if life.session == Some(link) {
                     env.shut(link, Side::Worker);
@@ -315,10 +329,14 @@ impl WorkerNode {
                 let runs = self.processes.get(&attempt);
                 // Without an agent, nobody reads the pipe.
                 if runs.is_some_and(|process| process.exit.is_none()) && self.is_up() {
-                    self.spool.entry(attempt).or_default().write(bytes);
-                    self.push_output(env, attempt);
+                    let total = self.spool.entry(attempt).or_default().write(bytes);
+                    env.facts.push(Fact::Printed { attempt, total });
+                    if self.stuck.is_none() {
+                        self.push_output(env, attempt);
+                    }
                 }
             }
+            MachineEvent::LeaseOver { attempt, pid } => self.enforce_lease(env, attempt, pid),
             MachineEvent::Exits { attempt, pid, exit } => self.on_exit(env, attempt, pid, exit),
         }
     }
@@ -334,9 +352,13 @@ impl WorkerNode {
         match frame {
             Frame::Accepted => {
                 life.connected = true;
+                self.heard(env);
                 self.feed(env, Input::Connected);
             }
-            Frame::Told(message) => self.feed(env, Input::Received(*message)),
+            Frame::Told(message) => {
+                self.heard(env);
+                self.feed(env, Input::Received(*message));
+            }
             Frame::Closed(error) => self.on_session_over(env, error),
             _ => {}
         }
@@ -377,6 +399,12 @@ impl WorkerNode {
         let Some(life) = &mut self.running else {
             return;
         };
+        if let Some((attempt, event)) = describe(&input) {
+            let stage = life.agent.stage_of(attempt);
+            env.summary.step("agent", stage, event);
+        } else if let Some(event) = describe_session(&input) {
+            env.summary.step("session", life.agent.phase(), event);
+        }
         let mut outputs = Vec::new();
         life.agent.handle(now, input, &mut outputs);
         for output in outputs {
@@ -423,6 +451,38 @@ impl WorkerNode {
             },
         );
     }
+}
+
+/// What happens to which attempt.
+const fn describe(input: &Input) -> Option<(AttemptId, &'static str)> {
+    Some(match input {
+        Input::Journaled { attempt } => (*attempt, "journaled"),
+        Input::JournalFailed { attempt } => (*attempt, "journal failed"),
+        Input::AttemptStarted { attempt, .. } => (*attempt, "started"),
+        Input::AttemptEnded(end) => (end.attempt, "ended"),
+        Input::LogConfirmed { attempt } => (*attempt, "log confirmed"),
+        Input::Received(MasterMessage::Assign(what)) => (what.attempt, "assigned"),
+        Input::Received(MasterMessage::Stop { attempt, .. }) => (*attempt, "stop"),
+        Input::Received(MasterMessage::Forget { attempt }) => (*attempt, "forget"),
+        _ => return None,
+    })
+}
+
+/// What happens to the session.
+const fn describe_session(input: &Input) -> Option<&'static str> {
+    Some(match input {
+        Input::Connected => "connected",
+        Input::ConnectFailed(_) => "connect failed",
+        Input::SessionLost(_) => "lost",
+        Input::DeadlineReached => "deadline",
+        Input::Shutdown(_) => "shutdown",
+        Input::Received(MasterMessage::Welcome(_)) => "welcome",
+        Input::Received(MasterMessage::Heartbeat) => "heartbeat",
+        Input::Received(MasterMessage::Closing(_)) => "closing",
+        Input::Received(MasterMessage::Removed) => "removed",
+        Input::Received(MasterMessage::Draining(_)) => "draining",
+        _ => return None,
+    })
 }
 
 fn tag_set(texts: &[&str]) -> TagSet {

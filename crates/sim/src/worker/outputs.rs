@@ -40,6 +40,11 @@ impl WorkerNode {
                 env.note("told to kill", Some(self.index), Some(attempt));
                 self.supervise(env, attempt, jobyard_executor::supervisor::Input::KillNow);
             }
+            Output::Extend { attempt, until } => self.extend(env, attempt, until),
+            Output::Opened { epoch, .. } => {
+                let worker = self.id;
+                env.facts.push(Fact::Served { worker, epoch });
+            }
             Output::Upload { attempt } => self.open_upload(env, attempt),
             Output::Discard { attempt } => self.discard(env, attempt),
             Output::WipeIdentity => self.is_gone = true,
@@ -64,6 +69,10 @@ impl WorkerNode {
             let delay = env.rng.millis(50, 2_000);
             return self.later(env, delay, AgentEvent::Unreachable { link });
         }
+        if self.meet_old_master(env, link) {
+            return;
+        }
+        self.repeat_hello(env, &hello);
         env.send(link, Side::Master, Frame::Hello(hello));
         if env.scenario.late_hellos && env.rng.chance(100) {
             let delay = env.rng.millis(50, 500);
@@ -77,6 +86,12 @@ impl WorkerNode {
             return;
         };
         let connected = std::mem::take(&mut life.connected);
+        if connected {
+            self.session_over(env);
+        }
+        let Some(life) = &mut self.running else {
+            return;
+        };
         if let (Some(link), false) = (life.session, connected) {
             env.abort(link);
         }
@@ -158,6 +173,7 @@ impl WorkerNode {
                     env.facts.push(Fact::ProcessEnded {
                         worker: self.id,
                         attempt,
+                        exit: None,
                     });
                 }
             }

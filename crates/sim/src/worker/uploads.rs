@@ -6,8 +6,10 @@ use jobyard_worker::agent::Input;
 use super::WorkerNode;
 use crate::agenda::AgentEvent;
 use crate::env::Env;
+use crate::fact::Fact;
 use crate::network::{Frame, LinkId, Purpose, Side};
 use crate::rng::Rng;
+use crate::scenario::Sabotage;
 
 /// The output of an attempt on its worker: only how much there is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +17,8 @@ pub(super) struct Spool {
     written: u64,
     /// What the master has for certain.
     durable: u64,
+    /// What was dropped, since the master has it.
+    base: u64,
 }
 
 /// A connection for output.
@@ -27,8 +31,9 @@ pub(super) struct Upload {
 }
 
 impl Spool {
-    pub(super) const fn write(&mut self, bytes: u64) {
+    pub(super) const fn write(&mut self, bytes: u64) -> u64 {
         self.written += bytes;
+        self.written
     }
 
     pub(super) const fn end(&self) -> LogEnd {
@@ -87,11 +92,21 @@ impl WorkerNode {
                 if let Some(upload) = self.upload(attempt, link) {
                     upload.sent = Some(offset);
                 }
+                let kept_from = self.spool.get(&attempt).map_or(0, |spool| spool.base);
+                if offset < kept_from {
+                    let wanted = offset;
+                    env.facts.push(Fact::OutputDropped {
+                        attempt,
+                        wanted,
+                        kept_from,
+                    });
+                }
                 self.push_output(env, attempt);
             }
             Frame::Answer(UploadAnswer::Durable(to)) => {
                 if let Some(spool) = self.spool.get_mut(&attempt) {
                     spool.durable = spool.durable.max(to).min(spool.written);
+                    spool.base = spool.durable;
                 }
             }
             Frame::Answer(UploadAnswer::Sealed) if self.upload(attempt, link).is_some() => {
@@ -142,6 +157,11 @@ impl WorkerNode {
         if spool.written > sent {
             let to = spool.written;
             upload.sent = Some(to);
+            if env.is_sabotaged(Sabotage::TrimBeyondDurable)
+                && let Some(spool) = self.spool.get_mut(&attempt)
+            {
+                spool.base = to;
+            }
             frames.push(Frame::Bytes { from: sent, to });
         }
         if let (Some(end), false) = (end, upload.ended) {

@@ -77,6 +77,7 @@ mod journal_entry;
 mod lease;
 mod machine;
 mod memory;
+mod names;
 mod output;
 mod recovery;
 mod session;
