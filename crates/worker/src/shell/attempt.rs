@@ -9,7 +9,7 @@ use jobyard_core::{
     StartFailure, Steady, StopCause,
 };
 use jobyard_executor::{Ending, LeftBehind, SupervisorEvent, SupervisorHandle};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
 use super::event::Event;
@@ -25,13 +25,8 @@ const SUPERVISOR_EVENTS: usize = 4;
 /// What an attempt is told to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    Stop {
-        cause: StopCause,
-        grace: Duration,
-    },
+    Stop { cause: StopCause, grace: Duration },
     Kill,
-    /// It may run until this time.
-    Extend(Steady),
     Detach,
 }
 
@@ -54,16 +49,26 @@ pub(super) struct AttemptTask {
 }
 
 impl AttemptTask {
-    /// Spawns the task. Its start and its end come as events; orders go in through the sender.
-    pub(super) fn spawn(self, begin: Begin) -> mpsc::Sender<Order> {
+    /// Spawns the task. Its start and its end come as events; orders go in through the first sender, and until when it
+    /// may run through the second, of which only the last word counts: however many there are, they take no order's room.
+    pub(super) fn spawn(
+        self,
+        begin: Begin,
+    ) -> (mpsc::Sender<Order>, watch::Sender<Option<Steady>>) {
         let (sender, orders) = mpsc::channel(ORDERS);
+        let (extend, until) = watch::channel(None);
         let attempt = self.context.attempt;
         let span = tracing::info_span!("attempt", job = %attempt.job, number = %attempt.number);
-        tokio::spawn(self.run(begin, orders).instrument(span));
-        sender
+        tokio::spawn(self.run(begin, orders, until).instrument(span));
+        (sender, extend)
     }
 
-    async fn run(self, begin: Begin, orders: mpsc::Receiver<Order>) {
+    async fn run(
+        self,
+        begin: Begin,
+        orders: mpsc::Receiver<Order>,
+        until: watch::Receiver<Option<Steady>>,
+    ) {
         let Self {
             context,
             executor,
@@ -84,7 +89,7 @@ impl AttemptTask {
                         jobyard_executor::adopt(executor, context, left, output, clock, reports)
                     }
                 };
-                follow(handle, supervised, orders, &events).await
+                follow(handle, supervised, orders, until, &events).await
             }
             None => no_executor(&context, &sink, &*clock).await,
         };
@@ -100,14 +105,22 @@ async fn follow(
     handle: SupervisorHandle,
     mut supervised: mpsc::Receiver<(AttemptId, SupervisorEvent)>,
     mut orders: mpsc::Receiver<Order>,
+    mut until: watch::Receiver<Option<Steady>>,
     events: &mpsc::Sender<Event>,
 ) -> Option<AttemptEnd> {
+    let mut may_extend = true;
     loop {
         tokio::select! {
+            extended = until.changed(), if may_extend => {
+                may_extend = extended.is_ok();
+                let until = *until.borrow_and_update();
+                if let Some(until) = until.filter(|_| may_extend) {
+                    handle.extend(until).await;
+                }
+            }
             order = orders.recv() => match order {
                 Some(Order::Stop { cause, grace }) => handle.stop(cause, grace).await,
                 Some(Order::Kill) => handle.kill().await,
-                Some(Order::Extend(until)) => handle.extend(until).await,
                 Some(Order::Detach) => {
                     handle.detach().await;
                     return None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jobyard_clock::sleep_until;
 use jobyard_core::{
-    Assignment, AttemptContext, AttemptId, Executor, Held, HeldState, LinkError, WorkerId,
+    Assignment, AttemptContext, AttemptId, Executor, Held, HeldState, LinkError, Steady, WorkerId,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -58,6 +58,8 @@ const BURST: usize = 256;
 #[derive(Debug)]
 pub(super) struct Running {
     orders: mpsc::Sender<Order>,
+    /// Until when it may run, if that was moved.
+    until: watch::Sender<Option<Steady>>,
     /// By its name; `None`: there is none of that name.
     executor: Option<Arc<dyn Executor>>,
 }
@@ -372,7 +374,11 @@ impl Task {
                 self.order(attempt, Order::Stop { cause, grace });
             }
             Output::Kill { attempt } => self.order(attempt, Order::Kill),
-            Output::Extend { attempt, until } => self.order(attempt, Order::Extend(until)),
+            Output::Extend { attempt, until } => {
+                if let Some(running) = self.attempts.get(&attempt) {
+                    running.until.send_replace(Some(until));
+                }
+            }
             Output::Detach { attempt } => {
                 let running = self.attempts.remove(&attempt);
                 self.leaving.extend(running.map(|running| running.orders));
@@ -410,8 +416,13 @@ impl Task {
             clock: Arc::clone(&self.config.clock),
             events: self.events.clone(),
         };
-        let orders = task.spawn(begin);
-        self.attempts.insert(attempt, Running { orders, executor });
+        let (orders, until) = task.spawn(begin);
+        let running = Running {
+            orders,
+            until,
+            executor,
+        };
+        self.attempts.insert(attempt, running);
     }
 
     fn order(&self, attempt: AttemptId, order: Order) {

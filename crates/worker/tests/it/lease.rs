@@ -150,7 +150,7 @@ async fn an_executor_is_told_how_long_and_each_answered_heartbeat_moves_that_on_
     let before = now();
     let worker = Worker::start(config).await.unwrap();
     let mut session = Session::next(&mut sessions).await;
-    let lease = Duration::from_secs(600);
+    let lease = Duration::from_mins(10);
     session
         .welcome_with_heartbeat(Duration::from_millis(200), lease)
         .await;

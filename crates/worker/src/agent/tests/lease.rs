@@ -54,7 +54,7 @@ fn attempt_is_stopped_a_margin_before_the_lease_ends_i5_fn2() {
     let a = attempt(1, 1);
     let (mut rig, asked) = rig_with(a);
     assert_eq!(rig.agent.runs_until(a), Some(asked + LEASE));
-    let out = rig.pass_through(STOP_AFTER - Duration::from_millis(1));
+    let out = rig.pass_through(STOP_AFTER.saturating_sub(Duration::from_millis(1)));
     assert_eq!(fenced(&out), []);
     let out = rig.pass_through(Duration::from_millis(1));
     assert_eq!(fenced(&out), [(a, GRACE)]);
@@ -67,7 +67,7 @@ fn partition_shorter_than_the_lease_changes_nothing_fn2() {
     let a = attempt(1, 1);
     let (mut rig, _) = rig_with(a);
     rig.lose_session();
-    let away = STOP_AFTER - Duration::from_millis(1);
+    let away = STOP_AFTER.saturating_sub(Duration::from_millis(1));
     // As long as it takes until a try to connect comes through.
     rig.pass(away);
     rig.hello();
@@ -177,7 +177,7 @@ fn whoever_was_held_up_stops_before_it_believes_what_it_reads_fw12() {
 fn whoever_was_held_up_leaves_no_more_grace_than_there_is_fw12() {
     let a = attempt(1, 1);
     let (mut rig, _) = rig_with(a);
-    rig.pass(LEASE - Duration::from_secs(5));
+    rig.pass(LEASE.saturating_sub(Duration::from_secs(5)));
     let out = rig.answered();
     assert_eq!(fenced(&out), [(a, Duration::from_secs(5))], "what is left");
     let (mut rig, _) = rig_with(a);

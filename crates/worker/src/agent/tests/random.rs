@@ -266,8 +266,10 @@ proptest! {
         inputs in vec((input(), 0_u64..12_000), 1..160),
     ) {
         let mut checked = Checked::new();
-        let mut promise = Promise::default();
-        promise.asked = checked.rig.now.steady;
+        let mut promise = Promise {
+            asked: checked.rig.now.steady,
+            ..Promise::default()
+        };
         for (input, millis) in inputs {
             if !fits(&input, &checked.asked) {
                 continue;
