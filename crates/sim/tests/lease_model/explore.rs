@@ -10,17 +10,17 @@ use crate::model::{GRACE, LEASE, Rule, State};
 const MOST_STATES: usize = 60_000_000;
 
 /// What was found.
-pub struct Explored {
+pub(crate) struct Explored {
     /// How many there were.
-    pub states: usize,
+    pub(crate) states: usize,
     /// Whether there was nothing more to look at.
-    pub is_whole: bool,
+    pub(crate) is_whole: bool,
     /// States in which the job waits for a second attempt.
-    pub waiting_again: usize,
+    pub(crate) waiting_again: usize,
     /// States in which a second master has led.
-    pub takeovers: usize,
+    pub(crate) takeovers: usize,
     /// The way to a state in which two attempts run.
-    pub overlap: Option<String>,
+    pub(crate) overlap: Option<String>,
 }
 
 /// Looks at all of them, and ends at the first in which two attempts run. With all rules in place the ways are looked at
@@ -28,7 +28,7 @@ pub struct Explored {
 ///
 /// States are told apart by a hash of 64 bits with a random key. That two of so few have the same is a matter of one in a
 /// million runs, and then hides one state.
-pub fn explore(first: &State, without: Option<Rule>) -> Explored {
+pub(crate) fn explore(first: &State, without: Option<Rule>) -> Explored {
     let hasher = RandomState::new();
     let mut before: HashMap<u64, u64> = HashMap::from([(hasher.hash_one(first), 0)]);
     let mut open = VecDeque::from([first.clone()]);

@@ -3,9 +3,9 @@
 use std::fmt;
 
 /// How long a lease lasts, in ticks.
-pub const LEASE: u8 = 2;
+pub(crate) const LEASE: u8 = 2;
 /// How much longer a master waits.
-pub const GRACE: u8 = 1;
+pub(crate) const GRACE: u8 = 1;
 /// How long a master may lead without asking the store.
 const LEADER: u8 = 2;
 /// How many terms there are at most.
@@ -19,7 +19,7 @@ const IN_FLIGHT: usize = 2;
 
 /// What the promise rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// What runs ends with its lease, whatever the agent does.
     LauncherFences,
     /// A lease is counted from when the heartbeat was sent, not from its answer.
@@ -114,7 +114,7 @@ impl Says {
 
 /// Everything.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct State {
+pub(crate) struct State {
     store: Store,
     masters: [Master; 2],
     workers: [Worker; 2],
@@ -123,7 +123,7 @@ pub struct State {
 
 impl State {
     /// Nobody leads, nothing runs.
-    pub fn first() -> Self {
+    pub(crate) fn first() -> Self {
         let master = Master {
             epoch: 0,
             age: LEADER,
@@ -154,7 +154,7 @@ impl State {
 
     /// Whether two attempts may still come to run at the same time: the first one runs, or may still begin. From all
     /// others on there is nothing left to find.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         let may_begin = |message: &Message| message.says == Says::Assign { attempt: 1 };
         self.store.attempt == 0
             || self.workers.iter().any(|worker| worker.running == 1)
@@ -163,7 +163,7 @@ impl State {
 
     /// The same without what makes no difference: what nobody will listen to, what is not asked any more, and which of
     /// two alike is the first.
-    pub fn canonical(mut self, without: Option<Rule>) -> Self {
+    pub(crate) fn canonical(mut self, without: Option<Rule>) -> Self {
         for master in &mut self.masters {
             // It was not sure in time, and never will be in this term.
             if master.age >= LEADER && without != Some(Rule::LeaderLease) {
@@ -177,7 +177,7 @@ impl State {
             }
         }
         let mut messages = std::mem::take(&mut self.messages);
-        messages.retain(|message| self.is_heard(message));
+        messages.retain(|message| self.is_heard(*message));
         self.messages = messages;
         let swapped = [
             self.clone().swap_masters(),
@@ -188,7 +188,7 @@ impl State {
     }
 
     /// Whether it may still have an effect.
-    fn is_heard(&self, message: &Message) -> bool {
+    fn is_heard(&self, message: Message) -> bool {
         let (worker, master) = (usize::from(message.worker), usize::from(message.master));
         let worker_listens = {
             let worker = &self.workers[worker];
@@ -232,22 +232,22 @@ impl State {
     }
 
     /// Whether two attempts run.
-    pub fn overlaps(&self) -> bool {
+    pub(crate) fn overlaps(&self) -> bool {
         self.workers.iter().all(|worker| worker.running > 0)
     }
 
     /// Whether the job waits for a second attempt.
-    pub fn waits_again(&self) -> bool {
+    pub(crate) fn waits_again(&self) -> bool {
         self.store.attempt == 1 && self.store.placed.is_none()
     }
 
     /// Whether a second master has begun to lead.
-    pub fn has_taken_over(&self) -> bool {
+    pub(crate) fn has_taken_over(&self) -> bool {
         self.store.epoch > 1
     }
 
     /// Everything that can happen next.
-    pub fn next(&self, without: Option<Rule>, out: &mut Vec<Self>) {
+    pub(crate) fn next(&self, without: Option<Rule>, out: &mut Vec<Self>) {
         let holds = |rule| without != Some(rule);
         self.ticks(&holds, out);
         for at in 0..self.messages.len() {
