@@ -7,7 +7,18 @@
 use jobyard_tests::{MasterProgram, Process, Program};
 use uuid::Uuid;
 
-use crate::site::{PATIENCE, Site, assert_once, attempts, in_background};
+use crate::site::{Site, assert_once, attempts, in_background};
+
+/// A worker whose master dies again and again waits longer each time before it tries to connect: nobody may give it up for
+/// that.
+pub(crate) const PATIENCE: [&str; 6] = [
+    "--heartbeat",
+    "500ms",
+    "--log-drain",
+    "2s",
+    "--retry-first",
+    "100ms",
+];
 
 const STAGES: [&str; 3] = ["sealed", "committed", "told"];
 
@@ -113,7 +124,8 @@ fn fm1_renewal_around_which_the_master_dies_costs_no_attempt() {
             .submit(&["--on-disconnect", policy], &doomed.site.held_job());
         let process = Process::named(&doomed.site.begun(1));
         // Nothing is committed: there are two places.
-        for stage in ["sealed", "told"] {
+        // The first heartbeats come while the master still starts.
+        for stage in ["sealed@5", "told@5"] {
             doomed.doom("renew", stage);
             doomed.revive();
         }
