@@ -7,5 +7,6 @@ mod events;
 mod house;
 mod moody;
 mod repeats;
+mod restart;
 mod retention;
 mod room;
