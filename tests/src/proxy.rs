@@ -313,7 +313,7 @@ async fn carry(client: TcpStream, master: SocketAddr, line: Line) {
         let up = pump(from_client, to_server, Way::ToMaster, line.clone());
         let down = pump(from_server, to_client, Way::FromMaster, line);
         tokio::select! {
-            (_, _) = async { tokio::join!(up, down) } => {}
+            ((), ()) = async { tokio::join!(up, down) } => {}
             _ = cut.wait_for(|rules| rules.life != life) => {
                 for socket in [&client, &server] {
                     // Ends with a reset, once the last descriptor is closed.

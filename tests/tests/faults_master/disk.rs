@@ -78,7 +78,7 @@ fn submit_once(cluster: &Cluster) -> Result<(), ControlError> {
         let control =
             GrpcControl::new(masters, &tls, ConnectOptions::default()).expect("an address");
         let mut spec = JobSpec::default();
-        spec.executor.config = r#"{"command": ["true"]}"#.to_owned();
+        r#"{"command": ["true"]}"#.clone_into(&mut spec.executor.config);
         spec.requirements = vec!["nowhere".parse().expect("a requirement")];
         let spec = spec.validate().expect("valid");
         let job = NewJob::new(jobyard_core::JobId::from_uuid(Uuid::now_v7()), spec);

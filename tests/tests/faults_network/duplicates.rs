@@ -35,7 +35,7 @@ fn fn6_reports_that_come_twice_and_out_of_order_count_once() {
                 finished(Outcome::Succeeded),
                 started(attempt),
                 finished(Outcome::Succeeded),
-                finished(failed.clone()),
+                finished(failed),
                 started(attempt),
             ])
             .await;
