@@ -31,12 +31,17 @@
 //!     }
 //! }
 //!
-//! // One test for each case, in a file below tests/: cargo test
-//! mod contract {
-//!     # use super::MyFactory;
-//!     jobyard_testkit::store_suite!(#[tokio::test], super::MyFactory);
+//! // All cases one after another, in a test of any runtime.
+//! async fn contract() {
+//!     jobyard_testkit::store::run_all(&MyFactory).await;
 //! }
 //! # fn main() {}
+//! ```
+//!
+//! Better still, one test for each case, under the attribute of your runtime:
+//!
+//! ```ignore
+//! jobyard_testkit::store_suite!(#[tokio::test], MyFactory);
 //! ```
 //!
 //! The factory makes an empty store for each case, opens it again as after a restart, and can do two more things that
