@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use jobyard_sim::{Mutant, Scenario, Summary, run, trace};
 
 /// How many worlds may hide a deliberate bug.
-const MUTANT_SEEDS: u64 = 2_000;
+const MUTANT_SEEDS: u64 = 400;
 
 /// How long one world may keep a core busy, in milliseconds.
 const GOAL_MILLIS: f64 = 60.0;

@@ -13,7 +13,41 @@ pub struct Mutant {
 
 impl Mutant {
     /// Every one.
-    pub const ALL: &[Self] = &[Self::of("a suspended worker stays available")];
+    pub const ALL: &[Self] = &[
+        Self::of("a worker of a newer term is taken"),
+        Self::of("a removed worker is welcomed"),
+        Self::of("an impossible capacity is taken"),
+        Self::of("a foreign protocol is taken"),
+        Self::of("a replaced session is still heard"),
+        Self::of("reconciliation keeps a revoked attempt"),
+        Self::of("another boot counts as the same"),
+        Self::of("a lease goes on without contact"),
+        Self::of("a lease is over before its end"),
+        Self::of("a stale attempt counts"),
+        Self::of("a stale start is not revoked"),
+        Self::of("a suspended worker stays available"),
+        Self::of("complaints are not heeded"),
+        Self::of("capacity is never released"),
+        Self::of("capacity is released twice"),
+        Self::of("an end wins over an accepted stop"),
+        Self::of("a tombstone is ignored"),
+        Self::of("a stopped job stays in the queue"),
+        Self::of("a retry is not paid for"),
+        Self::of("a job is run again for its own failures without a budget"),
+        Self::of("a job that is not repeatable is retried"),
+        Self::of("a drain is acknowledged early"),
+        Self::of("a reply goes before its commit"),
+        Self::of("a held attempt is taken again"),
+        Self::of("an attempt of the past is taken"),
+        Self::of("a forgotten attempt is started"),
+        Self::of("a stopped attempt is started"),
+        Self::of("an attempt starts before the journal has it"),
+        Self::of("a revoked attempt runs on"),
+        Self::of("an attempt that was not journaled is not declined"),
+        Self::of("a master of an older term is served"),
+        Self::of("a silent master is believed"),
+        Self::of("a lease counts without an answer"),
+    ];
 
     const fn of(name: &'static str) -> Self {
         Self { name }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     AdminState, AttemptId, AuditEntry, Change, ControlError, FEATURE_DRAIN, Happening, JobId,
-    MAX_DURATION, MasterMessage, Now, Steady, StopCause, WorkerId,
+    MAX_DURATION, MasterMessage, Now, Steady, StopCause, WorkerId, mutated,
 };
 
 use super::Engine;
@@ -231,7 +231,8 @@ impl Engine {
             return;
         };
         let waits = !entry.drain_waiters.is_empty();
-        if !waits || entry.session.is_some() && !self.on_its_way(worker).is_empty() {
+        let is_early = mutated("a drain is acknowledged early");
+        if !waits || entry.session.is_some() && !self.on_its_way(worker).is_empty() && !is_early {
             return;
         }
         let waiters = self.tables.workers.get_mut(&worker);

@@ -63,6 +63,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, AuditEntry, InfraReason, JobId, MAX_BATCH_CHANGES, Now, Outcome, Steady, WorkerId,
+    mutated,
 };
 use jobyard_scheduler::{Decision, Event, Scheduler};
 
@@ -238,6 +239,11 @@ impl Engine {
             self.outbox.effects.push(Effect::Changed { job, finished });
         }
         self.write_events();
+        if mutated("a reply goes before its commit") && !self.outbox.effects.is_empty() {
+            let effects = std::mem::take(&mut self.outbox.effects);
+            let changes = Vec::new();
+            return Outbox { changes, effects };
+        }
         if is_all {
             return std::mem::take(&mut self.outbox);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jobyard_core::{
     AdminState, AttemptId, AttemptReport, Change, ClosingReason, Happening, Held, HeldState, Hello,
     InfraReason, JobState, MasterMessage, Now, OnDisconnect, Outcome, Protocol, Refusal,
-    RefusalReason, SessionId, Steady, StopCause, Verdict, Welcome, WorkerId,
+    RefusalReason, SessionId, Steady, StopCause, Verdict, Welcome, WorkerId, mutated,
 };
 use jobyard_scheduler::{Availability, Event};
 
@@ -141,7 +141,7 @@ impl Engine {
 
     fn check_hello(&self, worker: WorkerId, hello: &Hello) -> Result<(), Refusal> {
         // First: a master on older data may not know the worker yet, and must not send it away.
-        if hello.max_epoch > self.counters.epoch {
+        if hello.max_epoch > self.counters.epoch && !mutated("a worker of a newer term is taken") {
             let message = format!(
                 "the worker has served term {} and this master is of term {}: it runs on older data",
                 hello.max_epoch, self.counters.epoch
@@ -152,16 +152,18 @@ impl Engine {
             let message = "this master does not know the worker: join again with a new token";
             return Err(Refusal::new(RefusalReason::Unauthenticated, message));
         };
-        if entry.record.admin == AdminState::Removed {
+        if entry.record.admin == AdminState::Removed && !mutated("a removed worker is welcomed") {
             let message = "the worker was removed: join again with a new token and a new identity";
             return Err(Refusal::new(RefusalReason::Removed, message));
         }
-        if let Err(problem) = hello.capacity.check() {
+        if let Err(problem) = hello.capacity.check()
+            && !mutated("an impossible capacity is taken")
+        {
             let message = format!("the capacity of the worker: {problem}");
             return Err(Refusal::new(RefusalReason::Invalid, message));
         }
         let ours = Protocol::current();
-        if !ours.speaks_with(&hello.protocol) {
+        if !ours.speaks_with(&hello.protocol) && !mutated("a foreign protocol is taken") {
             let message = format!(
                 "the worker speaks protocol {} and the master {}: upgrade the older one",
                 hello.protocol.version, ours.version
@@ -187,7 +189,9 @@ impl Engine {
             return;
         };
         entry.told_to_decline.clear();
-        self.tables.sessions.remove(&old.id);
+        if !mutated("a replaced session is still heard") {
+            self.tables.sessions.remove(&old.id);
+        }
         self.timers.clear(Timer::SessionSilent(old.id));
         let worker_id = worker;
         self.happened(now, Happening::WorkerDisconnected { worker_id });
@@ -208,7 +212,8 @@ impl Engine {
         if entry.awaits_log(attempt, worker) {
             return Verdict::Keep;
         }
-        if !entry.is_current(attempt, worker) {
+        if !entry.is_current(attempt, worker) && !mutated("reconciliation keeps a revoked attempt")
+        {
             return Verdict::Forget;
         }
         if !matches!(held.state, HeldState::Accepted | HeldState::Running { .. }) {
@@ -287,7 +292,7 @@ impl Engine {
             };
             let (attempt, began) = (current.id, current.started_at.is_some());
             let over = self.lease_over(worker).filter(|_| same_boot);
-            let ending = if same_boot && !began {
+            let ending = if (same_boot || mutated("another boot counts as the same")) && !began {
                 let reason = InfraReason::NeverStarted;
                 Ending::nothing_ran(Outcome::Infra { reason })
             } else {
@@ -390,7 +395,12 @@ impl Engine {
         let Some(live) = entry.and_then(|entry| entry.session) else {
             return;
         };
-        let deadline = live.heard + self.timings.lease;
+        let heard = if mutated("a lease goes on without contact") {
+            now.steady
+        } else {
+            live.heard
+        };
+        let deadline = heard + self.timings.lease;
         if deadline > now.steady {
             return self.timers.set(Timer::SessionSilent(session), deadline);
         }
@@ -474,6 +484,9 @@ impl Timings {
     /// later than that: clocks do not go alike.
     fn lease_over(&self, entry: &WorkerEntry, heard: Steady) -> Steady {
         let lease = entry.record.lease.unwrap_or(self.lease);
+        if mutated("a lease is over before its end") {
+            return heard;
+        }
         (heard + lease + self.grace).max(entry.not_before)
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     Attempt, AttemptId, JobId, JobState, Now, Outcome, Retry, RetryBudget, Steady, Timestamp,
+    mutated,
 };
 
 use super::tables::{JobEntry, Stage};
@@ -148,14 +149,17 @@ fn pay(entry: &mut JobEntry, outcome: Outcome, nothing_ran: bool) -> Option<Retr
     let record = &mut entry.record;
     // What failed to start did not begin: that is what the outcome says.
     let never_began = nothing_ran || matches!(outcome, Outcome::StartFailed { .. });
-    let may_repeat = record.demand.repeatable || never_began;
+    let may_repeat = record.demand.repeatable
+        || never_began
+        || mutated("a job that is not repeatable is retried");
     let pays = match rule.budget {
         RetryBudget::Free => {
             entry.free_retries += 1;
             entry.free_retries <= MAX_FREE_RETRIES
         }
         RetryBudget::Infra if may_repeat => {
-            let pays = record.infra_failures < record.demand.infra_retries;
+            let pays = record.infra_failures < record.demand.infra_retries
+                || mutated("a retry is not paid for");
             record.infra_failures += u32::from(pays);
             pays
         }
@@ -163,7 +167,9 @@ fn pay(entry: &mut JobEntry, outcome: Outcome, nothing_ran: bool) -> Option<Retr
             let named = u8::try_from(rule.cli_exit)
                 .is_ok_and(|code| record.demand.retry_on.contains(&code));
             let worth = record.demand.retry_on.is_empty() || named;
-            let pays = worth && record.own_failures < record.demand.retries;
+            let pays = worth
+                && (record.own_failures < record.demand.retries
+                    || mutated("a job is run again for its own failures without a budget"));
             record.own_failures += u32::from(pays);
             pays
         }

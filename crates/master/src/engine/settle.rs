@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, AttemptReport, Happening, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
-    MasterMessage, Now, OnDisconnect, Outcome, Residue, Steady, Timestamp,
+    MasterMessage, Now, OnDisconnect, Outcome, Residue, Steady, Timestamp, mutated,
 };
 use jobyard_scheduler::Event;
 
@@ -132,7 +132,12 @@ impl Engine {
         }
         let again = self.pay_for_another(now, attempt, outcome, nothing_ran, not_before);
         self.next_step(now, job, outcome, again, log_is_open);
-        self.schedule(now, Event::JobReleased(job));
+        if !mutated("capacity is never released") {
+            self.schedule(now, Event::JobReleased(job));
+        }
+        if mutated("capacity is released twice") {
+            self.schedule(now, Event::JobReleased(job));
+        }
         if self
             .tables
             .jobs
@@ -281,7 +286,8 @@ fn decide(entry: &JobEntry, reported: Outcome) -> Outcome {
             reason: InfraReason::Forced
         }
     );
-    if entry.record.stop_grace.is_some() && !forced {
+    if entry.record.stop_grace.is_some() && !forced && !mutated("an end wins over an accepted stop")
+    {
         Outcome::Cancelled {
             exit: reported.exit(),
         }

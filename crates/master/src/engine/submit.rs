@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jobyard_core::{
     Attempt, AttemptId, AttemptNumber, AuditEntry, Change, ControlError, Happening, InfraReason,
     JobId, JobState, MAX_SUBMIT_JOBS, MasterMessage, Now, Outcome, StopCause, StopOptions,
-    Submitted, WorkerId,
+    Submitted, WorkerId, mutated,
 };
 use jobyard_scheduler::Event;
 
@@ -26,7 +26,8 @@ impl Engine {
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             let id = job.id;
-            let created = self.tables.digest(id).is_none() && job.known.is_none();
+            let known = job.known.is_some() && !mutated("a tombstone is ignored");
+            let created = self.tables.digest(id).is_none() && !known;
             if created {
                 self.accept(now, by, job);
             }
@@ -175,7 +176,9 @@ impl Engine {
         };
         match stage {
             Stage::Queued => {
-                self.schedule(now, Event::JobWithdrawn(job));
+                if !mutated("a stopped job stays in the queue") {
+                    self.schedule(now, Event::JobWithdrawn(job));
+                }
                 self.finish(now, job, Outcome::Cancelled { exit: None });
             }
             Stage::Backoff => self.finish(now, job, Outcome::Cancelled { exit: None }),

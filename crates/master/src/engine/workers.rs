@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jobyard_core::{
     AdminState, AttemptId, AuditEntry, Change, ClosingReason, Complaint, ControlError,
     DeclineReason, Happening, InfraReason, MAX_COMPLAINTS, MasterMessage, Now, Outcome, SessionId,
-    WorkerCommand, WorkerId, WorkerMessage,
+    WorkerCommand, WorkerId, WorkerMessage, mutated,
 };
 use jobyard_scheduler::Event;
 
@@ -37,7 +37,7 @@ impl Engine {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
             WorkerMessage::Started { attempt, pid, at } => {
                 let counts = self.on_started(now, worker, attempt, pid, at);
-                if !counts {
+                if !counts && !mutated("a stale start is not revoked") {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }
@@ -115,7 +115,9 @@ impl Engine {
                 complaints,
             };
             self.happened(now, complained);
-            self.tell_availability(now, worker);
+            if !mutated("complaints are not heeded") {
+                self.tell_availability(now, worker);
+            }
         }
     }
 
@@ -185,7 +187,9 @@ impl Engine {
         self.outbox
             .changes
             .push(Change::Put(entry.record.to_record()));
-        self.tell_availability(now, worker);
+        if !mutated("a suspended worker stays available") {
+            self.tell_availability(now, worker);
+        }
     }
 
     /// It is gone for good: no job goes there, its jobs run elsewhere, its certificate is refused.

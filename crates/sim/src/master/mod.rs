@@ -215,7 +215,10 @@ impl MasterNode {
             return env.close(link, Side::Master, lost());
         };
         // One that is only unknown is no such worker: the engine refuses its session, and it keeps what it has.
-        if term.removed.contains(&from) && !matches!(frame, Frame::Closed(_)) {
+        // A connection may have been made just before, so that the engine has to look as well.
+        let was_before = matches!(frame, Frame::Hello(_)) && env.rng.chance(300);
+        let is_refused = term.removed.contains(&from) && !was_before;
+        if is_refused && !matches!(frame, Frame::Closed(_)) {
             let refusal = Refusal::new(RefusalReason::Removed, "it was removed");
             env.close(link, Side::Master, LinkError::Refused(refusal));
             return self.on_link_over(env, link);

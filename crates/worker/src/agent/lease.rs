@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use jobyard_core::{AttemptId, Now, OnDisconnect, Steady, StopCause, ValidSpec, Welcome};
+use jobyard_core::{AttemptId, Now, OnDisconnect, Steady, StopCause, ValidSpec, Welcome, mutated};
 
 use super::entry::{Entry, Stage};
 use super::machine::Agent;
@@ -91,6 +91,9 @@ impl Lease {
 
     /// A heartbeat is sent.
     pub(super) fn on_beat(&mut self, now: Now) {
+        if mutated("a lease counts without an answer") {
+            self.count_from(now.steady);
+        }
         self.unanswered.sent(now.steady);
     }
 

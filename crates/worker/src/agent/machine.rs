@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     Assignment, AttemptId, AttemptNumber, AttemptReport, DeclineReason, Epoch, InfraReason,
-    MAX_INVENTORY, MasterMessage, Now, Outcome, Steady, StopCause, WorkerMessage,
+    MAX_INVENTORY, MasterMessage, Now, Outcome, Steady, StopCause, WorkerMessage, mutated,
 };
 use jobyard_executor::supervisor::stronger;
 
@@ -167,7 +167,7 @@ impl Agent {
             MasterMessage::Closing(reason) => self.on_closing(now, reason, out),
             // Before the welcome nothing else counts.
             _ if !self.phase.is_open() => {}
-            MasterMessage::Assign(assignment) => self.on_assign(assignment, out),
+            MasterMessage::Assign(assignment) => self.on_assign(now, assignment, out),
             MasterMessage::Stop {
                 attempt,
                 cause,
@@ -183,10 +183,11 @@ impl Agent {
         }
     }
 
-    fn on_assign(&mut self, assignment: Assignment, out: &mut Vec<Output>) {
+    fn on_assign(&mut self, now: Now, assignment: Assignment, out: &mut Vec<Output>) {
         let attempt = assignment.attempt;
         if let Some(entry) = self.held.get_mut(&attempt)
             && !entry.forgotten
+            && !mutated("a held attempt is taken again")
         {
             // The master asks again since it does not know: it hears once more where the attempt stands.
             entry.told = Told::Accepted;
@@ -210,6 +211,9 @@ impl Agent {
             stop: None,
         };
         self.held.insert(attempt, Entry::new(stage));
+        if mutated("an attempt starts before the journal has it") {
+            self.on_journaled(now, attempt, out);
+        }
     }
 
     /// Why an attempt that is not held is not taken.
@@ -219,7 +223,9 @@ impl Agent {
                 attempt.job,
                 AttemptNumber::new(u32::MAX).unwrap_or(attempt.number),
             );
-        if self.memory.knows(attempt) || self.held.range(later).next().is_some() {
+        if (self.memory.knows(attempt) || self.held.range(later).next().is_some())
+            && !mutated("an attempt of the past is taken")
+        {
             Some(DeclineReason::Stale)
         } else if self.ending != Ending::No || self.condition.is_draining() {
             Some(DeclineReason::Stopping)
@@ -238,10 +244,12 @@ impl Agent {
         let Stage::Journaling { assignment, stop } = &entry.stage else {
             return;
         };
-        if entry.forgotten {
+        if entry.forgotten && !mutated("a forgotten attempt is started") {
             return self.discard(attempt, out);
         }
-        if let Some(cause) = *stop {
+        if let Some(cause) = *stop
+            && !mutated("a stopped attempt is started")
+        {
             let outcome = never_started(cause);
             return self.finish(AttemptReport::new(attempt, outcome, now.wall), out);
         }
@@ -273,7 +281,9 @@ impl Agent {
             self.decline_unjournaled(attempt, out);
         } else {
             // Had it not been in a hello that is under way, the next one would tell by not listing it.
-            self.unsaid.push(attempt);
+            if !mutated("an attempt that was not journaled is not declined") {
+                self.unsaid.push(attempt);
+            }
         }
     }
 
@@ -396,7 +406,9 @@ impl Agent {
             Stage::Journaling { .. } => entry.forgotten = true,
             Stage::Starting { .. } | Stage::Running { .. } if !entry.forgotten => {
                 entry.forgotten = true;
-                out.push(Output::Kill { attempt });
+                if !mutated("a revoked attempt runs on") {
+                    out.push(Output::Kill { attempt });
+                }
             }
             Stage::Starting { .. } | Stage::Running { .. } => {}
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     ClosingReason, ConnectError, Hello, LinkError, Now, Refusal, RefusalReason, Steady, Verdict,
-    Welcome, WorkerMessage,
+    Welcome, WorkerMessage, mutated,
 };
 
 use super::machine::Agent;
@@ -84,6 +84,9 @@ impl Open {
     }
 
     fn silent_at(&self) -> Steady {
+        if mutated("a silent master is believed") {
+            return self.beat + self.lease + self.lease;
+        }
         self.heard + self.lease
     }
 }
@@ -209,7 +212,7 @@ impl Agent {
 
     /// Why this worker does not serve that master.
     fn refuse_master(&self, welcome: &Welcome) -> Option<Refusal> {
-        if welcome.epoch < self.max_epoch {
+        if welcome.epoch < self.max_epoch && !mutated("a master of an older term is served") {
             let message = format!(
                 "the master is of term {}, and this worker has served term {}: it runs on older data",
                 welcome.epoch, self.max_epoch
