@@ -1,6 +1,6 @@
 //! What an agent is told of itself.
 
-use jobyard_core::{BootId, Resources, TagSet, WorkerFacts, WorkerId};
+use jobyard_core::{BootId, Protocol, Resources, TagSet, WorkerFacts, WorkerId};
 use jobyard_transport::Backoff;
 
 /// Who the worker is and what it offers. Constant for the life of an [`Agent`](super::Agent).
@@ -23,6 +23,8 @@ pub struct AgentConfig {
     pub capacity: Resources,
     /// How long it waits between tries to connect.
     pub backoff: Backoff,
+    /// What it speaks, and what it can do.
+    pub protocol: Protocol,
 }
 
 impl AgentConfig {
@@ -37,6 +39,7 @@ impl AgentConfig {
             exclusive: TagSet::new(),
             capacity: Resources::of_slots(1),
             backoff: Backoff::default(),
+            protocol: Protocol::current(),
         }
     }
 }

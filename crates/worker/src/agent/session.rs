@@ -102,6 +102,7 @@ impl Agent {
             config.tags.clone(),
             config.capacity.clone(),
         );
+        hello.protocol = config.protocol.clone();
         hello.exclusive = config.exclusive.clone();
         hello.accepting = self.is_accepting();
         hello.max_epoch = self.max_epoch;

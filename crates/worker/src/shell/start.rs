@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jobyard_core::{
-    AttemptId, BootId, Executor, InvalidResources, InvalidTag, MAX_WORKER_SLOTS, Resources, Tag,
-    TagSet,
+    AttemptId, BootId, Executor, FEATURE_LEASES, InvalidResources, InvalidTag, MAX_WORKER_SLOTS,
+    Resources, Tag, TagSet,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
@@ -62,6 +62,9 @@ impl Worker {
         own.exclusive = config.exclusive.clone();
         own.capacity = config.capacity.clone();
         own.backoff = config.backoff;
+        if config.executors.iter().any(|it| may_outlive(it.as_ref())) {
+            own.protocol.features.remove(FEATURE_LEASES);
+        }
 
         let (shutdown, orders) = mpsc::channel(SHUTDOWNS);
         let (status, watch) = watch::channel(Status::default());
@@ -168,6 +171,13 @@ fn by_name(
         }
     }
     Ok(named)
+}
+
+/// Whether what it starts may run on when the worker is dead, with nobody to end it in time: it has processes, and nobody
+/// else who keeps hold of them. A worker that has it takes no jobs that must not outlive their lease.
+fn may_outlive(executor: &dyn Executor) -> bool {
+    let can = executor.facts().capabilities;
+    can.process_tree && !can.adopt
 }
 
 fn check_capacity(capacity: &Resources) -> Result<(), StartWorkerError> {

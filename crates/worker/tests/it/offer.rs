@@ -1,7 +1,12 @@
 //! What a worker says in its hello of what it has, and which offers it does not make.
 
+use std::sync::Arc;
+
 use crate::support::{Master, Session, config};
-use jobyard_core::{MAX_AMOUNT, MAX_TAGS, MAX_WORKER_SLOTS, Tag, TagSet};
+use jobyard_core::{
+    FEATURE_DRAIN, FEATURE_LEASES, MAX_AMOUNT, MAX_TAGS, MAX_WORKER_SLOTS, Tag, TagSet,
+};
+use jobyard_executor::ProcessExecutor;
 use jobyard_worker::{StartWorkerError, Worker, facts};
 
 fn tag(text: &str) -> Tag {
@@ -45,6 +50,20 @@ async fn a_worker_offers_its_machine_unless_told_otherwise() {
     assert_eq!(hello.capacity, facts::capacity(&machine));
     assert_eq!(hello.capacity.cpu_millis, u64::from(machine.cores) * 1000);
     assert!(hello.exclusive.is_empty());
+    drop(worker);
+}
+
+/// I5
+#[tokio::test]
+async fn a_worker_whose_jobs_nobody_would_end_in_its_place_does_not_claim_to_keep_leases() {
+    let data = tempfile::tempdir().unwrap();
+    let (master, mut sessions) = Master::new();
+    let mut config = config(data.path(), &master);
+    config.executors = vec![Arc::new(ProcessExecutor::new())];
+    let worker = Worker::start(config).await.unwrap();
+    let hello = Session::next(&mut sessions).await.hello;
+    assert!(hello.protocol.knows(FEATURE_DRAIN));
+    assert!(!hello.protocol.knows(FEATURE_LEASES));
     drop(worker);
 }
 
