@@ -23,7 +23,7 @@ pub use happenings::Happenings;
 pub use launchers::launcher_beneath;
 pub use master_program::MasterProgram;
 pub use pipe::{Gate, Notes};
-pub use process::{Process, control_groups, descendants};
+pub use process::{Process, control_groups, descendants, with_environment};
 pub use program::{GUARD, Program, Ran, program, within};
 pub use proxy::{Proxy, Way};
 pub use runs::Runs;

@@ -168,6 +168,20 @@ pub fn descendants(of: u32) -> Vec<Process> {
     found.filter(Process::runs).collect()
 }
 
+/// All living processes whose environment, as they were started with it, holds this.
+///
+/// # Panics
+///
+/// When there is no `/proc`.
+pub fn with_environment(text: &str) -> Vec<Process> {
+    let has_it = |pid: &u32| {
+        let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).contains(text)
+    };
+    let found = all().into_iter().filter(has_it).filter_map(Process::find);
+    found.filter(Process::runs).collect()
+}
+
 /// All directories of control groups whose path holds this.
 ///
 /// # Panics

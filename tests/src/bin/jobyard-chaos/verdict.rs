@@ -57,7 +57,7 @@ pub(crate) fn of(world: &World, stream: &Stream) -> Verdict {
             }
         }
     }
-    problems.extend(left_over(world));
+    problems.extend(left_over(stream));
     let outcomes: Vec<String> = outcomes
         .iter()
         .map(|(kind, number)| format!("{number} {kind}"))
@@ -136,21 +136,17 @@ fn listed(world: &World) -> BTreeMap<String, Value> {
     }
 }
 
-/// Processes of jobs that are still there, although all jobs are over.
-fn left_over(world: &World) -> Vec<String> {
-    let mut left = Vec::new();
-    for name in world.names() {
-        for launcher in world.cluster.launchers(name) {
-            for process in jobyard_tests::descendants(launcher.pid()) {
-                let file = process.file("cmdline");
-                let line = fs::read(&file).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                // What a launcher keeps at hand for the next start is no job.
-                if line.contains("JOBYARD_JOB_ID") || line.starts_with("sleep") {
-                    left.push(format!("{name} has left {}: {line}", process.pid()));
-                }
-            }
-        }
-    }
-    left
+/// Processes of jobs that are still there, although all jobs are over: with whatever parent, since launchers were killed.
+fn left_over(stream: &Stream) -> Vec<String> {
+    let jobs = jobyard_tests::with_environment("JOBYARD_JOB_ID=").into_iter();
+    let left = jobs.filter_map(|process| {
+        // Others may run jobs of their own on this machine; and it may have ended just now.
+        let environment = fs::read(process.file("environ")).ok()?;
+        let environment = String::from_utf8_lossy(&environment);
+        let job = stream.jobs.keys().find(|job| environment.contains(*job))?;
+        let line = fs::read(process.file("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        Some(format!("{job} has left process {}: {line}", process.pid()))
+    });
+    left.collect()
 }

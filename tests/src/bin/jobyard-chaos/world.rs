@@ -114,11 +114,6 @@ impl World {
         }
     }
 
-    /// Ends the workers as an operator would, and says what of theirs is left.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.workers.iter().map(|worker| worker.name.as_str())
-    }
-
     fn kill_master(&mut self) -> &'static str {
         self.cluster.master.kill_9();
         self.cluster.restart_master();
