@@ -5,7 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use jobyard_core::{Epoch, LoadError, Record, RecordKind, Snapshot};
 use rusqlite::{Connection, params};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::failure::Failure;
 use super::open::open_reader;
@@ -21,11 +21,16 @@ const PORTION_BYTES: usize = 4 * 1_024 * 1_024;
 
 /// Live records as they were when the load was asked for. It has a connection of its own, with a read transaction
 /// that lasts as long as the snapshot: meanwhile the write-ahead log cannot be emptied, so it should not be kept.
+///
+/// While a portion is used, the next one is read.
 #[derive(Debug)]
 pub(crate) struct SqliteSnapshot {
     /// `None` at the end, or after a failure.
-    scan: Option<Scan>,
+    reading: Option<JoinHandle<Portion>>,
 }
+
+/// A scan, and what it has just read.
+type Portion = (Scan, Result<Vec<Record>, LoadError>);
 
 /// Where the scan stands.
 #[derive(Debug)]
@@ -50,37 +55,43 @@ impl SqliteSnapshot {
             .map_err(Failure::from)?;
         // The first read of a deferred transaction fixes what all later ones see.
         term::check(&connection, epoch)?;
-        Ok(Self {
-            scan: Some(Scan {
-                connection,
-                kinds: kinds.iter().rev().copied().collect(),
-                after: None,
-            }),
-        })
+        let mut snapshot = Self { reading: None };
+        snapshot.read_on(Scan {
+            connection,
+            kinds: kinds.iter().rev().copied().collect(),
+            after: None,
+        });
+        Ok(snapshot)
+    }
+
+    /// Begins to read the next portion.
+    fn read_on(&mut self, mut scan: Scan) {
+        self.reading = Some(spawn_blocking(move || {
+            let portion = scan.portion();
+            (scan, portion)
+        }));
     }
 }
 
 #[async_trait]
 impl Snapshot for SqliteSnapshot {
     async fn next(&mut self) -> Result<Vec<Record>, LoadError> {
-        let Some(mut scan) = self.scan.take() else {
+        let Some(reading) = &mut self.reading else {
             return Ok(Vec::new());
         };
-        let (scan, portion) = spawn_blocking(move || {
-            let portion = scan.portion();
-            (scan, portion)
-        })
-        .await
-        .map_err(|_| unavailable("the runtime is shutting down"))?;
-        match portion {
-            Ok(portion) if portion.is_empty() => Ok(portion),
+        // Dropped here, nothing is lost: the next call waits for the same portion.
+        let read = reading.await;
+        self.reading = None;
+        let (scan, portion) = read.map_err(|_| unavailable("the runtime is shutting down"))?;
+        let goes_on = match &portion {
+            Ok(records) => !records.is_empty(),
             // Behind a damaged record it goes on.
-            Ok(_) | Err(LoadError::Damaged { .. }) => {
-                self.scan = Some(scan);
-                portion
-            }
-            Err(error) => Err(error),
+            Err(error) => matches!(error, LoadError::Damaged { .. }),
+        };
+        if goes_on {
+            self.read_on(scan);
         }
+        portion
     }
 }
 
