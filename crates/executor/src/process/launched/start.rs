@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobyard_core::{AttemptId, Execution, InfraReason, OutputPlace, StartError, StartFailure};
 use jobyard_launcher::protocol::{self, Launch, LaunchFailure};
 use rustix::io::Errno;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::super::executor::Job;
 use super::super::unix::{
@@ -25,17 +25,13 @@ pub(crate) async fn start(
 ) -> Result<Box<dyn Execution>, StartError> {
     let attempt = job.context.attempt;
     refuse_what_runs(&launcher, attempt)?;
-    let prepared = match at_once(&job) {
-        Some(prepared) => prepared?,
-        None => {
-            let prepared = spawn_blocking(move || (with_time(&job), job)).await;
-            let (prepared, same) = prepared.map_err(|error| StartError::Worker {
-                reason: InfraReason::WorkerFault,
-                problem: format!("the start was interrupted: {error}"),
-            })?;
-            job = same;
-            prepared?
-        }
+    let prepared = if let Some(prepared) = at_once(&job) {
+        prepared?
+    } else {
+        let prepared = spawn_blocking(move || (with_time(&job), job)).await;
+        let (prepared, same) = prepared.map_err(|error| interrupted(&error))?;
+        job = same;
+        prepared?
     };
     let current = launcher.keeper().current().await;
     let link = current.map_err(|error| StartError::Worker {
@@ -178,10 +174,15 @@ async fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
 async fn explain_execution(program: &Path, errno: i32) -> StartError {
     let program = program.to_owned();
     let explained = spawn_blocking(move || explain_failed(&program, errno)).await;
-    explained.unwrap_or_else(|error| StartError::Worker {
+    explained.unwrap_or_else(|error| interrupted(&error))
+}
+
+/// A start whose thread was not started, or broke down.
+fn interrupted(error: &JoinError) -> StartError {
+    StartError::Worker {
         reason: InfraReason::WorkerFault,
         problem: format!("the start was interrupted: {error}"),
-    })
+    }
 }
 
 /// How long the output may stay open after the main process has ended: `exec > >(tee log)` is no daemon.

@@ -184,7 +184,7 @@ fn entries(dir: &Path) -> impl Iterator<Item = (String, PathBuf)> {
 const PREFIX: &str = ".slots-";
 const NEW_PREFIX: &str = ".new-slots-";
 /// How long nobody takes to make the directory of a pool.
-const ABANDONED: Duration = Duration::from_secs(600);
+const ABANDONED: Duration = Duration::from_mins(10);
 const OLD_PREFIX: &str = ".free-";
 const NOTES: &str = "attempts";
 const LAUNCHERS: &str = "launchers";
