@@ -38,7 +38,7 @@
 //! assert_eq!(median(&rates), Some(3_000.0));
 //! ```
 //!
-//! Run them with `cargo bench -p jobyard-benches --bench end_to_end`, `--bench spawn` and `--bench scheduler`;
+//! Run them with `cargo bench -p jobyard-benches --bench end_to_end`, `--bench spawn`, `--bench restart` and `--bench scheduler`;
 //! `-- --help` shows their options. `--bench scheduler_instructions --features instructions` counts instructions instead of time: the gate
 //! against getting slower, since the count hardly differs from run to run.
 
