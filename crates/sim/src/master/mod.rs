@@ -77,6 +77,16 @@ struct Commit {
     held: Option<HeldEffects>,
 }
 
+impl Term {
+    /// Nobody waits for the workers any more.
+    fn sessions_end(&self, env: &mut Env) {
+        for (_, worker) in self.peers.values() {
+            let (worker, by_master) = (*worker, true);
+            env.facts.push(Fact::SessionOver { worker, by_master });
+        }
+    }
+}
+
 impl MasterNode {
     pub(crate) fn new(env: &mut Env) -> Self {
         Self {
@@ -157,6 +167,7 @@ impl MasterNode {
         };
         self.life += 1;
         env.note("master dies", None, None);
+        term.sessions_end(env);
         match term.commit {
             None => env.fault(Fault::MasterCrashIdle),
             Some(commit) if env.rng.chance(500) => {
@@ -482,6 +493,7 @@ impl MasterNode {
         let Some(term) = self.term.take() else { return };
         self.life += 1;
         env.note("term ends", None, None);
+        term.sessions_end(env);
         for waiter in term.replies.into_values() {
             let (Waiter::Client(ask) | Waiter::Drain(ask, _)) = waiter else {
                 continue;
