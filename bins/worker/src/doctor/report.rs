@@ -84,7 +84,8 @@ impl Report {
             notes: facts.map_or_else(
                 || {
                     let ends = "there is no launcher: jobs end with the worker";
-                    let alone = "it takes no jobs that must not outlive their lease (--on-disconnect stop)";
+                    let alone =
+                        "it takes no jobs that must not outlive their lease (--on-disconnect stop)";
                     vec![ends.to_owned(), alone.to_owned()]
                 },
                 |facts| facts.notes.clone(),
