@@ -60,7 +60,8 @@ impl WorkerNode {
             self.tell_exit(env, attempt);
             self.push_output(env, attempt);
         }
-        if again > 0 && !env.calm {
+        // What it found may have been its end.
+        if again > 0 && !env.calm && self.is_up() {
             let length = env.rng.millis(20, 900);
             self.be_stuck(env, length, again - 1);
         }
@@ -152,7 +153,7 @@ impl WorkerNode {
 
     /// Whatever cannot be taken now is taken when its agent runs again.
     pub(crate) fn postpone(&self, env: &mut Env, event: Event) -> Option<Event> {
-        let Some(until) = self.stuck_until() else {
+        let Some(until) = self.stuck_until().filter(|until| *until > env.now) else {
             return Some(event);
         };
         let is_thaw = matches!(
