@@ -243,7 +243,8 @@ impl Clients {
                     _ => "stop answered stopping",
                 });
                 if state != jobyard_core::JobState::Finished {
-                    env.facts.push(Fact::StopAcknowledged { job });
+                    let wins = state == jobyard_core::JobState::Stopping;
+                    env.facts.push(Fact::StopAcknowledged { job, wins });
                 }
             }
             // The job was over and gone from the engine, or the worker was removed before.

@@ -30,6 +30,8 @@ pub enum Fact {
     StopAcknowledged {
         /// Of which job.
         job: JobId,
+        /// Whether it was told that the job is being stopped, and not that it is about to be over anyway.
+        wins: bool,
     },
     /// A job's record became durable.
     JobWritten {

@@ -1,7 +1,7 @@
 //! I8: after a client was told that a stop is accepted, the job gets no new attempt, and its outcome says that it was
 //! stopped: either the stop wins or the end, and everybody hears the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jobyard_core::{InfraReason, JobId, Outcome};
 use jobyard_master::records::JobRecord;
@@ -14,6 +14,8 @@ use crate::master::Books;
 pub(super) struct StopIsFinal {
     /// How many attempts a job had when its stop was acknowledged.
     stopped: BTreeMap<JobId, usize>,
+    /// Jobs that are stopped for certain.
+    won: BTreeSet<JobId>,
 }
 
 impl Invariant for StopIsFinal {
@@ -23,7 +25,7 @@ impl Invariant for StopIsFinal {
 
     fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String> {
         match fact {
-            Fact::StopAcknowledged { job } => {
+            Fact::StopAcknowledged { job, wins } => {
                 let record = books.jobs.get(job).map(|(record, _)| record);
                 let Some(record) = record else {
                     // Its answer was late, and the job is gone meanwhile.
@@ -32,7 +34,10 @@ impl Invariant for StopIsFinal {
                         false => Err(format!("job {job} is stopped and unknown")),
                     };
                 };
-                judge(record)?;
+                if *wins {
+                    self.won.insert(*job);
+                    judge(record)?;
+                }
                 self.stopped.entry(*job).or_insert(record.attempts.len());
             }
             Fact::JobWritten { after, .. } => {
@@ -43,7 +48,7 @@ impl Invariant for StopIsFinal {
                         after.id
                     ));
                 }
-                if stopped.is_some() {
+                if self.won.contains(&after.id) {
                     judge(after)?;
                 }
             }
