@@ -48,10 +48,6 @@ pub(in super::super) enum Find {
     Now,
     /// Only where that takes a search. A program that is named by its whole path is looked at if it cannot be executed, to
     /// say why: see [`explain_failed`].
-    #[cfg_attr(
-        not(target_os = "linux"),
-        expect(dead_code, reason = "only a launcher can be left to find out")
-    )]
     AfterFailure,
 }
 
