@@ -57,8 +57,8 @@ pub(crate) struct Restore {
     )]
     data: PathBuf,
 
-    /// Jump to a term above this one, which workers have seen and name when they refuse the restored master. Without a
-    /// number, and without the flag: by the clock, far above every term that the lost master can have begun
+    /// Jump above this term as well, which workers name when they refuse the restored master. The jump is by the clock in
+    /// any case, far above every term that the lost master can have begun
     #[arg(
         long,
         value_name = "TERM",

@@ -76,10 +76,19 @@ fn xj10_job_of_another_user_cannot_kill_its_worker_or_its_launcher() {
     hostile.is_refused("kill -9 $pid");
     hostile.is_refused("kill -STOP $pid");
     hostile.is_refused("kill -0 $pid");
-    // Everything that it may send a signal to, which is itself alone.
-    let ended = hostile.site.run(&[], "kill -9 -1; kill -9 $$");
-    assert_eq!(ended.attempt["outcome"]["signal"], 9, "{}", ended.job);
     hostile.is_refused("kill -9 -$pid");
+}
+
+#[test]
+fn xj10_job_that_kills_whatever_it_may_ends_itself_alone() {
+    // A user of its own: the jobs of other tests are those of nobody.
+    let user = (0x4000_0000 + std::process::id()).to_string();
+    let site = Site::new(&["--job-user", &user]);
+    let launcher = site.launcher().pid();
+    let ended = site.run(&[], "kill -9 -1; kill -9 $$");
+    assert_eq!(ended.attempt["outcome"]["signal"], 9, "{}", ended.job);
+    assert_eq!(site.launcher().pid(), launcher, "the same launcher");
+    assert_eq!(site.worker()["state"], "active");
 }
 
 #[test]

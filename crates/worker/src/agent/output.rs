@@ -62,6 +62,11 @@ pub enum Output {
         /// Until when, by the machine's steady clock.
         until: Steady,
     },
+    /// Tell whoever runs the worker why it has given up its session, or a try to open one.
+    GaveUp {
+        /// In words.
+        problem: String,
+    },
     /// Let go of this attempt without ending it. Nothing is answered.
     Detach {
         /// Which attempt.

@@ -159,7 +159,8 @@ impl Agent {
             return;
         }
         if let Some(refusal) = self.refuse_master(&welcome) {
-            out.push(Output::Disconnect);
+            let problem = refusal.message.clone();
+            out.extend([Output::GaveUp { problem }, Output::Disconnect]);
             return self.on_no_session(now, Some(refusal.into()), out);
         }
         if welcome.epoch > self.max_epoch {
@@ -299,11 +300,13 @@ impl Agent {
         match self.phase.clone() {
             Phase::Waiting { until } if until <= now.steady => self.connect(now, out),
             Phase::Connecting { until } | Phase::Greeting { until } if until <= now.steady => {
-                out.push(Output::Disconnect);
+                let problem = "the master did not answer in time".to_owned();
+                out.extend([Output::GaveUp { problem }, Output::Disconnect]);
                 self.on_no_session(now, None, out);
             }
             Phase::Open(open) if open.silent_at() <= now.steady => {
-                out.push(Output::Disconnect);
+                let problem = format!("the master said nothing for {:?}", open.lease);
+                out.extend([Output::GaveUp { problem }, Output::Disconnect]);
                 self.on_no_session(now, None, out);
             }
             Phase::Open(open) if open.beat_at() <= now.steady => self.beat(now, out),

@@ -334,6 +334,7 @@ impl Task {
                 ));
             }
             Output::Disconnect => self.connection = None,
+            Output::GaveUp { problem } => tracing::warn!(%problem, "the session is given up"),
             Output::Opened {
                 worker,
                 name,

@@ -257,6 +257,7 @@ pub(super) fn names(out: &[Output]) -> Vec<&'static str> {
             Some(match output {
                 Output::Connect(_) => "connect",
                 Output::Disconnect => "disconnect",
+                Output::GaveUp { .. } => return None,
                 Output::Opened { .. } => "opened",
                 Output::Send(WorkerMessage::Heartbeat) => "heartbeat",
                 Output::Send(WorkerMessage::Started { .. }) => "say started",
