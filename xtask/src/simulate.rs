@@ -42,12 +42,11 @@ impl Worlds {
     fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--scenario".to_owned(), self.scenario.clone()];
         let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-        match self.seed {
-            Some(seed) => add("--seed", seed.to_string()),
-            None => {
-                add("--seeds", self.seeds.to_string());
-                add("--from", self.from.to_string());
-            }
+        if let Some(seed) = self.seed {
+            add("--seed", seed.to_string());
+        } else {
+            add("--seeds", self.seeds.to_string());
+            add("--from", self.from.to_string());
         }
         if let Some(jobs) = self.jobs {
             add("--jobs", jobs.to_string());

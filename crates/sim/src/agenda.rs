@@ -162,8 +162,9 @@ impl Event {
         &self,
     ) -> Option<(&'static str, Option<usize>, Option<AttemptId>)> {
         Some(match self {
-            // Noted when it is known whether it arrives.
-            Self::Deliver { .. } => return None,
+            // A message is noted when it is known whether it arrives; with a jump of the wall clock and without it, the
+            // history is the same.
+            Self::Deliver { .. } | Self::WallJumpDue => return None,
             Self::LinkLost { .. } => ("link lost", None, None),
             Self::Master { event, .. } => match event {
                 MasterEvent::Deadline(_) => ("master deadline", None, None),
@@ -188,8 +189,6 @@ impl Event {
                 }
                 MachineEvent::Exits { attempt, .. } => ("exits", Some(*worker), Some(*attempt)),
             },
-            // With it and without it, the history is the same.
-            Self::WallJumpDue => return None,
             Self::PruneDue => ("prune due", None, None),
             Self::AskSent { .. } => ("client asks", None, None),
             Self::AskArrives { .. } => ("request arrives", None, None),

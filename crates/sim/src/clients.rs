@@ -235,8 +235,6 @@ impl Clients {
                 self.known.extend(&jobs);
                 env.facts.push(Fact::SubmitAcknowledged { jobs });
             }
-            // Told by somebody that the worker shall do something else meanwhile, or that too many wait.
-            (What::SetWorker(..), _) => {}
             (What::Stop(job, _), Answer::Stopping(state)) => {
                 env.summary.transition(match state {
                     jobyard_core::JobState::Finished => "stop answered finished",
@@ -247,8 +245,9 @@ impl Clients {
                     env.facts.push(Fact::StopAcknowledged { job, wins });
                 }
             }
-            // The job was over and gone from the engine, or the worker was removed before.
-            (What::Stop(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
+            // The job was over and gone from the engine; the worker was removed before, somebody has told it to do something
+            // else meanwhile, or too many wait for it.
+            (What::Stop(..) | What::SetWorker(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
             (What::Submit(_) | What::SetQueue(..), answer) => panic!("refused: {answer:?}"),
         }
     }

@@ -178,15 +178,12 @@ fn find_mutants(arguments: &Arguments, names: &[String]) -> Result<(), String> {
             || mutant.switch_on(),
             |_| {},
         );
-        match found.failure {
-            Some(failure) => println!(
-                "{:<52} {:<64} {}",
-                mutant.name, failure.invariant, failure.seed
-            ),
-            None => {
-                println!("{:<52} SURVIVES", mutant.name);
-                survivors.push(mutant.name);
-            }
+        if let Some(failure) = found.failure {
+            let (name, invariant) = (mutant.name, failure.invariant);
+            println!("{name:<52} {invariant:<64} {}", failure.seed);
+        } else {
+            println!("{:<52} SURVIVES", mutant.name);
+            survivors.push(mutant.name);
         }
     }
     if survivors.is_empty() {

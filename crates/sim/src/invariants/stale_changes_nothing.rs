@@ -28,7 +28,14 @@ pub(super) struct StaleChangesNothing {
 #[derive(Debug)]
 struct Process {
     worker: WorkerId,
-    end: Option<Option<Exit>>,
+    end: End,
+}
+
+/// Whether a process is gone, and how it ended where somebody saw that.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Runs,
+    Gone(Option<Exit>),
 }
 
 impl Invariant for StaleChangesNothing {
@@ -41,12 +48,12 @@ impl Invariant for StaleChangesNothing {
             Fact::ProcessStarted {
                 worker, attempt, ..
             } => {
-                let (worker, end) = (*worker, None);
+                let (worker, end) = (*worker, End::Runs);
                 self.processes.insert(*attempt, Process { worker, end });
             }
             Fact::ProcessEnded { attempt, exit, .. } => {
                 if let Some(process) = self.processes.get_mut(attempt) {
-                    process.end = Some(*exit);
+                    process.end = End::Gone(*exit);
                 }
                 self.superseded.remove(attempt);
             }
@@ -70,7 +77,7 @@ impl StaleChangesNothing {
     fn judge(&mut self, job: &JobRecord, now: Steady) -> Result<(), String> {
         for attempt in &job.attempts {
             let process = self.processes.get(&attempt.id);
-            let runs = process.is_some_and(|process| process.end.is_none());
+            let runs = process.is_some_and(|process| process.end == End::Runs);
             if runs && attempt.outcome.is_some() {
                 self.superseded.entry(attempt.id).or_insert(now);
             }
@@ -79,7 +86,7 @@ impl StaleChangesNothing {
                 Some(Outcome::Failed { exit }) => exit,
                 _ => continue,
             };
-            if process.is_none_or(|process| process.end != Some(Some(exit))) {
+            if process.is_none_or(|process| process.end != End::Gone(Some(exit))) {
                 return Err(format!(
                     "{} is recorded as {:?}, and its process is {process:?}",
                     attempt.id, attempt.outcome

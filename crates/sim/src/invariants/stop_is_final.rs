@@ -29,10 +29,10 @@ impl Invariant for StopIsFinal {
                 let record = books.jobs.get(job).map(|(record, _)| record);
                 let Some(record) = record else {
                     // Its answer was late, and the job is gone meanwhile.
-                    return match books.tombs.contains_key(job) {
-                        true => Ok(()),
-                        false => Err(format!("job {job} is stopped and unknown")),
-                    };
+                    if books.tombs.contains_key(job) {
+                        return Ok(());
+                    }
+                    return Err(format!("job {job} is stopped and unknown"));
                 };
                 if *wins {
                     self.won.insert(*job);
@@ -62,10 +62,12 @@ impl Invariant for StopIsFinal {
 fn judge(job: &JobRecord) -> Result<(), String> {
     match job.outcome {
         None
-        | Some(Outcome::Cancelled { .. })
-        | Some(Outcome::Infra {
-            reason: InfraReason::Forced,
-        }) => Ok(()),
+        | Some(
+            Outcome::Cancelled { .. }
+            | Outcome::Infra {
+                reason: InfraReason::Forced,
+            },
+        ) => Ok(()),
         Some(outcome) => Err(format!("job {} was stopped, and is {outcome:?}", job.id)),
     }
 }

@@ -91,10 +91,25 @@ fn every_state_and_input_does_what_the_table_says() {
 }
 
 fn table() -> String {
+    let inputs = inputs();
+    let mut text = String::new();
+    for (name, history) in &states() {
+        writeln!(text, "{name}").expect("a string takes all");
+        let (before, _) = after(plan(), history);
+        for (input_name, second, input) in &inputs {
+            let row = row(&before, *second, input);
+            writeln!(text, "  {input_name:<24} {row}").expect("a string takes all");
+        }
+    }
+    text
+}
+
+/// Each state, and how it is reached.
+fn states() -> [(&'static str, Vec<(u64, Input)>); 18] {
     let start = (0, Input::Start);
     let running = [start.clone(), (1, started())];
     let then = |more: &[(u64, Input)]| [&running[..], more].concat();
-    let states: [(&str, Vec<(u64, Input)>); 18] = [
+    [
         ("New", vec![]),
         ("Starting", vec![start.clone()]),
         ("Starting{stop}", vec![start.clone(), (1, cancel())]),
@@ -153,10 +168,14 @@ fn table() -> String {
             then(&[(2, cancel()), (3, lost())]),
         ),
         ("Done", vec![(0, cancel())]),
-    ];
+    ]
+}
+
+/// Each input, and when it comes.
+fn inputs() -> Vec<(&'static str, u64, Input)> {
     let mut residue = Residue::default();
     residue.killed = 2;
-    let inputs: Vec<(&str, u64, Input)> = vec![
+    vec![
         ("Start", 5, Input::Start),
         ("Adopt", 5, Input::Adopt { started_at: None }),
         ("Started", 5, started()),
@@ -188,17 +207,7 @@ fn table() -> String {
         ("DeadlineReached(early)", 5, Input::DeadlineReached),
         ("DeadlineReached(due)", 500, Input::DeadlineReached),
         ("SignalFailed", 5, Input::SignalFailed),
-    ];
-    let mut text = String::new();
-    for (name, history) in &states {
-        writeln!(text, "{name}").expect("a string takes all");
-        let (before, _) = after(plan(), history);
-        for (input_name, second, input) in &inputs {
-            let row = row(&before, *second, input);
-            writeln!(text, "  {input_name:<24} {row}").expect("a string takes all");
-        }
-    }
-    text
+    ]
 }
 
 fn row(before: &Supervisor, second: u64, input: &Input) -> String {

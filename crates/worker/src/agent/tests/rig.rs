@@ -257,7 +257,6 @@ pub(super) fn names(out: &[Output]) -> Vec<&'static str> {
             Some(match output {
                 Output::Connect(_) => "connect",
                 Output::Disconnect => "disconnect",
-                Output::GaveUp { .. } => return None,
                 Output::Opened { .. } => "opened",
                 Output::Send(WorkerMessage::Heartbeat) => "heartbeat",
                 Output::Send(WorkerMessage::Started { .. }) => "say started",
@@ -266,7 +265,7 @@ pub(super) fn names(out: &[Output]) -> Vec<&'static str> {
                 Output::Send(WorkerMessage::Accepting(_)) => "accepting",
                 Output::Send(WorkerMessage::Complaints(_)) => "complain",
                 Output::Send(_) => "say",
-                Output::Journal(_) => return None,
+                Output::Journal(_) | Output::GaveUp { .. } => return None,
                 Output::Start(_) => "start",
                 Output::Adopt { .. } => "adopt",
                 Output::Stop { .. } => "stop",
