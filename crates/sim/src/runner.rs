@@ -38,8 +38,8 @@ impl Run {
     }
 }
 
-/// Runs the worlds of these seeds, and stops at the first failure. Each thread is prepared once with `prepare`, and each
-/// [`REPORT_EVERY`]th world is reported with how many are done.
+/// Runs the worlds of these seeds, and stops at the first failure. Each thread is prepared once with `prepare`; every so
+/// many worlds it is reported how many are done.
 pub fn run(
     seeds: Range<u64>,
     scenario: &Scenario,
