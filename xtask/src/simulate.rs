@@ -10,7 +10,7 @@ use crate::command::{self, cargo};
 use crate::workspace::Workspace;
 
 /// How many worlds CI simulates.
-const CI_SEEDS: u64 = 10_000;
+const CI_SEEDS: u64 = 1_000;
 
 /// Which worlds to simulate.
 #[derive(Debug, Clone, Default, Args)]

@@ -165,8 +165,8 @@ fn find_mutants(arguments: &Arguments, names: &[String]) -> Result<(), String> {
             "this build has no deliberate bugs: cargo xtask mutants makes one that has".to_owned(),
         );
     }
-    let wanted =
-        |mutant: &&Mutant| names.is_empty() || names.iter().any(|name| name == mutant.name);
+    let is_named = |mutant: &Mutant| names.iter().any(|name| name == mutant.name);
+    let wanted = |mutant: &&Mutant| is_named(mutant) || names.is_empty() && !mutant.is_elusive;
     let mut survivors = Vec::new();
     println!("{:<52} {:<64} seed", "deliberate bug", "found by");
     for mutant in Mutant::ALL.iter().filter(wanted) {
@@ -184,6 +184,15 @@ fn find_mutants(arguments: &Arguments, names: &[String]) -> Result<(), String> {
         } else {
             println!("{:<52} SURVIVES", mutant.name);
             survivors.push(mutant.name);
+        }
+    }
+    if names.is_empty() {
+        let elusive = Mutant::ALL.iter().filter(|mutant| mutant.is_elusive);
+        for mutant in elusive {
+            println!(
+                "{:<52} not looked for: no invariant sees it yet",
+                mutant.name
+            );
         }
     }
     if survivors.is_empty() {
