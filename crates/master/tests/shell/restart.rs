@@ -42,7 +42,9 @@ async fn first_assignment(master: &Master) -> JobId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queue_keeps_its_order_and_a_worker_gets_the_first_job() {
     let data = tempfile::tempdir().expect("a directory");
-    let master = start(parts(data.path())).await;
+    let first = parts(data.path());
+    let logs = Arc::downgrade(&first.logs);
+    let master = start(first).await;
     // More than one portion of a load, in an order that is not that of their ids.
     let numbers: Vec<u128> = (1..=4 * MAX_SUBMIT_JOBS as u128).rev().collect();
     for some in numbers.chunks(MAX_SUBMIT_JOBS) {
@@ -51,6 +53,13 @@ async fn the_queue_keeps_its_order_and_a_worker_gets_the_first_job() {
     }
     master.shutdown().await;
     drop(master);
+    // Its tasks let go of its files a moment after they have said that they are done.
+    let let_go = async {
+        while logs.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, let_go).await.expect("in time");
 
     let master = start(parts(data.path())).await;
     let first = tokio::time::timeout(GUARD, first_assignment(&master)).await;
