@@ -72,14 +72,6 @@ fn find_output_that_is_dropped_too_early() {
 }
 
 #[test]
-fn find_leases_that_nobody_enforces() {
-    find(
-        Sabotage::ForgetLeases,
-        "two attempts of a job overlap only if that is declared",
-    );
-}
-
-#[test]
 fn find_tombstones_that_are_ignored() {
     find(
         Sabotage::IgnoreTombstones,
