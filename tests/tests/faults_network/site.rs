@@ -79,6 +79,16 @@ impl Site {
             .to_owned()
     }
 
+    /// Waits for the note of another attempt of [`held_job`](Self::held_job); its number.
+    pub(crate) fn begun_again(&self) -> u32 {
+        let note = self.notes.next();
+        let number = note
+            .split(' ')
+            .nth(1)
+            .and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("not a note of an attempt: {note}"))
+    }
+
     /// What is known of a job once it is finished.
     pub(crate) fn end(&self, job: &str) -> Value {
         let _ = self.cluster.cli(&["wait", job]);
