@@ -38,12 +38,12 @@ fn a_repeated_submit_gives_the_same_job_and_another_spec_is_refused_and_changes_
 fn a_file_with_a_mistake_sends_nothing_and_says_where_it_is() {
     let cluster = Cluster::start();
     let file = cluster.path("jobs.json");
-    let text = "{\"jobs\": [\n  {\"command\": [\"true\"]},\n  {\"command\": [\"true\"], \"retry_on\": [1]}\n]}\n";
+    let text = "{\"jobs\": [\n  {\"command\": [\"true\"]},\n  {\"command\": [\"true\"], \"retry_no\": [1]}\n]}\n";
     std::fs::write(&file, text).expect("written");
     let refused = cluster.cli(&["submit", "-f", file.to_str().expect("UTF-8")]);
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(
-        refused.stderr.contains("retry_on") && refused.stderr.contains("line 3"),
+        refused.stderr.contains("retry_no") && refused.stderr.contains("line 3"),
         "{}",
         refused.stderr
     );
