@@ -61,7 +61,7 @@ impl WorkerNode {
         }
     }
 
-    fn be_clean(&mut self, env: &mut Env) {
+    pub(super) fn be_clean(&mut self, env: &mut Env) {
         let Some(life) = self.running.as_ref().filter(|_| self.stuck.is_none()) else {
             return;
         };

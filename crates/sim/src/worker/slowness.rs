@@ -55,6 +55,10 @@ impl WorkerNode {
             return;
         };
         self.tell_complaints(env);
+        if env.calm {
+            // It was stuck when the others were cleaned.
+            self.be_clean(env);
+        }
         let all: Vec<AttemptId> = self.processes.keys().copied().collect();
         for attempt in all {
             self.tell_exit(env, attempt);
