@@ -64,6 +64,8 @@ struct Seen {
     delivered: [u64; 2],
     /// How often connections were cut after so many bytes.
     cuts: u64,
+    /// How many connections there are now.
+    open: u64,
     /// How many connections were forgotten because nothing was said on them.
     idle: u64,
 }
@@ -146,18 +148,22 @@ impl Proxy {
             .send_modify(|rules| rules.cut_after = Some((way, bytes)));
     }
 
-    /// How often that has happened.
-    pub fn cuts(&self) -> u64 {
-        self.seen.borrow().cuts
-    }
-
-    /// Waits until it has happened so often in all.
+    /// Waits until that has happened, which is what it returns, or until all connections of the talk have ended before so
+    /// much was said. `talk` begins it, once nobody else talks over this network.
     ///
     /// # Panics
     ///
     /// When the guard runs out before.
-    pub fn wait_for_cuts(&self, number: u64) {
-        self.wait_until("so much is not said", |seen| seen.cuts >= number);
+    pub fn cut_in<T>(&self, way: Way, bytes: u64, talk: impl FnOnce() -> T) -> (bool, T) {
+        self.wait_until("others talk", |seen| seen.open == 0);
+        let before = *self.seen.borrow();
+        self.cut_after(way, bytes);
+        let talk = talk();
+        self.wait_until("it neither ends nor says so much", |seen| {
+            let ended = seen.connections > before.connections && seen.open == 0;
+            seen.cuts > before.cuts || ended
+        });
+        (self.seen.borrow().cuts > before.cuts, talk)
     }
 
     /// Every piece of at most 16 KiB comes so much later.
@@ -257,7 +263,10 @@ async fn serve(
     seen: watch::Sender<Seen>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
-        seen.send_modify(|seen| seen.connections += 1);
+        seen.send_modify(|seen| {
+            seen.connections += 1;
+            seen.open += 1;
+        });
         let line = Line {
             ruler: ruler.clone(),
             rules: rules.clone(),
@@ -266,7 +275,11 @@ async fn serve(
             spoken: watch::Sender::new(Instant::now()),
             forgotten: watch::Sender::new(false),
         };
-        tokio::spawn(carry(client, master, line));
+        let seen = seen.clone();
+        tokio::spawn(async move {
+            carry(client, master, line).await;
+            seen.send_modify(|seen| seen.open -= 1);
+        });
     }
 }
 

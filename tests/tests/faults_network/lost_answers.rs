@@ -5,47 +5,55 @@ use uuid::Uuid;
 
 use crate::site::{Site, assert_once, attempts, in_background};
 
-/// The network ends after each of many numbers of bytes of what the master says: in the handshake, before the master has
-/// heard of the job, and after. Guards: the id that the client chose goes with each repeat (`jobyard submit`), and the
-/// master knows it again (`Engine::on_submit`).
+/// How many bytes lie between two places where what the master says ends. The answer to a submit is several times as
+/// long, and what is said before it differs by a few bytes from talk to talk.
+const STEP: u64 = 8;
+
+/// The network ends after each of many numbers of bytes of what the master says: after it has heard of the job, before,
+/// and in the handshake. Guards: the id that the client chose goes with each repeat (`jobyard submit`), and the master
+/// knows it again (`Engine::on_submit`).
 #[test]
 fn fn1_submit_whose_answer_is_lost_is_repeated_and_makes_one_job() {
     let site = Site::new();
     let _worker = site.worker("w", &[]);
     let network = jobyard_tests::Proxy::to(site.cluster.address());
-    let mut jobs = Vec::new();
-    let (mut accepted_before, mut not_accepted_before) = (0, 0);
     let submit = |id: &str| {
         let arguments = ["submit", "--id", id, "--", "sh", "-c", &site.runs.note()];
         in_background(site.cluster.command_at(&network.address(), &arguments))
     };
-    // The first is not cut, and tells how much there is to say. The others are, ever earlier; signatures differ by a few
-    // bytes.
-    let id = Uuid::now_v7().to_string();
-    let _ = submit(&id).join().expect("it was waited for").ok();
-    jobs.push(id);
-    let said = network.delivered(Way::FromMaster);
-    for left in (4..).map(|power| 1_u64 << power) {
+    let mut jobs = Vec::new();
+    let mut submit_cut_after = |bytes| {
         let id = Uuid::now_v7().to_string();
-        let bytes = said.saturating_sub(left);
-        let cuts = network.cuts();
-        network.cut_after(Way::FromMaster, bytes);
-        let submit = submit(&id);
-        network.wait_for_cuts(cuts + 1);
-        match site.cluster.cli(&["show", &id]).code {
-            Some(0) => accepted_before += 1,
-            _ => not_accepted_before += 1,
-        }
+        let (cut, submit) = network.cut_in(Way::FromMaster, bytes, || submit(&id));
+        let accepted = site.cluster.cli(&["show", &id]).code == Some(0);
         network.heal();
         let submitted = submit.join().expect("it was waited for").ok().text();
         assert_eq!(submitted, id);
         jobs.push(id);
-        if bytes == 0 {
-            break;
+        (cut, accepted)
+    };
+    // The first is not cut, and tells how much there is to say.
+    let (cut, _) = submit_cut_after(u64::MAX);
+    assert!(!cut);
+    let said = network.delivered(Way::FromMaster);
+    // From the last byte back, until the master has not heard of the job: a talk that had less to say ends before.
+    let mut answers_lost = 0;
+    let mut bytes = said;
+    loop {
+        bytes = bytes
+            .checked_sub(STEP)
+            .expect("a question is lost, at the latest in the handshake");
+        match submit_cut_after(bytes) {
+            (true, true) => answers_lost += 1,
+            (true, false) => break,
+            (false, accepted) => assert!(accepted),
         }
     }
-    assert!(accepted_before > 0, "no answer was lost");
-    assert!(not_accepted_before > 0, "no question was lost");
+    assert!(answers_lost > 0, "no answer was lost");
+    for part in 0..4 {
+        let (cut, accepted) = submit_cut_after(bytes * part / 4);
+        assert!(cut && !accepted);
+    }
     site.cluster.wait_for(&jobs);
     site.runs.assert_each_once(&jobs);
     for job in &jobs {
