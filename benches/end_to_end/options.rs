@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use jobyard_benches::at_least_one;
 
 /// Jobs of /bin/true through master and worker, a bare pair of the same transport, and the raw spawn rate.
 #[derive(Debug, Parser)]
@@ -41,13 +42,5 @@ impl Options {
     /// Where directories for the run are made.
     pub(crate) fn parent(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(std::env::temp_dir)
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
     }
 }

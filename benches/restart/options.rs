@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use jobyard_benches::at_least_one;
 
 /// A million queued jobs: memory for each, rate of submits, and the time from a restart to the first dispatch.
 #[derive(Debug, Parser)]
@@ -41,13 +42,5 @@ impl Options {
             rounds: options.rounds.min(1),
             ..options
         }
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use jobyard_benches::at_least_one;
 
 /// Processes through supervisor and launcher, without a master, beside the raw spawn rate of the same run.
 #[derive(Debug, Parser)]
@@ -71,13 +72,5 @@ impl Options {
     /// Whether a row of this name is to be measured.
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only))
-    }
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1".to_owned()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
     }
 }

@@ -13,6 +13,7 @@
 //! | [`figures`] | medians, percentiles and rates |
 //! | [`scheduling`] | loads for the scheduler alone, a scan-all matcher and an ordered set beside it |
 //! | [`revision`] | of what, and by which compiler, the programs were made |
+//! | [`at_least_one`] | a number on the command line of a benchmark |
 //! | [`machine`] | what the figures were measured on |
 //!
 //! # Theory of operation
@@ -44,6 +45,7 @@
 
 #![forbid(unsafe_code)]
 
+mod at_least_one;
 pub mod bare;
 pub mod cluster;
 pub mod consumption;
@@ -56,4 +58,5 @@ pub mod scheduling;
 pub mod supervised;
 pub mod tiny;
 
+pub use at_least_one::at_least_one;
 pub use program::PROGRAM;
