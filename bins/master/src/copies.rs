@@ -32,30 +32,19 @@ pub(crate) struct Backup {
     /// The file to make; there must be none of this name
     file: PathBuf,
 
-    /// The directory of the master
-    #[arg(
-        long,
-        env = "JOBYARD_DATA",
-        value_name = "DIR",
-        default_value = ".jobyard"
-    )]
-    data: PathBuf,
+    #[command(flatten)]
+    at: DataDirectory,
 }
 
 /// See [`Command::Restore`].
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("data", |data| data.help("The directory to make; it must be empty, or not there")))]
 pub(crate) struct Restore {
     /// The file
     file: PathBuf,
 
-    /// The directory to make; it must be empty, or not there
-    #[arg(
-        long,
-        env = "JOBYARD_DATA",
-        value_name = "DIR",
-        default_value = ".jobyard"
-    )]
-    data: PathBuf,
+    #[command(flatten)]
+    at: DataDirectory,
 
     /// Jump above this term as well, which workers name when they refuse the restored master. The jump is by the clock in
     /// any case, far above every term that the lost master can have begun
@@ -67,6 +56,19 @@ pub(crate) struct Restore {
         default_missing_value = "0"
     )]
     bump: Option<u64>,
+}
+
+/// Where everything of a master is.
+#[derive(Clone, Debug, Args)]
+struct DataDirectory {
+    /// The directory of the master
+    #[arg(
+        long,
+        env = "JOBYARD_DATA",
+        value_name = "DIR",
+        default_value = ".jobyard"
+    )]
+    data: PathBuf,
 }
 
 impl Command {
@@ -81,8 +83,8 @@ impl Command {
 
 impl Backup {
     fn run(self) -> anyhow::Result<()> {
-        let report = back_up(&self.data, &self.file, &mut tell)
-            .with_context(|| format!("no backup was made of {}", self.data.display()))?;
+        let report = back_up(&self.at.data, &self.file, &mut tell)
+            .with_context(|| format!("no backup was made of {}", self.at.data.display()))?;
         for row in &report.damaged {
             eprintln!("damaged before it was copied: {row:?}; an older backup may have it whole");
         }
@@ -101,11 +103,11 @@ impl Backup {
 impl Restore {
     fn run(self) -> anyhow::Result<()> {
         let at_least = Epoch(self.bump.unwrap_or(0));
-        let manifest = restore(&self.file, &self.data, at_least, &mut tell)
+        let manifest = restore(&self.file, &self.at.data, at_least, &mut tell)
             .with_context(|| format!("{} was not restored", self.file.display()))?;
         eprintln!(
             "{} is restored: {} files, as of term {}; start the master with --data {0}",
-            self.data.display(),
+            self.at.data.display(),
             manifest.files.len(),
             manifest.epoch()
         );

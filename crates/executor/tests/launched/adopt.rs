@@ -6,7 +6,7 @@ use std::time::Duration;
 use jobyard_clock::SystemClock;
 use jobyard_core::{Execution, Executor, Exit, Outcome, Output, OutputSink, OutputStream, Residue};
 use jobyard_executor::launcher::Launcher;
-use jobyard_executor::{LeftBehind, ProcessExecutor, SupervisorEvent, adopt, supervise};
+use jobyard_executor::{Ending, LeftBehind, ProcessExecutor, SupervisorEvent, adopt, supervise};
 use tokio::sync::mpsc;
 
 use crate::way;
@@ -47,6 +47,28 @@ pub(crate) async fn open_gate(path: &str, line: &str) {
     let (path, line) = (path.to_owned(), format!("{line}\n"));
     let opened = tokio::task::spawn_blocking(move || std::fs::write(path, line));
     opened.await.expect("no panic").expect("the gate is there");
+}
+
+/// How it ends for the next life of the program.
+pub(crate) async fn ending_when_adopted(bench: &Workbench, left: LeftBehind) -> Ending {
+    let (_, nowhere) = output();
+    let (events, mut reports) = mpsc::channel(4);
+    let _handle = adopt(
+        Arc::new(life(bench).await),
+        bench.context.clone(),
+        left,
+        nowhere,
+        Arc::new(SystemClock::new()),
+        events,
+    );
+    let mut last = None;
+    while let Some((_, event)) = reports.recv().await {
+        last = Some(event);
+    }
+    let Some(SupervisorEvent::Finished(ending)) = last else {
+        panic!("the end comes last");
+    };
+    ending
 }
 
 #[tokio::test]
@@ -146,27 +168,11 @@ async fn timeout_goes_on_where_it_was() {
     start(&first, &bench).await.detach().await;
     drop(first);
 
-    let (events, mut reports) = mpsc::channel(4);
-    let (_, nowhere) = output();
     let left = LeftBehind {
         time_left: Some(Duration::ZERO),
         ..LeftBehind::default()
     };
-    let _handle = adopt(
-        Arc::new(life(&bench).await),
-        bench.context.clone(),
-        left,
-        nowhere,
-        Arc::new(SystemClock::new()),
-        events,
-    );
-    let mut last = None;
-    while let Some((_, event)) = reports.recv().await {
-        last = Some(event);
-    }
-    let Some(SupervisorEvent::Finished(ending)) = last else {
-        panic!("the end comes last");
-    };
+    let ending = ending_when_adopted(&bench, left).await;
     let exit = Some(Exit::Signaled(15));
     assert_eq!(ending.outcome, Outcome::TimedOut { exit });
 }

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use jobyard_clock::SystemClock;
 use jobyard_core::{Clock, Executor, Exit, InfraReason, Outcome, StartError, Steady};
-use jobyard_executor::{LeftBehind, SupervisorEvent, adopt};
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use jobyard_executor::LeftBehind;
 
-use crate::adopt::{life, output, start};
+use crate::adopt::{ending_when_adopted, life, output, start};
 use crate::upgrade::{disguise_only, only_launcher};
 use crate::workbench::{LONG, SHORT, Workbench, is_alive};
 
@@ -79,23 +77,7 @@ async fn attempt_dies_while_its_agent_is_gone_and_the_next_one_is_told_why_i5_fw
     wait_until(until + SOON).await;
     assert!(!is_alive(&pid), "nobody was there to end it");
 
-    let (_, nowhere) = output();
-    let (events, mut reports) = mpsc::channel(4);
-    let _handle = adopt(
-        Arc::new(life(&bench).await),
-        bench.context.clone(),
-        LeftBehind::default(),
-        nowhere,
-        Arc::new(SystemClock::new()),
-        events,
-    );
-    let mut last = None;
-    while let Some((_, event)) = reports.recv().await {
-        last = Some(event);
-    }
-    let Some(SupervisorEvent::Finished(ending)) = last else {
-        panic!("the end comes last");
-    };
+    let ending = ending_when_adopted(&bench, LeftBehind::default()).await;
     assert_eq!(ending.outcome, EXPIRED);
     assert!(!ending.residue.unconfirmed);
 }

@@ -1,12 +1,25 @@
 //! Agents that come, go, and say odd things.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use jobyard_core::Exit;
 use jobyard_launcher::journal::{self, RememberedState};
-use jobyard_launcher::protocol::{JOURNAL, KnownState, Reply, Request, SOCKET, Stage};
+use jobyard_launcher::protocol::{JOURNAL, KnownState, Launch, Reply, Request, SOCKET, Stage};
 
 use crate::client::{Client, Launcher};
+
+/// A job that ends once somebody opens its gate.
+fn held(launcher: &Launcher) -> (Launch, PathBuf) {
+    let gate = launcher.fifo("fifo");
+    let launch = launcher.sh(&format!("read go < {}; exit 3", gate.display()));
+    (launch, gate)
+}
+
+/// Returns once the job has come to its gate.
+fn open(gate: &Path) {
+    fs::write(gate, "go\n").expect("somebody reads");
+}
 
 #[test]
 fn everything_goes_on_without_an_agent_and_the_next_one_is_told() {
@@ -22,7 +35,7 @@ fn everything_goes_on_without_an_agent_and_the_next_one_is_told() {
     client.start(&ending);
     client.run(&ended);
     drop(client);
-    fs::write(fifo, "go\n").expect("somebody reads");
+    open(&fifo);
 
     let mut client = launcher.connect();
     let known = client.welcome().attempts;
@@ -127,8 +140,7 @@ fn an_agent_of_another_version_may_have_it_retire_and_nothing_else() {
 fn one_that_retires_keeps_its_jobs_takes_no_more_and_ends() {
     let mut launcher = Launcher::start();
     let mut client = launcher.connect();
-    let fifo = launcher.fifo("fifo");
-    let launch = launcher.sh(&format!("read go < {}; exit 3", fifo.display()));
+    let (launch, gate) = held(&launcher);
     let attempt = launch.attempt;
     client.start(&launch);
     client.say(&Request::Retire);
@@ -136,7 +148,7 @@ fn one_that_retires_keeps_its_jobs_takes_no_more_and_ends() {
     assert_eq!(refused.stage, Stage::Refused);
     let mut client = launcher.connect();
     assert!(!client.welcome().accepting);
-    fs::write(fifo, "go\n").expect("somebody reads");
+    open(&gate);
     assert_eq!(client.ended(attempt).exit, Exit::Exited(3));
     client.say(&Request::Forget { attempt });
     assert_eq!(launcher.wait(), 0);
@@ -149,11 +161,10 @@ fn one_that_retires_keeps_its_jobs_takes_no_more_and_ends() {
 fn one_that_nobody_needs_ends_and_leaves_what_was_not_asked_for() {
     let mut launcher = Launcher::start_with(&["--idle-ms", "50"]);
     let mut client = launcher.connect();
-    let fifo = launcher.fifo("fifo");
-    let launch = launcher.sh(&format!("read go < {}; exit 3", fifo.display()));
+    let (launch, gate) = held(&launcher);
     client.start(&launch);
     drop(client);
-    fs::write(fifo, "go\n").expect("somebody reads");
+    open(&gate);
     assert_eq!(launcher.wait(), 0);
     let remembered = journal::read(&launcher.home()).expect("a journal");
     let [remembered] = remembered.as_slice() else {
@@ -170,12 +181,11 @@ fn one_that_nobody_needs_ends_and_leaves_what_was_not_asked_for() {
 fn one_that_is_asked_to_end_retires() {
     let mut launcher = Launcher::start();
     let mut client = launcher.connect();
-    let fifo = launcher.fifo("fifo");
-    let launch = launcher.sh(&format!("read go < {}; exit 3", fifo.display()));
+    let (launch, gate) = held(&launcher);
     let attempt = launch.attempt;
     client.start(&launch);
     launcher.terminate();
-    fs::write(fifo, "go\n").expect("somebody reads");
+    open(&gate);
     assert_eq!(client.ended(attempt).exit, Exit::Exited(3));
     client.say(&Request::Forget { attempt });
     assert_eq!(launcher.wait(), 0);

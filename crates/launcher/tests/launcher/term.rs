@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use jobyard_core::{AttemptId, Exit, Steady};
-use jobyard_launcher::protocol::{End, KnownState, Launch, Request, Stage};
+use jobyard_launcher::protocol::{End, KnownState, Launch, Reply, Request, Stage};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -24,12 +24,52 @@ fn now() -> Steady {
     Steady::from_micros(seconds * 1_000_000 + micros)
 }
 
-/// A job that has to be over by then, with a process that has left its group.
-fn bound(launcher: &Launcher, name: &str, until: Steady) -> Launch {
-    let script = format!("trap '' TERM; setsid sleep {name} & echo on; sleep {name}");
-    let mut launch = launcher.sh(&script);
-    launch.until = Some(until);
-    launch
+/// A job that has to be over by a time, with a process that has left its group.
+struct Bound {
+    launcher: Launcher,
+    client: Client,
+    /// What its processes are called.
+    name: String,
+    launch: Launch,
+    until: Steady,
+}
+
+impl Bound {
+    /// One that nobody has started.
+    fn to(until: Steady) -> Self {
+        let launcher = Launcher::start();
+        let client = launcher.connect();
+        let name = unique();
+        let script = format!("trap '' TERM; setsid sleep {name} & echo on; sleep {name}");
+        let mut launch = launcher.sh(&script);
+        launch.until = Some(until);
+        Self {
+            launcher,
+            client,
+            name,
+            launch,
+            until,
+        }
+    }
+
+    /// One that runs, and has to be over soon.
+    fn started() -> Self {
+        let mut bound = Self::to(now() + SOON);
+        bound.client.start(&bound.launch);
+        bound
+    }
+
+    /// Gives it time that no test takes.
+    fn extend(&mut self) {
+        self.client.say(&Request::Extend {
+            attempt: self.launch.attempt,
+            until: now() + LATER,
+        });
+    }
+
+    fn end(&mut self) -> End {
+        self.client.ended(self.launch.attempt)
+    }
 }
 
 /// The end of an attempt that a new connection hears of.
@@ -82,69 +122,46 @@ fn whole_tree_is_dead_when_its_time_is_over_though_no_agent_is_there_i5() {
 
 #[test]
 fn agent_that_says_nothing_hears_of_the_end_and_of_no_exit_i5() {
-    let launcher = Launcher::start();
-    let mut client = launcher.connect();
-    let name = unique();
-    let launch = bound(&launcher, &name, now() + SOON);
-    client.start(&launch);
-    let end = client.find(|reply| match reply {
-        jobyard_launcher::protocol::Reply::Exited { .. } => panic!("an exit of its own"),
-        jobyard_launcher::protocol::Reply::Ended { end, .. } => Some(end.clone()),
+    let mut bound = Bound::started();
+    let end = bound.client.find(|reply| match reply {
+        Reply::Exited { .. } => panic!("an exit of its own"),
+        Reply::Ended { end, .. } => Some(end.clone()),
         _ => None,
     });
     assert!(end.expired);
-    assert_nobody(&name);
+    assert_nobody(&bound.name);
 }
 
 #[test]
 fn time_that_is_moved_on_in_time_ends_nothing() {
-    let launcher = Launcher::start();
-    let mut client = launcher.connect();
-    let name = unique();
-    let until = now() + SOON;
-    let launch = bound(&launcher, &name, until);
-    let attempt = launch.attempt;
-    client.start(&launch);
-    client.say(&Request::Extend {
-        attempt,
-        until: now() + LATER,
-    });
-    wait_until(until);
-    client.say(&Request::Kill { attempt });
-    assert_eq!(client.exited(attempt), Exit::Signaled(9));
-    assert!(!client.ended(attempt).expired);
+    let mut bound = Bound::started();
+    let attempt = bound.launch.attempt;
+    bound.extend();
+    wait_until(bound.until);
+    bound.client.say(&Request::Kill { attempt });
+    assert_eq!(bound.client.exited(attempt), Exit::Signaled(9));
+    assert!(!bound.end().expired);
 }
 
 #[test]
 fn launcher_that_was_stopped_acts_when_it_goes_on_and_believes_no_late_word_i5() {
-    let launcher = Launcher::start();
-    let mut client = launcher.connect();
-    let name = unique();
-    let until = now() + SOON;
-    let launch = bound(&launcher, &name, until);
-    let attempt = launch.attempt;
-    client.start(&launch);
-    let pid = i32::try_from(launcher.pid()).ok().and_then(Pid::from_raw);
-    let pid = pid.expect("a process");
+    let mut bound = Bound::started();
+    let pid = i32::try_from(bound.launcher.pid()).ok();
+    let pid = pid.and_then(Pid::from_raw).expect("a process");
     kill_process(pid, Signal::STOP).expect("ours");
-    client.say(&Request::Extend {
-        attempt,
-        until: now() + LATER,
-    });
-    wait_until(until);
+    bound.extend();
+    wait_until(bound.until);
     kill_process(pid, Signal::CONT).expect("ours");
-    assert!(client.ended(attempt).expired);
-    assert_nobody(&name);
+    assert!(bound.end().expired);
+    assert_nobody(&bound.name);
 }
 
 #[test]
 fn nothing_is_started_whose_time_is_over() {
-    let launcher = Launcher::start();
-    let mut client = launcher.connect();
-    let name = unique();
-    let failure = client.start_in_vain(&bound(&launcher, &name, now()));
+    let mut bound = Bound::to(now());
+    let failure = bound.client.start_in_vain(&bound.launch);
     assert_eq!(failure.stage, Stage::Expired);
-    assert_nobody(&name);
+    assert_nobody(&bound.name);
 }
 
 #[test]
