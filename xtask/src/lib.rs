@@ -35,6 +35,7 @@ pub mod floors;
 pub mod gates;
 pub mod package;
 pub mod portability;
+pub mod program_mutants;
 pub mod simulate;
 pub mod skips;
 pub mod steps;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::command::{self, cargo};
+use crate::program_mutants;
 use crate::workspace::Workspace;
 
 /// How many worlds CI simulates.
@@ -63,6 +64,10 @@ impl Worlds {
 pub struct Mutants {
     /// Their names; all by default.
     pub names: Vec<String>,
+    /// Not in the simulation: in the programs, which the tests of faults start. The names are then of tests, or parts of
+    /// them.
+    #[arg(long)]
+    pub programs: bool,
 }
 
 /// Simulates worlds until one fails.
@@ -92,6 +97,9 @@ pub fn require(workspace: &Workspace) -> Result<Vec<String>> {
 ///
 /// It could not be built, or a deliberate bug was not found.
 pub fn mutants(workspace: &Workspace, mutants: &Mutants) -> Result<()> {
+    if mutants.programs {
+        return program_mutants::run(workspace, &mutants.names);
+    }
     let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
     flags.push_str(" --cfg jobyard_mutants");
     let target = workspace.path("target/mutants");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobyard_core::ControlError;
+use jobyard_core::{ControlError, mutated};
 use tokio::time::Instant;
 
 /// How long a question is repeated. Short, because a person waits for the answer, and "there is no master" is one.
@@ -88,6 +88,7 @@ where
     loop {
         match call().await {
             Ok(value) => return Ok(value),
+            Err(problem) if mutated("a call is not repeated") => return Err(problem),
             Err(problem) => retry.pause(problem).await?,
         }
     }

@@ -22,7 +22,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jobyard_core::{Clock, Now, Steady, Timestamp};
+use jobyard_core::{Clock, Now, Steady, Timestamp, mutated};
 
 /// The clocks of this machine.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,9 @@ impl SystemClock {
         reason = "other systems measure from the start they hold"
     )]
     fn steady(self) -> Steady {
+        if mutated("deadlines go by the wall clock") {
+            return Steady::from_micros(u64::try_from(wall().as_micros()).unwrap_or(0));
+        }
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let secs = u64::try_from(time.tv_sec).unwrap_or(0);
         let micros = u64::try_from(time.tv_nsec / 1_000).unwrap_or(0);
@@ -94,10 +97,28 @@ const LONGEST_NAP: Duration = Duration::from_mins(1);
 
 fn wall() -> Timestamp {
     let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-    match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => Timestamp::from_micros(micros(since)),
-        Err(before) => Timestamp::from_micros(-micros(before.duration())),
-    }
+    let right = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => micros(since),
+        Err(before) => -micros(before.duration()),
+    };
+    Timestamp::from_micros(right.saturating_add(error_micros()))
+}
+
+/// By how much the wall clock is wrong.
+#[cfg(not(feature = "failpoints"))]
+const fn error_micros() -> i64 {
+    0
+}
+
+/// By how much the wall clock is wrong: by so many seconds as stand at the moment in the file that the variable
+/// `JOBYARD_WALL_CLOCK_ERROR` names.
+#[cfg(feature = "failpoints")]
+fn error_micros() -> i64 {
+    static FILE: std::sync::OnceLock<Option<std::ffi::OsString>> = std::sync::OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("JOBYARD_WALL_CLOCK_ERROR"));
+    let text = file.as_ref().map(std::fs::read_to_string);
+    let seconds: Option<i64> = text.and_then(|text| text.ok()?.trim().parse().ok());
+    seconds.unwrap_or(0).saturating_mul(1_000_000)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub const fn mutated(_name: &str) -> bool {
 #[cfg(jobyard_mutants)]
 #[doc(hidden)]
 pub fn mutated(name: &str) -> bool {
-    SWITCHED_ON.with(|on| on.get() == Some(name)) || of_this_process() == Some(name)
+    SWITCHED_ON.with(|on| on.get() == Some(name)) || is_chosen_for_this_process(name)
 }
 
 /// Switches a deliberate bug on in this thread, or the one that is on off.
@@ -23,12 +23,14 @@ pub fn switch_mutant(name: Option<&'static str>) {
     SWITCHED_ON.with(|on| on.set(name));
 }
 
-/// The deliberate bug that whoever started this process chose, with the variable `JOBYARD_MUTANT`.
+/// Whether whoever started this process chose it, with the variable `JOBYARD_MUTANT`: one, or several with ` + ` in
+/// between, where one alone is made good by another guard.
 #[cfg(jobyard_mutants)]
-fn of_this_process() -> Option<&'static str> {
+fn is_chosen_for_this_process(name: &str) -> bool {
     static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
     let chosen = CHOSEN.get_or_init(|| std::env::var("JOBYARD_MUTANT").ok());
-    chosen.as_deref()
+    let mut chosen = chosen.iter().flat_map(|chosen| chosen.split(" + "));
+    chosen.any(|one| one == name)
 }
 
 #[cfg(jobyard_mutants)]

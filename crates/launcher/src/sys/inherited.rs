@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
+use jobyard_core::mutated;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
@@ -32,7 +33,8 @@ impl Inherited {
                 .into_iter()
                 .map(|resource| (resource, getrlimit(resource)))
                 .collect(),
-            is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
+            is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n")
+                && !mutated("jobs are protected like their launcher"),
             is_hidden: is_hidden(),
         }
     }

@@ -98,7 +98,9 @@ impl Engine {
                 by,
             },
         );
-        self.tell_availability(now, worker);
+        if !mutated("a draining worker stays available") {
+            self.tell_availability(now, worker);
+        }
         self.tell_draining(worker, true);
         self.count_drain_time(now, worker);
     }

@@ -59,6 +59,9 @@ impl Engine {
             .intersection(&ours)
             .cloned()
             .collect();
+        if mutated("abilities are not negotiated") {
+            entry.record.features = ours;
+        }
         // The longest counts.
         entry.record.lease = entry.record.lease.max(Some(self.timings.lease));
         let draining = entry.record.admin == AdminState::Draining;
@@ -195,6 +198,9 @@ impl Engine {
         self.timers.clear(Timer::SessionSilent(old.id));
         let worker_id = worker;
         self.happened(now, Happening::WorkerDisconnected { worker_id });
+        if mutated("a replaced session is not closed") {
+            return;
+        }
         let reason = Some(ClosingReason::Replaced);
         self.outbox.effects.push(Effect::Close {
             session: old.id,
@@ -206,7 +212,13 @@ impl Engine {
     /// What a worker shall do with an attempt that it holds.
     fn judge(&self, worker: WorkerId, held: &Held) -> Verdict {
         let attempt = held.attempt;
+        if mutated("reconciliation forgets every attempt") {
+            return Verdict::Forget;
+        }
         let Some(entry) = self.tables.jobs.get(&attempt.job) else {
+            if mutated("reconciliation keeps an unknown attempt") {
+                return Verdict::Keep;
+            }
             return Verdict::Forget;
         };
         if entry.awaits_log(attempt, worker) {
@@ -285,6 +297,10 @@ impl Engine {
 
     /// An attempt that the worker did not list never began, if that is certain, and is lost otherwise.
     fn settle_missing(&mut self, now: Now, worker: WorkerId, claims: &Claims, same_boot: bool) {
+        if mutated("what a worker does not list is waited for") {
+            return;
+        }
+        let same_boot = same_boot && !mutated("the same boot is not believed");
         for job in self.jobs_of(worker) {
             let current = self.tables.jobs.get(&job).and_then(|entry| entry.current());
             let Some(current) = current.filter(|now| !claims.listed.contains(&now.id)) else {
@@ -380,7 +396,10 @@ impl Engine {
         entry.told_to_decline.clear();
         let lease_over = self.timings.lease_over(entry, live.heard);
         self.timers.set(Timer::LeaseOver(worker), lease_over);
-        let deadline = live.heard + self.timings.reconcile_for;
+        let mut deadline = live.heard + self.timings.reconcile_for;
+        if mutated("a session that is over costs its attempts") {
+            deadline = now.steady;
+        }
         self.timers.set(Timer::ReconcileOver(worker), deadline);
         let worker_id = worker;
         self.happened(now, Happening::WorkerDisconnected { worker_id });
@@ -413,7 +432,7 @@ impl Engine {
 
     /// The worker was waited for long enough: what goes on without a lease may go on there, and is begun elsewhere too.
     pub(super) fn on_reconcile_over(&mut self, now: Now, worker: WorkerId) {
-        if self.is_silent(worker) {
+        if self.is_silent(worker) && !mutated("a silent worker is waited for without end") {
             let policy = Some(OnDisconnect::Finish);
             self.give_up_attempts(now, worker, InfraReason::WorkerLost, policy);
             self.abandon_logs(worker, &BTreeSet::new());

@@ -1,8 +1,11 @@
 //! A term begins: the engine is made from the records of the store.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use jobyard_core::{AdminState, Happening, JobState, LogEnd, LogState, Now, QueueSettings, Record};
+use jobyard_core::{
+    AdminState, Happening, JobState, LogEnd, LogState, Now, QueueSettings, Record, mutated,
+};
 use jobyard_pki::TokenRecord;
 use jobyard_scheduler::{Event, Policy, Scheduler};
 
@@ -149,6 +152,10 @@ impl Engine {
 
     fn announce_workers(&mut self, now: Now) {
         let (mut offers, mut draining) = (Vec::new(), Vec::new());
+        if mutated("a term begins with its leases over") {
+            self.timings.reconcile_for = Duration::ZERO;
+            self.timings.failover_grace = Duration::ZERO;
+        }
         for (id, entry) in &mut self.tables.workers {
             let member = entry.record.admin != AdminState::Removed;
             self.outbox.effects.push(Effect::Membership {
@@ -167,6 +174,9 @@ impl Engine {
             let lease = entry.record.lease.unwrap_or(self.timings.lease);
             let patience = (lease + self.timings.grace).max(self.timings.failover_grace);
             entry.not_before = now.steady + patience;
+            if mutated("a term begins with its leases over") {
+                entry.not_before = now.steady;
+            }
             self.timers.set(Timer::LeaseOver(*id), entry.not_before);
         }
         for worker in draining {

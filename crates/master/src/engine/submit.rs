@@ -27,7 +27,8 @@ impl Engine {
         for job in jobs {
             let id = job.id;
             let known = job.known.is_some() && !mutated("a tombstone is ignored");
-            let created = self.tables.digest(id).is_none() && !known;
+            let created = (self.tables.digest(id).is_none() && !known)
+                || mutated("a known job is taken again");
             if created {
                 self.accept(now, by, job);
             }
@@ -194,7 +195,7 @@ impl Engine {
                 let current = entry.current().map(|attempt| attempt.id);
                 self.tables.dirty.insert(job);
                 if let Some(attempt) = current {
-                    if options.force {
+                    if options.force || mutated("a stop counts as done when it is accepted") {
                         let reason = InfraReason::Forced;
                         self.settle(now, attempt, Ending::unconfirmed(Outcome::Infra { reason }));
                         self.send(worker, MasterMessage::Forget { attempt });

@@ -43,6 +43,9 @@ impl Engine {
             }
             WorkerMessage::Finished(report) => {
                 let attempt = report.attempt;
+                if mutated("a later report replaces an earlier one") {
+                    self.finish(now, attempt.job, report.outcome);
+                }
                 if self.holds(worker, attempt) {
                     self.settle(now, attempt, Ending::reported(report));
                 } else if self.awaits_log(worker, attempt) {

@@ -40,6 +40,7 @@ impl Failpoints {
 mod armed {
     use std::collections::BTreeSet;
     use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
 
     use jobyard_core::{Change, JobState, WorkerMessage};
 
@@ -48,6 +49,9 @@ mod armed {
 
     /// The variable that holds the order.
     const VARIABLE: &str = "JOBYARD_FAILPOINT";
+
+    /// How long it takes at most until the other side has heard something.
+    const HEARD: Duration = Duration::from_millis(200);
 
     #[derive(Debug)]
     pub(super) struct Armed {
@@ -118,6 +122,10 @@ mod armed {
             self.left -= 1;
             if self.left == 0 {
                 tracing::warn!(operation = self.operation, stage, "dies on order");
+                if stage == "sealed" {
+                    // What was said although it is not durable shall be heard.
+                    std::thread::sleep(HEARD);
+                }
                 // As with `kill -9`: nothing is flushed, nothing is said.
                 std::process::abort();
             }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use jobyard_core::{CommitError, LeadError, LoadError, Refusal, RefusalReason};
+use jobyard_core::{CommitError, LeadError, LoadError, Refusal, RefusalReason, mutated};
 use tokio::sync::mpsc;
 use tracing::error;
 
@@ -78,7 +78,9 @@ fn give_up(shared: &Shared, why: MasterEnded) -> Option<Term> {
 fn of_commit(problem: CommitError) -> Result<String, MasterEnded> {
     match problem {
         CommitError::Fenced { current } => Err(MasterEnded::AnotherLeads { current }),
-        CommitError::Broken { problem } => Err(MasterEnded::DiskFailed { problem }),
+        CommitError::Broken { problem } if !mutated("a failed fsync is tried again") => {
+            Err(MasterEnded::DiskFailed { problem })
+        }
         CommitError::Full { .. } => Ok(format!("{problem}; make room on the disk of the store")),
         problem => Ok(problem.to_string()),
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use jobyard_core::{Epoch, Timestamp};
+use jobyard_core::{Epoch, Timestamp, mutated};
 use rusqlite::{Connection, params};
 use serde::de::DeserializeOwned;
 
@@ -282,7 +282,10 @@ fn jump(
     manifest: &Manifest,
     options: &RestoreOptions,
 ) -> Result<(), RestoreError> {
-    let epoch = epoch_after_restore(manifest.epoch(), options.at_least, options.now);
+    let mut epoch = epoch_after_restore(manifest.epoch(), options.at_least, options.now);
+    if mutated("a restored master goes on with its old term") {
+        epoch = manifest.epoch();
+    }
     let epoch = i64::try_from(epoch.0)
         .map_err(|_| not_a_backup(archive, "there is no term above the ones that were used"))?;
     if manifest.schema > sqlite::known_schema() {

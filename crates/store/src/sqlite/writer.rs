@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use jobyard_core::{Batch, CommitError, Epoch, LeadError, MAX_BATCH_CHANGES, RecordKind};
+use jobyard_core::{Batch, CommitError, Epoch, LeadError, MAX_BATCH_CHANGES, RecordKind, mutated};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
@@ -164,7 +164,7 @@ impl Writer {
     /// From now on nothing is written. Whether bytes that could not be made durable are on disk is not known, and
     /// asking once more could be answered with a success that is none.
     fn break_off(&mut self, problem: &str) {
-        if self.broken.is_some() {
+        if self.broken.is_some() || mutated("a failed fsync is tried again") {
             return;
         }
         tracing::error!(
@@ -270,7 +270,8 @@ impl Writer {
     /// Does something that needs room; once more on the room of the reserve if the disk has none.
     fn with_room<T, E: Breakage>(&mut self, work: impl Fn(&Self) -> Result<T, E>) -> Result<T, E> {
         let done = work(self);
-        if !done.as_ref().is_err_and(Breakage::is_full) {
+        let keeps_room = !mutated("no room is kept for what has begun");
+        if !done.as_ref().is_err_and(Breakage::is_full) || !keeps_room {
             return done;
         }
         self.keeper.gauge.is_full();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use jobyard_core::ConnectError;
+use jobyard_core::{ConnectError, mutated};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
@@ -55,10 +55,17 @@ pub(crate) fn lazy(dialer: Dialer, address: Option<SocketAddr>) -> Channel {
 }
 
 fn endpoint(options: ConnectOptions) -> Endpoint {
+    let (mut interval, mut timeout) = (options.keepalive_interval, options.keepalive_timeout);
+    if mutated("nobody is asked whether it is there") {
+        interval *= 10_000;
+    }
+    if mutated("a ping is not missed") {
+        timeout *= 10_000;
+    }
     Endpoint::from_static(AUTHORITY)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_keep_alive_interval(options.keepalive_interval)
-        .keep_alive_timeout(options.keepalive_timeout)
+        .http2_keep_alive_interval(interval)
+        .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jobyard_core::{Refusal, RefusalReason, SessionHandler, WorkerId};
+use jobyard_core::{Refusal, RefusalReason, SessionHandler, WorkerId, mutated};
 use uuid::Uuid;
 
 use super::Ending;
@@ -31,7 +31,9 @@ impl Sessions {
             ending: ending.clone(),
         };
         let older = self.lock().insert(worker, live);
-        if let Some(older) = older {
+        if let Some(older) = older
+            && !mutated("an older connection is not ended")
+        {
             older.ending.refuse(Refusal::new(
                 RefusalReason::Stale,
                 "a newer session of this worker has replaced this one",

@@ -125,7 +125,8 @@ impl Lease {
 
     /// When attempts are to be stopped, if there are any.
     pub(super) fn deadline(&self) -> Option<Steady> {
-        (self.bound.len() > self.sought.len()).then(|| self.stop_at())
+        let has_any = self.bound.len() > self.sought.len();
+        (has_any && !mutated("an attempt outlives its lease")).then(|| self.stop_at())
     }
 
     /// Without a promise, attempts that hang on one have none.
@@ -155,7 +156,8 @@ impl Lease {
 impl Agent {
     /// Until when this attempt may run; `None`: for as long as it likes. It is moved by [`Output::Extend`].
     pub fn runs_until(&self, attempt: AttemptId) -> Option<Steady> {
-        let is_bound = self.lease.bound.contains(&attempt);
+        let is_bound =
+            self.lease.bound.contains(&attempt) && !mutated("a launcher lets jobs run for ever");
         is_bound.then(|| {
             self.lease
                 .trust

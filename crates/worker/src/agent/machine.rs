@@ -371,7 +371,8 @@ impl Agent {
 
     /// Whether this worker is to start nothing more. What it has accepted and not begun goes elsewhere at once.
     fn on_draining(&mut self, draining: bool, out: &mut Vec<Output>) {
-        self.condition.set_draining(draining);
+        let heeds = !mutated("a worker that is drained takes jobs");
+        self.condition.set_draining(draining && heeds);
         self.decline_unbegun(out);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jobyard_core::{
     Assignment, AttemptId, AttemptReport, BootId, Epoch, ExecutionTrace, InfraReason,
-    KilledProcess, LogEnd, Now, Outcome, Timestamp,
+    KilledProcess, LogEnd, Now, Outcome, Timestamp, mutated,
 };
 
 use super::entry::{Entry, Stage};
@@ -131,11 +131,20 @@ impl Agent {
         for (attempt, left) in left.left {
             let stage = match left {
                 Left::Finished(report) => Stage::Finished { report },
+                Left::Open { assignment, .. }
+                    if mutated("what an earlier life accepted is begun again") =>
+                {
+                    let grace = assignment.spec.grace;
+                    out.push(Output::Start(assignment));
+                    Stage::Starting { grace }
+                }
                 Left::Open {
                     assignment,
                     boot,
                     started,
-                } if boot == self.config.boot => {
+                } if (boot == self.config.boot && !mutated("the same boot counts as another"))
+                    || mutated("what another boot ran is looked for") =>
+                {
                     self.lease.bind_sought(attempt, &assignment.spec);
                     adopt(assignment, started, out)
                 }

@@ -80,12 +80,18 @@ impl Phase {
 
 impl Open {
     fn beat_at(&self) -> Steady {
+        if mutated("a heartbeat is sent late") {
+            return self.beat + self.heartbeat * 10;
+        }
         self.beat + self.heartbeat
     }
 
     fn silent_at(&self) -> Steady {
         if mutated("a silent master is believed") {
             return self.beat + self.lease + self.lease;
+        }
+        if mutated("one missed heartbeat ends a session") {
+            return self.heard + self.heartbeat;
         }
         self.heard + self.lease
     }
@@ -107,7 +113,7 @@ impl Agent {
         hello.accepting = self.is_accepting();
         hello.max_epoch = self.max_epoch;
         for (attempt, entry) in &mut self.held {
-            if !entry.forgotten {
+            if !entry.forgotten && !mutated("a hello lists nothing") {
                 entry.told = entry.tells();
                 hello.inventory.push(entry.held(*attempt));
             }

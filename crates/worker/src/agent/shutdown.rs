@@ -55,8 +55,17 @@ impl Agent {
     pub(super) fn on_shutdown(&mut self, now: Now, mode: ShutdownMode, out: &mut Vec<Output>) {
         match (self.ending, mode) {
             (Ending::Removed { .. } | Ending::Exited, _) => return,
+            _ if jobyard_core::mutated("a worker that is told to end goes on") => return,
             (_, ShutdownMode::Detach) => return self.detach(out),
-            (Ending::No, ShutdownMode::Drain { timeout }) => {
+            (Ending::No, ShutdownMode::Drain { .. })
+                if jobyard_core::mutated("a drain stops what runs") =>
+            {
+                self.stop_all(now, None, out);
+            }
+            (Ending::No, ShutdownMode::Drain { mut timeout }) => {
+                if jobyard_core::mutated("a drain takes as long as it likes") {
+                    timeout *= 10_000;
+                }
                 self.ending = Ending::Draining {
                     until: now.steady + timeout,
                 };

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use jobyard_core::mutated;
+
 use super::line;
 use super::live::Live;
 use crate::agent::JournalEntry;
@@ -52,7 +54,7 @@ impl Journal {
 
     /// Writes entries: all of them or, with an error, none.
     pub fn append(&mut self, entries: &[JournalEntry]) -> Result<(), JournalError> {
-        if entries.is_empty() {
+        if entries.is_empty() || mutated("the journal is not written") {
             return Ok(());
         }
         let lines = entries
@@ -156,6 +158,10 @@ fn read(path: &Path, bytes: &[u8]) -> Result<(Live, Vec<JournalEntry>), JournalE
         }
     }
     if let Some(line) = torn {
+        if mutated("a torn record spoils the journal") {
+            let path = path.to_owned();
+            return Err(JournalError::Damaged { path, line });
+        }
         tracing::info!(path = %path.display(), line, "the end of the journal was cut off");
     }
     Ok((live, entries))

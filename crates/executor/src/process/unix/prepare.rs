@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use jobyard_core::{InfraReason, StartError, StartFailure};
+use jobyard_core::{InfraReason, StartError, StartFailure, mutated};
 use jobyard_launcher::protocol::WorkDir;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -235,13 +235,15 @@ pub(in super::super) fn explain_program(program: &Path, errno: i32) -> StartErro
     let program = program.display();
     let errno_name = io::Error::from_raw_os_error(errno);
     match Errno::from_raw_os_error(errno) {
-        Errno::TOOBIG => StartError::Job {
+        Errno::TOOBIG if !mutated("what is too long is a fault of the worker") => StartError::Job {
             cause: StartFailure::ArgumentsTooLong,
             problem: format!(
                 "{program}: arguments and environment are longer than the system takes"
             ),
         },
-        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE => {
+        Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE
+            if !mutated("a lack of processes is a fault of the job") =>
+        {
             worker_failure("no process could be started", &errno_name)
         }
         Errno::TXTBSY => StartError::Worker {
@@ -251,6 +253,7 @@ pub(in super::super) fn explain_program(program: &Path, errno: i32) -> StartErro
         // It was there a moment ago: what is missing is the interpreter or the loader that it names.
         Errno::NOENT => not_executable(format!("{program}: its interpreter does not exist")),
         Errno::IO => worker_failure("the program could not be read", &errno_name),
+        Errno::TOOBIG => worker_failure("the program could not be started", &errno_name),
         _ => not_executable(format!("{program}: {errno_name}")),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_core::Stream;
 use futures_util::StreamExt;
-use jobyard_core::{Authenticator, Control, EnrolmentHandler, SessionHandler};
+use jobyard_core::{Authenticator, Control, EnrolmentHandler, SessionHandler, mutated};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -106,6 +106,8 @@ fn incoming(connections: mpsc::Receiver<Connection>) -> impl Stream<Item = Accep
 }
 
 fn main_http() -> Http {
+    let asks = !mutated("nobody is asked whether it is there");
+    let misses = !mutated("a ping is not missed");
     Http::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -113,7 +115,7 @@ fn main_http() -> Http {
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_interval((asks && misses).then_some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
