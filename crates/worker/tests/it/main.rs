@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the answer")]
 
+mod gate;
 mod lease;
 mod offer;
 mod output;

@@ -1,5 +1,6 @@
 //! Output reaches the master byte by byte, whatever happens on the way.
 
+use crate::gate::Gate;
 use crate::support::{Master, Session, attempt, start};
 use jobyard_core::Outcome;
 
@@ -69,27 +70,19 @@ async fn broken_uploads_resume_at_the_offset_that_the_master_has() {
 #[tokio::test]
 async fn output_is_seen_while_it_is_printed() {
     let data = tempfile::tempdir().unwrap();
-    let gate = data.path().join("gate");
-    let status = std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
-    assert!(status.success());
+    let gate = Gate::new(data.path());
     let (master, mut sessions) = Master::new();
     let worker = start(data.path(), &master).await;
     let mut session = Session::open(&mut sessions).await;
     let a = attempt(1);
     session
-        .assign(a, &format!("echo first; cat {}; echo last", gate.display()))
+        .assign(a, &format!("echo first; {}; echo last", gate.read()))
         .await;
     session.started(a).await;
     // The job waits at the gate until somebody has read its first line.
     let log = master.log(a, |log| !log.bytes.is_empty()).await;
     assert_eq!(log.bytes, b"first\n");
-    tokio::task::spawn_blocking(move || std::fs::write(gate, "gate\n"))
-        .await
-        .unwrap()
-        .unwrap();
+    gate.say("gate\n").await;
     session.finished(a).await;
     let log = master.log(a, |log| log.end.is_some()).await;
     assert_eq!(log.bytes, b"first\ngate\nlast\n");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::gate::Gate;
 use crate::support::{Master, Session, attempt, config, start, within};
 use jobyard_core::{
     Exit, HeldState, InfraReason, MasterMessage, Outcome, StopCause, Verdict, WorkerMessage,
@@ -11,11 +12,7 @@ use jobyard_worker::agent::ExitReason;
 #[tokio::test]
 async fn a_silent_master_is_left_while_the_attempt_runs_on() {
     let data = tempfile::tempdir().unwrap();
-    let gate = data.path().join("gate");
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let gate = Gate::new(data.path());
     let (master, mut sessions) = Master::new();
     let worker = start(data.path(), &master).await;
     let mut session = Session::next(&mut sessions).await;
@@ -23,7 +20,7 @@ async fn a_silent_master_is_left_while_the_attempt_runs_on() {
         .welcome_with_lease(Duration::from_secs(2), Vec::new())
         .await;
     let a = attempt(1);
-    session.assign(a, &format!("cat {}", gate.display())).await;
+    session.assign(a, &gate.read()).await;
     session.started(a).await;
     // The master says nothing more.
     let mut next = Session::next(&mut sessions).await;
@@ -32,10 +29,7 @@ async fn a_silent_master_is_left_while_the_attempt_runs_on() {
         HeldState::Running { .. }
     ));
     next.welcome(Vec::new()).await;
-    tokio::task::spawn_blocking(move || std::fs::write(gate, ""))
-        .await
-        .unwrap()
-        .unwrap();
+    gate.say("").await;
     assert_eq!(next.finished(a).await.outcome, Outcome::Succeeded);
     drop(worker);
 }

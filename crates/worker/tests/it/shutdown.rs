@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::gate::Gate;
 use crate::support::{Master, Session, attempt, start, within};
 use jobyard_core::{DeclineReason, InfraReason, Outcome, WorkerMessage};
 use jobyard_worker::agent::{ExitReason, ShutdownMode};
@@ -13,17 +14,13 @@ const DRAIN: ShutdownMode = ShutdownMode::Drain {
 #[tokio::test]
 async fn a_drain_waits_for_what_runs_and_takes_nothing_new() {
     let data = tempfile::tempdir().unwrap();
-    let gate = data.path().join("gate");
-    std::process::Command::new("mkfifo")
-        .arg(&gate)
-        .status()
-        .unwrap();
+    let gate = Gate::new(data.path());
     let (master, mut sessions) = Master::new();
     let worker = start(data.path(), &master).await;
     let mut session = Session::open(&mut sessions).await;
     let (a, b) = (attempt(1), attempt(2));
     session
-        .assign(a, &format!("cat {}; echo done", gate.display()))
+        .assign(a, &format!("{}; echo done", gate.read()))
         .await;
     session.started(a).await;
     worker.shutdown(DRAIN).await;
@@ -34,10 +31,7 @@ async fn a_drain_waits_for_what_runs_and_takes_nothing_new() {
         session.hear().await,
         WorkerMessage::Declined { attempt: b, reason }
     );
-    tokio::task::spawn_blocking(move || std::fs::write(gate, ""))
-        .await
-        .unwrap()
-        .unwrap();
+    gate.say("").await;
     assert_eq!(session.finished(a).await.outcome, Outcome::Succeeded);
     master.log(a, |log| log.end.is_some()).await;
     session.forget(a).await;

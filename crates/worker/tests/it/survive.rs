@@ -162,6 +162,14 @@ async fn run(session: &mut Session, attempt: AttemptId) {
     session.started(attempt).await;
 }
 
+/// How an attempt ended that this worker took over: it says so in its hello, or after it.
+async fn ended(session: &mut Session, attempt: AttemptId) -> AttemptReport {
+    match session.hello.inventory[0].state.clone() {
+        HeldState::Finished(report) => report,
+        _ => session.finished(attempt).await,
+    }
+}
+
 async fn detach(worker: &WorkerHandle) {
     worker.shutdown(ShutdownMode::Detach).await;
     let (running, unconfirmed) = (1, 0);
@@ -214,10 +222,7 @@ async fn what_ended_while_no_worker_was_there_is_reported_as_it_ended() {
 
     let worker = live(data.path(), &master, &world).await;
     let mut session = Session::open(&mut sessions).await;
-    let report = match session.hello.inventory[0].state.clone() {
-        HeldState::Finished(report) => report,
-        _ => session.finished(a).await,
-    };
+    let report = ended(&mut session, a).await;
     let exit = Exit::Exited(7);
     assert_eq!(report.outcome, Outcome::Failed { exit });
     world.forgot(a).await;
@@ -239,10 +244,7 @@ async fn what_was_accepted_and_never_began_is_not_begun_by_the_next_life() {
     let (master, mut sessions) = Master::new();
     let worker = live(data.path(), &master, &world).await;
     let mut session = Session::open(&mut sessions).await;
-    let report = match session.hello.inventory[0].state.clone() {
-        HeldState::Finished(report) => report,
-        _ => session.finished(a).await,
-    };
+    let report = ended(&mut session, a).await;
     let reason = InfraReason::WorkerRestarted;
     assert_eq!(report.outcome, Outcome::Infra { reason });
     assert!(world.starts.lock().unwrap().is_empty());
