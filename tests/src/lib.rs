@@ -16,6 +16,7 @@ mod process;
 mod program;
 mod proxy;
 mod runs;
+mod site;
 mod wire_worker;
 
 pub use cluster::{Cluster, Token};
@@ -27,4 +28,5 @@ pub use process::{Process, control_groups, descendants, with_environment};
 pub use program::{GUARD, Program, Ran, program, within};
 pub use proxy::{Proxy, Way};
 pub use runs::Runs;
+pub use site::{LEASE_SECONDS, PATIENCE, Site, assert_once, attempts, in_background};
 pub use wire_worker::{WireSession, WireWorker, now, started};

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use jobyard_core::{Caller, ControlError, JobSpec, Jobs, NewJob, Role};
+use jobyard_core::{
+    Caller, ControlError, Fleet, JobSpec, Jobs, NewJob, Role, StopOptions, WorkerCommand,
+};
 use jobyard_pki::{ClientProfile, client_config};
-use jobyard_tests::{Cluster, MasterProgram, Process, Ran};
+use jobyard_tests::{Cluster, MasterProgram, PATIENCE, Process, Ran, Site, assert_once};
 use jobyard_transport::{ConnectOptions, GrpcControl};
 use uuid::Uuid;
-
-use crate::site::{PATIENCE, Site, assert_once};
 
 /// A file system of its own, gone when dropped.
 struct Disk {
@@ -68,21 +68,25 @@ impl Drop for Disk {
     }
 }
 
-/// Asks the master as a program would, once.
-fn submit_once(cluster: &Cluster) -> Result<(), ControlError> {
+/// The way to the master for a program that repeats nothing, and who it is.
+fn control(cluster: &Cluster) -> (GrpcControl, Caller) {
     let profile = ClientProfile::load(&cluster.master_data().join("admin.toml")).expect("profile");
     let tls = client_config(profile.credentials()).expect("a configuration");
     let masters = vec![cluster.address().to_owned()];
+    let control = GrpcControl::new(masters, &tls, ConnectOptions::default()).expect("an address");
+    (control, Caller::new("admin", Role::Admin))
+}
+
+/// Asks the master as a program would, once.
+fn submit_once(cluster: &Cluster) -> Result<(), ControlError> {
+    let (control, caller) = control(cluster);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let control =
-            GrpcControl::new(masters, &tls, ConnectOptions::default()).expect("an address");
         let mut spec = JobSpec::default();
         r#"{"command": ["true"]}"#.clone_into(&mut spec.executor.config);
         spec.requirements = vec!["nowhere".parse().expect("a requirement")];
         let spec = spec.validate().expect("valid");
         let job = NewJob::new(jobyard_core::JobId::from_uuid(Uuid::now_v7()), spec);
-        let caller = Caller::new("admin", Role::Admin);
         control.submit(&caller, vec![job]).await.map(drop)
     })
 }
@@ -128,7 +132,7 @@ fn fm7_full_disk_refuses_new_jobs_and_loses_none_of_those_that_run() {
     assert!(!worker.log().contains("is over"), "{}", worker.log());
 
     // A person who submits now is served once there is room.
-    let late = crate::site::in_background(site.cluster.command(&["submit", "--", "true"]));
+    let late = jobyard_tests::in_background(site.cluster.command(&["submit", "--", "true"]));
     disk.make_room();
     let late = late.join().expect("it was waited for").ok().text();
     site.gate.let_through(1);
@@ -142,6 +146,88 @@ fn fm7_full_disk_refuses_new_jobs_and_loses_none_of_those_that_run() {
     site.cluster.restart_master();
     worker.wait_for("is connected");
     for job in jobs.iter().chain([&late]) {
+        assert_once(&site.cluster.show(job));
+    }
+    drop(site);
+    drop(disk);
+}
+
+/// Fills the disk until nothing can be recorded any more: the reserve is used up as well. Suspending and resuming a worker
+/// is what is recorded, since submits are refused long before that.
+fn use_up(site: &Site, disk: &Disk, worker: &str) -> ControlError {
+    let (control, caller) = control(&site.cluster);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    loop {
+        for to in [WorkerCommand::Suspend, WorkerCommand::Resume] {
+            disk.fill(0);
+            let set = runtime.block_on(control.set_worker(&caller, worker, to));
+            if let Err(problem) = set {
+                return problem;
+            }
+        }
+    }
+}
+
+/// Guards: `Stall`, which keeps what finds no room and answers heartbeats meanwhile. A lease lasts four seconds here.
+#[test]
+fn fm7_stop_job_lives_through_a_disk_that_stays_full_for_longer_than_its_lease() {
+    let place = tempfile::tempdir().expect("a directory");
+    let disk = Disk::new(place.path().join("master"), "120m");
+    let mut site = Site::in_cluster(Cluster::start_in(
+        place,
+        MasterProgram::shipped().options(&PATIENCE),
+    ));
+    let mut worker = site.worker("w", &["--slots", "2"]);
+    let _idle = site.worker("idle", &[]);
+    let policies = ["stop", "finish"];
+    let mut processes = Vec::new();
+    let jobs: Vec<String> = policies
+        .iter()
+        .map(|policy| {
+            let options = ["--on-disconnect", policy];
+            let job = site.cluster.submit(&options, &site.held_job());
+            processes.push(Process::named(&site.begun(1)));
+            job
+        })
+        .collect();
+
+    let unknown = use_up(&site, &disk, "idle");
+    assert!(unknown.is_temporary(), "{unknown:?}");
+    // After 0, 1, 2, 4 and 5 seconds: nearly three leases.
+    for _ in 0..6 {
+        site.cluster.master.wait_for("the store has no room");
+    }
+    let (control, caller) = control(&site.cluster);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let job = jobs[0].parse().expect("an id");
+    let refused = runtime.block_on(control.stop(&caller, job, StopOptions::default()));
+    assert!(
+        matches!(refused, Err(ControlError::Exhausted { .. })),
+        "{refused:?}"
+    );
+    for job in &jobs {
+        assert_eq!(site.cluster.show(job)["state"], "running", "reads go on");
+    }
+    assert!(processes.iter().all(Process::runs));
+    assert!(!worker.log().contains("is over"), "{}", worker.log());
+
+    // What ends now is told once it can be recorded.
+    site.gate.let_through(2);
+    for process in &processes {
+        process.wait_for_end();
+    }
+    disk.make_room();
+    for job in &jobs {
+        assert_once(&site.end(job));
+    }
+    site.runs.assert_each_once(&jobs);
+    assert!(!worker.log().contains("is over"), "{}", worker.log());
+
+    // Nothing is damaged: a master that starts reads all of it.
+    site.cluster.master.kill_9();
+    site.cluster.restart_master();
+    worker.wait_for("is connected");
+    for job in &jobs {
         assert_once(&site.cluster.show(job));
     }
     drop(site);

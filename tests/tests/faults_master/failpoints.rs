@@ -4,10 +4,8 @@
 //! *told*: those who wait for it were told, as far as the master goes. Guards: commit, then speak (`HeldEffects`); the
 //! store's transactions; and that each call may be repeated.
 
-use jobyard_tests::{MasterProgram, Process, Program};
+use jobyard_tests::{MasterProgram, Process, Program, Site, assert_once, attempts, in_background};
 use uuid::Uuid;
-
-use crate::site::{Site, assert_once, attempts, in_background};
 
 /// A worker whose master dies again and again waits longer each time before it tries to connect: nobody may give it up for
 /// that.

@@ -4,14 +4,23 @@ use futures_util::future::join_all;
 use jobyard_core::{
     AttemptReport, Held, HeldState, MasterMessage, Outcome, Verdict, WorkerMessage,
 };
-use jobyard_tests::{MasterProgram, WireWorker, now, started};
+use jobyard_tests::{
+    MasterProgram, PATIENCE, Site, WireSession, WireWorker, assert_once, now, started,
+};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::site::{PATIENCE, Site, assert_once};
-
 fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
+}
+
+/// Begins what the master assigns first.
+async fn first_held(session: &mut WireSession) -> Held {
+    let attempt = session.assignment().await.attempt;
+    session.say(vec![started(attempt)]).await;
+    session.settle().await;
+    let (pid, started_at) = (None, now());
+    Held::new(attempt, HeldState::Running { pid, started_at })
 }
 
 /// How many workers come back at once.
@@ -43,17 +52,7 @@ fn fm13_fleet_that_comes_back_at_once_loses_no_attempt() {
         .submit_all(&vec![json!({"command": ["true"]}); FLEET]);
     let held: Vec<Held> = runtime.block_on(join_all(workers.iter().map(|worker| async move {
         let mut session = worker.connect(Vec::new()).await;
-        let attempt = session.assignment().await.attempt;
-        session.say(vec![started(attempt)]).await;
-        session.settle().await;
-        let started_at = now();
-        Held::new(
-            attempt,
-            HeldState::Running {
-                pid: None,
-                started_at,
-            },
-        )
+        first_held(&mut session).await
     })));
 
     site.cluster.master.kill_9();
@@ -106,19 +105,9 @@ fn fm11_worker_of_the_first_release_goes_on_across_an_upgrade_of_its_master() {
     let job = site.cluster.submit(&["--tag", "name=old"], "exit 0");
     let held = runtime.block_on(async {
         let mut session = old.connect(Vec::new()).await;
-        let attempt = session.assignment().await.attempt;
-        assert_eq!(attempt.job.to_string(), job);
-        session.say(vec![started(attempt)]).await;
-        session.settle().await;
-        let started_at = now();
-        Held::new(
-            attempt,
-            HeldState::Running {
-                pid: None,
-                started_at,
-            },
-        )
+        first_held(&mut session).await
     });
+    assert_eq!(held.attempt.job.to_string(), job);
     site.cluster.master.kill_9();
     site.cluster.restart_master();
     runtime.block_on(async {

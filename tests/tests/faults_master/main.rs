@@ -5,8 +5,6 @@
 //! cannot set the clock of its machine, so the simulation does (`Fault::WallClockJumped` in `crates/sim`).
 #![cfg(target_os = "linux")]
 
-mod site;
-
 mod disk;
 mod failpoints;
 mod fleet;

@@ -1,9 +1,7 @@
 //! FM2: the master is killed while a thousand jobs run, and others wait.
 
-use jobyard_tests::MasterProgram;
+use jobyard_tests::{MasterProgram, Site, assert_once};
 use serde_json::json;
-
-use crate::site::{Site, assert_once};
 
 const RUNNING: usize = 1_000;
 const WORKERS: usize = 4;

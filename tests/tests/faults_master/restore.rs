@@ -3,10 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use jobyard_tests::{MasterProgram, Process, Ran, program};
+use jobyard_tests::{MasterProgram, Process, Ran, Site, assert_once, program};
 
 use crate::failpoints::PATIENCE;
-use crate::site::{Site, assert_once};
 
 fn master(site: &Site, arguments: &[&str]) -> Ran {
     let mut command = Command::new(program("jobyard-master"));

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use jobyard_tests::{Cluster, Gate, MasterProgram, Notes, Process, Program, Runs, within};
-
-use crate::site::{assert_once, in_background};
+use jobyard_tests::{
+    Cluster, Gate, MasterProgram, Notes, Process, Program, Runs, assert_once, in_background, within,
+};
 
 /// Two machines and a router, each a network namespace. Gone when dropped.
 struct Roads {

@@ -1,18 +1,24 @@
 //! FN10: a job is stopped while nobody can reach its worker.
 
-use jobyard_tests::{Process, Way};
+use jobyard_tests::{Process, Way, attempts};
 
-use crate::site::{Site, attempts};
+use crate::site::Site;
+
+/// A job that was stopped after the network had gone, and its process.
+fn stopped_unheard(site: &Site) -> (String, Process) {
+    let job = site.cluster.submit(&[], &site.held_job());
+    let process = Process::named(&site.begun(1));
+    site.proxy.hold_all();
+    let _ = site.cluster.cli(&["stop", &job]).ok();
+    (job, process)
+}
 
 /// Guards: a stop is kept until the worker confirms it (`Stage::Stopping`), and the verdict `stop` at its return.
 #[test]
 fn fn10_stop_in_a_partition_is_carried_out_after_it_and_not_claimed_before() {
     let site = Site::with(&["--reconcile-for", "10m"]);
     let mut worker = site.worker("w", &[]);
-    let job = site.cluster.submit(&[], &site.held_job());
-    let process = Process::named(&site.begun(1));
-    site.proxy.hold_all();
-    let _ = site.cluster.cli(&["stop", &job]).ok();
+    let (job, process) = stopped_unheard(&site);
     site.proxy.wait_for_held(Way::FromMaster);
     let shown = site.cluster.show(&job);
     assert_eq!(shown["state"], "stopping", "{shown}");
@@ -38,10 +44,7 @@ fn fn10_stop_in_a_partition_is_carried_out_after_it_and_not_claimed_before() {
 fn fn10_job_that_ends_by_itself_before_it_hears_of_its_stop_is_cancelled_once() {
     let site = Site::with(&["--reconcile-for", "10m"]);
     let mut worker = site.worker("w", &[]);
-    let job = site.cluster.submit(&[], &site.held_job());
-    let process = Process::named(&site.begun(1));
-    site.proxy.hold_all();
-    let _ = site.cluster.cli(&["stop", &job]).ok();
+    let (job, process) = stopped_unheard(&site);
     site.gate.let_through(1);
     process.wait_for_end();
     site.proxy.cut_and_heal();

@@ -6,10 +6,10 @@
 use jobyard_core::{
     AttemptReport, Held, HeldState, MasterMessage, Outcome, Verdict, WorkerMessage,
 };
-use jobyard_tests::{WireWorker, now, started};
+use jobyard_tests::{WireWorker, attempts, now, started};
 use tokio::runtime::Runtime;
 
-use crate::site::{Site, attempts};
+use crate::site::Site;
 
 fn runtime() -> Runtime {
     Runtime::new().expect("a runtime")
@@ -18,7 +18,7 @@ fn runtime() -> Runtime {
 /// Guards: what an attempt that is over says is answered with `forget` and changes nothing (`Engine::on_said`).
 #[test]
 fn fn6_reports_that_come_twice_and_out_of_order_count_once() {
-    let site = Site::new();
+    let site = Site::impatient();
     let job = site.cluster.submit(&["--tag", "name=wire"], "exit 0");
     let first_finished = runtime().block_on(async {
         let place = site.cluster.path("wire");
@@ -68,7 +68,7 @@ fn fn6_reports_that_come_twice_and_out_of_order_count_once() {
 /// that is over are not heard (`Engine::on_session_opened`).
 #[test]
 fn fn6_what_an_older_session_says_late_is_not_heard() {
-    let site = Site::new();
+    let site = Site::impatient();
     let job = site.cluster.submit(&["--tag", "name=wire"], "exit 0");
     runtime().block_on(async {
         let place = site.cluster.path("wire");

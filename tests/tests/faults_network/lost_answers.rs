@@ -1,9 +1,9 @@
 //! FN1: what was said arrives, and the answer does not.
 
-use jobyard_tests::Way;
+use jobyard_tests::{Way, assert_once, attempts, in_background};
 use uuid::Uuid;
 
-use crate::site::{Site, assert_once, attempts, in_background};
+use crate::site::Site;
 
 /// How many bytes lie between two places where what the master says ends. The answer to a submit is several times as
 /// long, and what is said before it differs by a few bytes from talk to talk.
@@ -14,7 +14,7 @@ const STEP: u64 = 8;
 /// knows it again (`Engine::on_submit`).
 #[test]
 fn fn1_submit_whose_answer_is_lost_is_repeated_and_makes_one_job() {
-    let site = Site::new();
+    let site = Site::impatient();
     let _worker = site.worker("w", &[]);
     let network = jobyard_tests::Proxy::to(site.cluster.address());
     let submit = |id: &str| {
@@ -68,7 +68,7 @@ fn fn1_submit_whose_answer_is_lost_is_repeated_and_makes_one_job() {
 /// goes elsewhere (`Engine::on_session_opened`), even if the job is not repeatable, because it surely never ran.
 #[test]
 fn fn1_assignment_that_is_lost_is_sent_again_as_another_attempt() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut worker = site.worker("w", &[]);
     let _ = site.cluster.submit_and_print("echo first");
     for option in [None, Some("--not-repeatable")] {
@@ -88,7 +88,7 @@ fn fn1_assignment_that_is_lost_is_sent_again_as_another_attempt() {
 /// and that the master keeps what it lists (`Engine::reconcile`).
 #[test]
 fn fn1_start_that_is_not_heard_of_is_not_made_twice() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut worker = site.worker("w", &[]);
     // The worker's first word has arrived.
     let _ = site.cluster.submit_and_print("echo first");
@@ -110,7 +110,7 @@ fn fn1_start_that_is_not_heard_of_is_not_made_twice() {
 /// master says `forget`, and it says so for what is settled already (`Engine::reconcile`, `Agent::on_forget`).
 #[test]
 fn fn1_end_whose_answer_is_lost_is_reported_again_and_counts_once() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut worker = site.worker("w", &["--slots", "1"]);
     let job = site
         .cluster
@@ -139,7 +139,7 @@ fn fn1_end_whose_answer_is_lost_is_reported_again_and_counts_once() {
 /// Guards: a session that is replaced keeps the attempts of its worker (`Engine::on_session_opened`).
 #[test]
 fn fn1_renewals_whose_answers_are_lost_cost_no_attempt() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut worker = site.worker("w", &[]);
     let job = site.cluster.submit(&[], &site.held_job());
     let process = jobyard_tests::Process::named(&site.begun(1));

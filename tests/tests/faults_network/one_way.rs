@@ -1,13 +1,13 @@
 //! FN3: one side hears the other, and is not heard.
 
-use jobyard_tests::{Process, Program, Way};
+use jobyard_tests::{Process, Program, Way, assert_once, attempts};
 
-use crate::site::{Site, assert_once, attempts};
+use crate::site::Site;
 
 /// Both sides find out, although one of them hears everything. Guards: the keepalive of the connection, and that each
 /// side waits for what the other says (`Phase::deadline`, `Timer::SessionSilent`).
 fn both_notice(way: Way) {
-    let mut site = Site::new();
+    let mut site = Site::impatient();
     let mut worker: Program = site.worker("w", &[]);
     let job = site.cluster.submit(&[], &site.held_job());
     let process = Process::named(&site.begun(1));
@@ -36,7 +36,7 @@ fn fn3_master_that_is_not_heard_finds_out_and_keeps_the_attempt() {
 /// Guards: the worker counts its lease from what it sent and was answered, the master from what it heard, whichever way
 /// is cut.
 fn never_two_at_once(way: Way) {
-    let site = Site::new();
+    let site = Site::impatient();
     let _away = site.worker("away", &["--tag", "here"]);
     let options = ["--tag", "here", "--on-disconnect", "stop"];
     let job = site.cluster.submit(&options, &site.held_job());

@@ -2,19 +2,12 @@
 
 use std::time::Duration;
 
-use jobyard_tests::{Process, Way};
+use jobyard_tests::{LEASE_SECONDS, Process, Program, Way, assert_once, attempts};
 
-use crate::site::{LEASE_SECONDS, Site, assert_once, attempts};
+use crate::site::Site;
 
-/// Guards: a lease is longer than a few heartbeats, and what was held arrives late, not never.
-#[test]
-fn fn2_partition_for_a_moment_is_not_noticed() {
-    let site = Site::new();
-    let mut worker = site.worker("w", &[]);
-    let job = site.cluster.submit(&[], &site.held_job());
-    site.begun(1);
-    site.proxy.hold_all();
-    site.proxy.wait_for_held(Way::ToMaster);
+/// The network is whole again, and the job ends as if nothing had been.
+fn assert_heals_unnoticed(site: &Site, worker: &mut Program, job: String) {
     site.proxy.heal();
     site.gate.let_through(1);
     assert_once(&site.end(&job));
@@ -22,10 +15,22 @@ fn fn2_partition_for_a_moment_is_not_noticed() {
     site.runs.assert_each_once(&[job]);
 }
 
+/// Guards: a lease is longer than a few heartbeats, and what was held arrives late, not never.
+#[test]
+fn fn2_partition_for_a_moment_is_not_noticed() {
+    let site = Site::impatient();
+    let mut worker = site.worker("w", &[]);
+    let job = site.cluster.submit(&[], &site.held_job());
+    site.begun(1);
+    site.proxy.hold_all();
+    site.proxy.wait_for_held(Way::ToMaster);
+    assert_heals_unnoticed(&site, &mut worker, job);
+}
+
 /// Guards: neither side gives the other up before the lease is over, and the worker does not end what it holds.
 #[test]
 fn fn2_partition_that_is_shorter_than_the_lease_costs_nothing() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut worker = site.worker("w", &[]);
     let job = site.cluster.submit(&[], &site.held_job());
     let process = Process::named(&site.begun(1));
@@ -33,11 +38,7 @@ fn fn2_partition_that_is_shorter_than_the_lease_costs_nothing() {
     site.proxy.wait_for_held(Way::ToMaster);
     let almost = Duration::from_secs(u64::from(LEASE_SECONDS)) * 5 / 8;
     assert!(!process.has_ended_within(almost), "nobody may end it");
-    site.proxy.heal();
-    site.gate.let_through(1);
-    assert_once(&site.end(&job));
-    assert!(!worker.log().contains("is over"), "{}", worker.log());
-    site.runs.assert_each_once(&[job]);
+    assert_heals_unnoticed(&site, &mut worker, job);
 }
 
 /// A job that finishes by policy: the worker goes on, the master begins another attempt elsewhere, the first is revoked
@@ -45,7 +46,7 @@ fn fn2_partition_that_is_shorter_than_the_lease_costs_nothing() {
 /// is not the job's last.
 #[test]
 fn fn2_job_that_finishes_goes_on_in_a_long_partition_and_is_revoked_after_it() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut away = site.worker("away", &["--tag", "here"]);
     let job = site.cluster.submit(&["--tag", "here"], &site.held_job());
     let first = Process::named(&site.begun(1));
@@ -64,18 +65,14 @@ fn fn2_job_that_finishes_goes_on_in_a_long_partition_and_is_revoked_after_it() {
         second.runs(),
         "the last attempt is not the one that is revoked"
     );
-    site.gate.let_through(1);
-    let shown = site.end(&job);
-    assert_eq!(shown["outcome"]["kind"], "succeeded", "{shown}");
-    assert_eq!(attempts(&shown)[0]["outcome"]["kind"], "infra", "{shown}");
-    assert_eq!(site.runs.of(&job), [1, 2]);
+    site.assert_second_does_well(&job);
 }
 
 /// A job that must not overlap: all of the first attempt is dead before the second begins, although nobody can reach its
 /// worker. Guards: the end of the lease as the worker and its launcher see it, and `lease + grace` as the master does.
 #[test]
 fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
-    let site = Site::new();
+    let site = Site::impatient();
     let mut away = site.worker("away", &["--tag", "here"]);
     let script = format!("(setsid sleep 1000 &); {}", site.held_job());
     let options = ["--tag", "here", "--on-disconnect", "stop"];
@@ -95,9 +92,5 @@ fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
     site.proxy.cut_and_heal();
     away.wait_for("is connected");
     assert!(second.runs());
-    site.gate.let_through(1);
-    let shown = site.end(&job);
-    assert_eq!(shown["outcome"]["kind"], "succeeded", "{shown}");
-    assert_eq!(attempts(&shown)[0]["outcome"]["kind"], "infra", "{shown}");
-    assert_eq!(site.runs.of(&job), [1, 2]);
+    site.assert_second_does_well(&job);
 }

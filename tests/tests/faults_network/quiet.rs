@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jobyard_tests::Process;
+use jobyard_tests::{Process, assert_once};
 
-use crate::site::{Site, assert_once};
+use crate::site::Site;
 
 /// Patience beyond all guards: nothing but the connection itself says anything, or notices anything.
 const PATIENT: [&str; 4] = ["--heartbeat", "10m", "--lease", "1h"];

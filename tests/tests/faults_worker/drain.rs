@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use jobyard_tests::Ran;
-
-use crate::site::{Site, assert_once, attempts};
+use jobyard_tests::{Ran, Site, assert_once};
 
 /// Guards: `ShutdownMode::Drain`: what runs is finished, nothing new is taken, and what waits goes elsewhere.
 #[test]
@@ -43,11 +41,7 @@ fn fw13_worker_whose_drain_takes_too_long_hands_its_job_over() {
     assert!(!process.runs());
     let _other = site.worker("other", &[]);
     site.begun(2);
-    site.gate.let_through(1);
-    let shown = site.end(&job);
-    assert_eq!(shown["outcome"]["kind"], "succeeded", "{shown}");
-    assert_eq!(attempts(&shown)[0]["outcome"]["kind"], "infra", "{shown}");
-    assert_eq!(site.runs.of(&job), [1, 2]);
+    site.assert_second_does_well(&job);
 }
 
 /// Jobs are submitted without a pause while the worker is drained: wherever the drain falls, nothing begins there after

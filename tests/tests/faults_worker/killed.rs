@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use jobyard_tests::Process;
-
-use crate::site::{Site, attempts};
+use jobyard_tests::{Process, Site, attempts};
 
 /// Many jobs at once, of which some end while nobody is there. Guards: the launcher holds what runs and what has ended
 /// (`Executor::adopt`), and the worker's journal says what it is.
@@ -69,6 +67,6 @@ fn fw9_jobs_are_picked_before_their_worker_when_memory_runs_out() {
     let _worker = site.cluster.worker_again("w", &[]);
     assert!(process.runs());
     site.gate.let_through(1);
-    crate::site::assert_once(&site.end(&job));
+    jobyard_tests::assert_once(&site.end(&job));
     site.runs.assert_each_once(&[job]);
 }

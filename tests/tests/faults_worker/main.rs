@@ -3,8 +3,6 @@
 //! The names begin with the row of the list of faults. More of FW1 to FW5 is in `adoption`.
 #![cfg(target_os = "linux")]
 
-mod site;
-
 mod drain;
 mod killed;
 mod power;

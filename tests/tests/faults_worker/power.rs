@@ -4,10 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
-use jobyard_tests::{Process, Program, descendants, within};
+use jobyard_tests::{Process, Program, Site, attempts, descendants, within};
 use serde_json::Value;
-
-use crate::site::{Site, attempts};
 
 /// Everything of the machine ends: worker, launcher, and all jobs.
 fn power_loss(site: &Site, worker: &mut Program) {

@@ -4,10 +4,8 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use jobyard_tests::{Program, within};
+use jobyard_tests::{Program, Site, attempts, within};
 use serde_json::{Value, json};
-
-use crate::site::{Site, attempts};
 
 fn reason(shown: &Value) -> (&str, &str) {
     let outcome = &shown["outcome"];

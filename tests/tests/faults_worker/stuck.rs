@@ -4,16 +4,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use jobyard_tests::Process;
-
-use crate::site::{Site, assert_once, attempts};
+use jobyard_tests::{Process, Site, assert_once};
 
 /// The process is there, its connection is open, and the system answers for it; nobody at home. Guards: heartbeats come
 /// from the task that does the work, so that the master misses them (`Timer::SessionSilent`), and the verdict `stop`
 /// when the worker wakes up.
 #[test]
 fn fw11_worker_that_is_stuck_counts_as_silent_and_its_attempt_is_revoked_when_it_wakes() {
-    let mut site = Site::new();
+    let mut site = Site::impatient();
     let mut stuck = site.worker("stuck", &["--tag", "here"]);
     let job = site.cluster.submit(&["--tag", "here"], &site.held_job());
     let first = Process::named(&site.begun(1));
@@ -26,18 +24,14 @@ fn fw11_worker_that_is_stuck_counts_as_silent_and_its_attempt_is_revoked_when_it
     first.wait_for_end();
     stuck.wait_for("is connected");
     assert!(second.runs());
-    site.gate.let_through(1);
-    let shown = site.end(&job);
-    assert_eq!(shown["outcome"]["kind"], "succeeded", "{shown}");
-    assert_eq!(attempts(&shown)[0]["outcome"]["kind"], "infra", "{shown}");
-    assert_eq!(site.runs.of(&job), [1, 2]);
+    site.assert_second_does_well(&job);
 }
 
 /// The same for a job that must not overlap: a worker that is stuck cannot stop it. Guards: the time until which its
 /// launcher lets it run (`AttemptContext::until`).
 #[test]
 fn fw11_job_that_stops_is_ended_by_its_launcher_when_its_worker_is_stuck() {
-    let site = Site::new();
+    let site = Site::impatient();
     let stuck = site.worker("stuck", &["--tag", "here"]);
     let options = ["--tag", "here", "--on-disconnect", "stop"];
     let job = site.cluster.submit(&options, &site.held_job());

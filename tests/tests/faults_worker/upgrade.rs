@@ -4,9 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use jobyard_tests::{Process, Program, program};
-
-use crate::site::{Site, attempts};
+use jobyard_tests::{Process, Program, Site, attempts, program};
 
 /// The programs lie elsewhere, as after an upgrade, and the old worker was killed. Guards: a launcher is found by the
 /// worker's data, not by its program, and speaks a versioned protocol (`launcher::protocol`). That a launcher of another
