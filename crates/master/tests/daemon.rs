@@ -139,3 +139,13 @@ async fn a_master_that_is_told_to_gives_up_what_nobody_can_run() {
     assert_eq!(job.outcome, Some(Outcome::Infra { reason }));
     daemon.shutdown().await;
 }
+
+#[tokio::test]
+async fn its_directory_is_free_as_soon_as_it_was_shut_down() {
+    let data = tempfile::tempdir().expect("a directory");
+    for n in 1..=20 {
+        let daemon = open(config(data.path())).await;
+        submit(&daemon, n, spec()).await;
+        daemon.shutdown().await;
+    }
+}

@@ -147,6 +147,25 @@ pub enum Input {
     DeadlineReached,
 }
 
+impl Input {
+    /// Who waits for the answer to it; `None` for what nobody is answered.
+    pub fn reply(&self) -> Option<ReplyTo> {
+        match self {
+            Self::Submit { reply, .. }
+            | Self::Stop { reply, .. }
+            | Self::SetWorker { reply, .. }
+            | Self::SetQueue { reply, .. }
+            | Self::CreateToken { reply, .. }
+            | Self::RevokeToken { reply, .. }
+            | Self::Forget { reply, .. }
+            | Self::AdmitLocal { reply, .. } => Some(*reply),
+            Self::Enrol(joining) => Some(joining.reply),
+            Self::Once { call, .. } => call.reply(),
+            _ => None,
+        }
+    }
+}
+
 /// Who waits for an answer: a number that means something to the shell alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyTo(pub u64);

@@ -80,6 +80,26 @@ impl Requests {
 }
 
 impl Engine {
+    /// Whether a call repeats one that was taken in this term, as far as its id or its jobs' ids say: then that one may
+    /// have had its effect, or may have it still.
+    pub fn knows(&self, call: &Input) -> bool {
+        match call {
+            Input::Once { request, call } => {
+                let key = fingerprint(call).map(|(_, what)| (*request, what));
+                let is_repeat = key.is_some_and(|key| {
+                    let requests = &self.requests;
+                    requests.answered.contains_key(&key) || requests.open.contains_key(&key)
+                });
+                is_repeat || self.knows(call)
+            }
+            Input::Submit { jobs, .. } => {
+                let mut ids = jobs.iter().map(|job| job.id);
+                ids.any(|id| self.tables.jobs.contains_key(&id))
+            }
+            _ => false,
+        }
+    }
+
     /// A call that may be a repeat: of one that was answered, which gets the same answer, or of one that still waits,
     /// which it joins.
     pub(super) fn on_once(&mut self, now: Now, request: RequestId, call: Input) {

@@ -223,12 +223,16 @@ impl Engine {
                 result,
             ));
         }
-        let state = self
-            .tables
-            .jobs
-            .get(&job)
-            .map_or(JobState::Finished, |job| job.record.state);
-        self.reply(reply, Answer::Stopping(state));
+        self.reply(reply, Answer::Stopping(self.stopped_state(job)));
+    }
+
+    /// Where a job stands for whoever has asked for its stop. One that has ended and only waits for its output has its
+    /// outcome already, so that the stop came too late.
+    fn stopped_state(&self, job: JobId) -> JobState {
+        match self.tables.jobs.get(&job) {
+            Some(entry) if entry.stage != Stage::Draining => entry.record.state,
+            _ => JobState::Finished,
+        }
     }
 
     /// Notes that a stop of a job that is not over was asked for.

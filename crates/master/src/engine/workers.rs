@@ -32,6 +32,26 @@ impl Engine {
         }
     }
 
+    /// Whether a session lives, as far as is known.
+    pub fn has_session(&self, session: SessionId) -> bool {
+        self.tables.sessions.contains_key(&session)
+    }
+
+    /// Something was heard in a session, and nothing can be committed: its lease goes on, which needs no commit. `false`
+    /// if it does: the worker has not answered its welcome before, and what it has said in its hello counts from now on.
+    pub fn renew(&mut self, now: Now, session: SessionId) -> bool {
+        let worker = self.tables.sessions.get(&session);
+        let entry = worker.and_then(|worker| self.tables.workers.get_mut(worker));
+        let Some(entry) = entry.filter(|entry| entry.claims.is_none()) else {
+            return false;
+        };
+        if let Some(live) = &mut entry.session {
+            live.heard = now.steady;
+            live.heard_wall = now.wall;
+        }
+        true
+    }
+
     fn on_message(&mut self, now: Now, worker: WorkerId, message: WorkerMessage) {
         match message {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),

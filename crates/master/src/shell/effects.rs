@@ -100,8 +100,9 @@ async fn load_specs(shared: &Shared, effects: &[Effect]) -> HashMap<JobId, Valid
 
 /// Seals a log at what is there, then tells the engine.
 fn abandon_log(shared: &Arc<Shared>, attempt: AttemptId, end: Option<LogEnd>) {
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    let for_task = Arc::clone(shared);
+    shared.spawn(async move {
+        let shared = for_task;
         // Wherever it would have ended, it lies beyond what is held.
         let end = end.unwrap_or(LogEnd {
             bytes: u64::MAX,

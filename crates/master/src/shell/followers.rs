@@ -45,7 +45,7 @@ pub(super) fn follow(
         query,
         items: items.clone(),
     };
-    tokio::spawn(async move {
+    shared.spawn(async move {
         // The reader may wait for a job for ever; its end must not.
         tokio::select! {
             result = reader.run() => {

@@ -1,8 +1,8 @@
 //! Between two terms: a commit has failed, and the engine is loaded anew from what is durable.
 //!
 //! Nobody waits in vain meanwhile: whoever asks or tells something is refused and may repeat it. The first new term
-//! begins at once. If it fails before it has made anything durable, as on a full disk, the next ones wait longer and
-//! longer, since each loads everything.
+//! begins at once. If it fails before it has made anything durable, the next ones wait longer and longer, since each
+//! loads everything. A full disk alone ends no term: see [`stall`](super::stall).
 
 use std::time::Duration;
 
@@ -24,16 +24,31 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How long to wait before the next try.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pauses {
     next: Duration,
+    longest: Duration,
 }
 
 impl Pauses {
-    fn take(&mut self) -> Duration {
+    /// None at first, then longer and longer up to this.
+    pub(super) fn up_to(longest: Duration) -> Self {
+        Self {
+            next: Duration::ZERO,
+            longest,
+        }
+    }
+
+    pub(super) fn take(&mut self) -> Duration {
         let pause = self.next;
-        self.next = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.next = (pause * 2).clamp(FIRST_PAUSE, self.longest);
         pause
+    }
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self::up_to(LONGEST_PAUSE)
     }
 }
 

@@ -22,6 +22,7 @@ mod requests;
 mod sessions;
 mod shared;
 mod specs;
+mod stall;
 mod term;
 mod tokens;
 mod upkeep;

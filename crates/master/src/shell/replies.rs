@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use jobyard_core::ControlError;
 use tokio::sync::oneshot;
 
 use crate::engine::{Answer, ReplyTo};
@@ -36,6 +37,14 @@ impl Replies {
             .remove(&to);
         if let Some(sender) = sender {
             let _ = sender.send(answer);
+        }
+    }
+
+    /// Everybody who waits is told this instead. The answers, when they come, are missed.
+    pub(super) fn refuse_all(&self, error: &ControlError) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, sender) in waiting.drain() {
+            let _ = sender.send(Answer::Refused(error.clone()));
         }
     }
 

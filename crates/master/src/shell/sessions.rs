@@ -25,6 +25,7 @@ impl SessionHandler for Master {
         hello: Hello,
         link: Link<MasterMessage, WorkerMessage>,
     ) -> Result<(), Refusal> {
+        let _present = self.shared.tasks.subscribe();
         let session = SessionId::from_uuid(Uuid::now_v7());
         let span = info_span!("session", worker = %peer.id, %session);
         serve(&self.shared, session, peer, hello, link)
@@ -41,9 +42,13 @@ impl SessionHandler for Master {
     ) -> Result<(), Refusal> {
         let span =
             info_span!("upload", worker = %peer.id, job = %attempt.job, attempt = %attempt.number);
-        super::uploads::serve(&self.shared, peer.id, attempt, link)
-            .instrument(span)
-            .await
+        let _present = self.shared.tasks.subscribe();
+        let upload = super::uploads::serve(&self.shared, peer.id, attempt, link);
+        tokio::select! {
+            result = upload.instrument(span) => result,
+            // The worker goes on with the next master where this one has stopped.
+            () = self.shared.stopped.cancelled() => Ok(()),
+        }
     }
 
     fn is_member(&self, worker: WorkerId) -> bool {

@@ -1,5 +1,6 @@
 //! What the tasks of one master share.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     pub(super) started_at: Timestamp,
     pub(super) stopping: CancellationToken,
     pub(super) stopped: CancellationToken,
+    /// Watched by every task that uses the stores, until it has let go of them.
+    pub(super) tasks: watch::Sender<()>,
     /// How far what is durable has come.
     pub(super) progress: watch::Sender<Progress>,
     /// Why the master could not go on.
@@ -64,11 +67,22 @@ impl Shared {
             failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            tasks: watch::Sender::new(()),
             progress: watch::Sender::new(Progress::default()),
             ended: OnceLock::new(),
             token_seed: OnceLock::new(),
             epoch: AtomicU64::new(0),
         }
+    }
+
+    /// Starts a task that a shutdown waits for.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let present = self.tasks.subscribe();
+        tokio::spawn(async move {
+            task.await;
+            // The task is dropped by now, and all that it held.
+            drop(present);
+        });
     }
 
     /// What the engine has decided so far is durable.

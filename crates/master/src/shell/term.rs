@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jobyard_clock::sleep_until;
 use jobyard_core::{
-    CommitError, Epoch, LeadError, LoadError, MAX_BATCH_CHANGES, RecordKind, RecordQuery,
+    Batch, CommitError, Epoch, LeadError, LoadError, MAX_BATCH_CHANGES, RecordKind, RecordQuery,
 };
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::interregnum;
 use super::requests::Request;
 use super::shared::Shared;
+use super::stall::{Backlog, Stall};
 use super::upkeep::Upkeep;
 use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, RETENTION_KEY, Sealed};
 use crate::records::{
@@ -47,7 +48,8 @@ enum End {
     },
 }
 
-type Commit = Pin<Box<dyn Future<Output = (Result<(), CommitError>, u64)> + Send>>;
+/// A commit in flight. It gives the batch back: one that finds no room is tried again.
+type Commit = Pin<Box<dyn Future<Output = (Result<(), CommitError>, Batch)> + Send>>;
 
 /// Leads the store and loads the engine.
 pub(super) async fn begin(shared: &Shared) -> Result<Term, StartError> {
@@ -141,7 +143,8 @@ pub(super) async fn serve(shared: Arc<Shared>, first: Term, mut inbox: mpsc::Rec
 }
 
 /// Feeds the engine and commits what it wants, one commit in flight at a time. While one is in flight, the next batch
-/// grows: hundreds of jobs share an fsync when there are hundreds, and one waits for nobody when it is alone.
+/// grows: hundreds of jobs share an fsync when there are hundreds, and one waits for nobody when it is alone. While one
+/// finds no room, it is tried again and the engine decides nothing.
 async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Request>) -> End {
     let Term {
         epoch, mut engine, ..
@@ -150,40 +153,54 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
     let mut committed = false;
     let mut held: Option<HeldEffects> = None;
     let mut commit: Option<Commit> = None;
+    let mut stall: Option<Stall> = None;
+    let mut backlog = Backlog::default();
     loop {
         if commit.is_none() {
+            catch_up(shared, &mut engine, &mut backlog);
             match next_batch(shared, &mut engine, epoch, &mut number).await {
                 Next::Commit(future, effects) => (commit, held) = (Some(future), Some(effects)),
                 Next::Nothing if shared.stopping.is_cancelled() => return End::Stopped,
                 Next::Nothing => {}
             }
         }
+        let decides = stall.is_none() && backlog.is_empty();
         let has_room = engine.pending_changes() < BATCH_WATERMARK;
         let deadline = engine.next_deadline();
         tokio::select! {
             biased;
-            (result, number) = in_flight(&mut commit), if commit.is_some() => {
-                commit = None;
-                match result {
-                    Ok(()) => {
-                        committed = true;
-                        shared.failpoints.committed();
-                        shared.publish(&engine);
-                        let effects = held.take().map(|held| held.release(&Committed::batch(number)));
-                        carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
-                        shared.failpoints.told();
+            (result, batch) = in_flight(&mut commit), if commit.is_some() => match result {
+                Ok(()) => {
+                    (commit, committed) = (None, true);
+                    if let Some(stall) = stall.take() {
+                        backlog = stall.end();
                     }
-                    Err(problem) => return End::Failed { problem, committed },
+                    shared.failpoints.committed();
+                    shared.publish(&engine);
+                    let proof = Committed::batch(batch.number);
+                    let effects = held.take().map(|held| held.release(&proof));
+                    carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
+                    shared.failpoints.told();
+                }
+                Err(CommitError::Full { problem }) => {
+                    let stall = stall.get_or_insert_with(|| Stall::begin(shared));
+                    commit = Some(commit_after(stall.pause(&problem), shared, epoch, batch));
+                }
+                Err(problem) => return End::Failed { problem, committed },
+            },
+            request = inbox.recv(), if stall.is_some() || decides && has_room => {
+                let Some(request) = request else { return End::Stopped };
+                match &mut stall {
+                    Some(stall) => stall.receive(shared, &mut engine, request),
+                    None => feed(shared, &mut engine, request, inbox),
                 }
             }
-            request = inbox.recv(), if has_room => {
-                let Some(request) = request else { return End::Stopped };
-                feed(shared, &mut engine, request, inbox);
-            }
-            () = sleep_until(&*shared.config.clock, deadline) => {
+            () = sleep_until(&*shared.config.clock, deadline), if decides => {
                 engine.handle(shared.config.clock.now(), Input::DeadlineReached);
             }
-            () = shared.stopping.cancelled(), if commit.is_none() => return End::Stopped,
+            () = shared.stopping.cancelled(), if commit.is_none() || stall.is_some() => {
+                return End::Stopped;
+            }
         }
     }
 }
@@ -212,19 +229,38 @@ async fn next_batch(
             Sealed::AfterCommit(batch, effects) => {
                 shared.failpoints.sealed(&batch.changes);
                 *number += 1;
-                let (store, number) = (Arc::clone(&shared.config.store), *number);
-                let commit = async move { (store.commit(epoch, batch).await, number) };
-                return Next::Commit(Box::pin(commit), effects);
+                let commit = commit_after(Duration::ZERO, shared, epoch, batch);
+                return Next::Commit(commit, effects);
             }
         }
     }
     Next::Nothing
 }
 
-async fn in_flight(commit: &mut Option<Commit>) -> (Result<(), CommitError>, u64) {
+fn commit_after(pause: Duration, shared: &Shared, epoch: Epoch, batch: Batch) -> Commit {
+    let store = Arc::clone(&shared.config.store);
+    Box::pin(async move {
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        (store.commit(epoch, batch.clone()).await, batch)
+    })
+}
+
+async fn in_flight(commit: &mut Option<Commit>) -> (Result<(), CommitError>, Batch) {
     match commit {
         Some(commit) => commit.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Hands over what has waited for room, as much as a batch takes.
+fn catch_up(shared: &Shared, engine: &mut Engine, backlog: &mut Backlog) {
+    while engine.pending_changes() < BATCH_WATERMARK
+        && let Some(input) = backlog.next()
+    {
+        shared.failpoints.taken(&input);
+        engine.handle(shared.config.clock.now(), input);
     }
 }
 

@@ -53,7 +53,7 @@ impl Upkeep {
             oldest_events: 0,
         };
         let until = over.clone();
-        tokio::spawn(async move {
+        shared.spawn(async move {
             tokio::select! {
                 () = keeper.run() => {}
                 () = until.cancelled() => {}

@@ -82,10 +82,17 @@ fn once_a_stop_is_accepted_success_comes_too_late() {
 fn a_stop_that_comes_after_the_end_does_not_change_it() {
     let (mut cluster, session) = Cluster::with_one(1);
     cluster.submit(1);
+    cluster.started(session, attempt(1, 1));
     cluster.finished(session, attempt(1, 1), exit(0), 300);
-    let step = cluster.stop(1);
-    assert!(step.stops().is_empty());
-    assert!(step.audit().is_empty());
+    for options in [StopOptions::default(), FORCE] {
+        let step = cluster.stop_with(1, options);
+        let too_late = Answer::Stopping(JobState::Finished);
+        assert_eq!(step.answer(), too_late, "its output is still to come");
+        assert!(step.stops().is_empty());
+        assert!(step.audit().is_empty());
+        assert!(!step.is_durable());
+    }
+    assert_eq!(cluster.job(1).state, JobState::Running);
     cluster.log_settled(attempt(1, 1), complete(300));
     assert_eq!(cluster.job(1).outcome, Some(Outcome::Succeeded));
 }

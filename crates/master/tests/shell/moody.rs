@@ -9,6 +9,10 @@ use jobyard_core::{
     RecordQuery, Room, Snapshot, Store,
 };
 use jobyard_store::MemoryStore;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::house::GUARD;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub(crate) struct Moody {
     inner: MemoryStore,
     mood: AtomicU8,
     terms: AtomicU64,
+    refused: watch::Sender<u64>,
 }
 
 impl Moody {
@@ -37,6 +42,7 @@ impl Moody {
             inner: MemoryStore::new(),
             mood: AtomicU8::new(Mood::Good as u8),
             terms: AtomicU64::new(0),
+            refused: watch::Sender::new(0),
         }
     }
 
@@ -51,6 +57,13 @@ impl Moody {
     /// How many terms were begun.
     pub(crate) fn terms(&self) -> u64 {
         self.terms.load(Ordering::Acquire)
+    }
+
+    /// Waits until so many commits have found no room.
+    pub(crate) async fn has_refused(&self, commits: u64) {
+        let mut refused = self.refused.subscribe();
+        let refused = timeout(GUARD, refused.wait_for(|refused| *refused >= commits)).await;
+        refused.expect("in time").expect("the store is there");
     }
 }
 
@@ -84,6 +97,7 @@ impl Store for Moody {
 
     async fn commit(&self, epoch: Epoch, batch: Batch) -> Result<(), CommitError> {
         if self.is(Mood::Full) {
+            self.refused.send_modify(|refused| *refused += 1);
             let problem = "no space left on device".to_owned();
             return Err(CommitError::Full { problem });
         }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use jobyard_core::{
-    AttemptNumber, BootId, Hello, JobId, Jobs, MAX_SUBMIT_JOBS, MasterMessage, TagSet, Transport,
-    WorkerFacts, WorkerMessage,
+    AttemptNumber, BootId, Hello, JobId, JobState, Jobs, LogQuery, MAX_SUBMIT_JOBS, MasterMessage,
+    TagSet, Transport, WorkerFacts, WorkerMessage,
 };
 use jobyard_master::Master;
 use jobyard_transport::InProcess;
 use uuid::Uuid;
 
-use crate::house::{GUARD, host, id, new_job, parts, start};
+use crate::house::{GUARD, events, host, id, new_job, parts, start, submit};
 
 /// The first job that a fresh worker with one slot is sent.
 async fn first_assignment(master: &Master) -> JobId {
@@ -42,9 +42,7 @@ async fn first_assignment(master: &Master) -> JobId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_queue_keeps_its_order_and_a_worker_gets_the_first_job() {
     let data = tempfile::tempdir().expect("a directory");
-    let first = parts(data.path());
-    let logs = Arc::downgrade(&first.logs);
-    let master = start(first).await;
+    let master = start(parts(data.path())).await;
     // More than one portion of a load, in an order that is not that of their ids.
     let numbers: Vec<u128> = (1..=4 * MAX_SUBMIT_JOBS as u128).rev().collect();
     for some in numbers.chunks(MAX_SUBMIT_JOBS) {
@@ -53,16 +51,31 @@ async fn the_queue_keeps_its_order_and_a_worker_gets_the_first_job() {
     }
     master.shutdown().await;
     drop(master);
-    // Its tasks let go of its files a moment after they have said that they are done.
-    let let_go = async {
-        while logs.strong_count() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(GUARD, let_go).await.expect("in time");
 
     let master = start(parts(data.path())).await;
     let first = tokio::time::timeout(GUARD, first_assignment(&master)).await;
     assert_eq!(first.expect("in time"), id(numbers[0]));
+    master.shutdown().await;
+}
+
+/// A store or a log that somebody still has open cannot be opened: both are locked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_files_of_a_master_that_was_shut_down_can_be_opened_at_once() {
+    let data = tempfile::tempdir().expect("a directory");
+    for n in 1..=20 {
+        let master = start(parts(data.path())).await;
+        submit(&master, n).await.expect("accepted");
+        // Somebody waits for output, and somebody for events.
+        let mut query = LogQuery::new(id(n));
+        query.follow = true;
+        let output = master.logs(&host(), query).await.expect("a stream");
+        drop(events(&master, None, true).await);
+        master.shutdown().await;
+        drop(master);
+        drop(output);
+    }
+    let master = start(parts(data.path())).await;
+    let known = master.job(&host(), id(20)).await.expect("it is known");
+    assert_eq!(known.state, JobState::Queued);
     master.shutdown().await;
 }
