@@ -112,27 +112,35 @@ fn fn1_start_that_is_not_heard_of_is_not_made_twice() {
 fn fn1_end_whose_answer_is_lost_is_reported_again_and_counts_once() {
     let site = Site::impatient();
     let mut worker = site.worker("w", &["--slots", "1"]);
-    let job = site
-        .cluster
-        .submit(&[], &format!("echo output; {}", site.held_job()));
-    site.begun(1);
-    site.proxy.hold(Way::FromMaster);
-    site.gate.let_through(1);
-    let before = site.end(&job);
-    assert_once(&before);
-    site.proxy.cut_and_heal();
-    worker.wait_for("is connected");
-    let log = site.cluster.cli(&["logs", "--follow", &job]);
-    assert_eq!(log.ok().text(), "output");
-    let after = site.cluster.show(&job);
-    assert_once(&after);
-    assert_eq!(before["outcome"], after["outcome"]);
-    assert_eq!(before["finished_at"], after["finished_at"]);
-    // Its slot is free, and was freed once.
-    let shown = site.wait_for_worker("w", |shown| shown["slots"]["used"] == 0);
-    assert_eq!(attempts(&after).len(), 1, "{shown}");
-    assert_eq!(site.cluster.submit_and_print("echo next"), "next");
-    site.runs.assert_each_once(&[job]);
+    // Of the one without output, nothing is left to settle when it is reported again.
+    let outputs = ["output", ""];
+    let jobs = outputs.map(|output| {
+        let script = format!("printf '{output}'; {}", site.held_job());
+        let job = site.cluster.submit(&[], &script);
+        site.begun(1);
+        site.proxy.hold(Way::FromMaster);
+        site.gate.let_through(1);
+        let before = site.end(&job);
+        assert_once(&before);
+        site.proxy.cut_and_heal();
+        worker.wait_for("is connected");
+        let log = site.cluster.cli(&["logs", "--follow", &job]);
+        assert_eq!(log.ok().text(), output);
+        let after = site.cluster.show(&job);
+        assert_once(&after);
+        assert_eq!(before["outcome"], after["outcome"]);
+        assert_eq!(before["finished_at"], after["finished_at"]);
+        // Its slot is free, and was freed once.
+        let shown = site.wait_for_worker("w", |shown| shown["slots"]["used"] == 0);
+        assert_eq!(attempts(&after).len(), 1, "{shown}");
+        assert_eq!(site.cluster.submit_and_print("echo next"), "next");
+        job
+    });
+    site.runs.assert_each_once(&jobs);
+    // It has nothing more to report.
+    worker.signal("TERM");
+    let (_, log) = worker.wait();
+    assert!(log.contains("the worker has finished"), "{log}");
 }
 
 /// The master hears the heartbeats, and the worker does not hear its answers; again and again, for longer than the lease.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jobyard_tests::{LEASE_SECONDS, Process, Program, Way, assert_once, attempts};
 
-use crate::site::Site;
+use crate::site::{Site, assert_one_session};
 
 /// The network is whole again, and the job ends as if nothing had been.
 fn assert_heals_unnoticed(site: &Site, worker: &mut Program, job: String) {
     site.proxy.heal();
     site.gate.let_through(1);
     assert_once(&site.end(&job));
-    assert!(!worker.log().contains("is over"), "{}", worker.log());
+    assert_one_session(worker);
     site.runs.assert_each_once(&[job]);
 }
 
@@ -70,8 +70,7 @@ fn fn2_job_that_finishes_goes_on_in_a_long_partition_and_is_revoked_after_it() {
 
 /// A job that must not overlap: all of the first attempt is dead before the second begins, although nobody can reach its
 /// worker. Guards: the end of the lease as the worker and its launcher see it, and `lease + grace` as the master does.
-#[test]
-fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
+fn is_dead_before_its_next_attempt(part: impl FnOnce(&Site)) {
     let site = Site::impatient();
     let mut away = site.worker("away", &["--tag", "here"]);
     let script = format!("(setsid sleep 1000 &); {}", site.held_job());
@@ -79,7 +78,7 @@ fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
     let job = site.cluster.submit(&options, &script);
     let first = Process::named(&site.begun(1));
     let tree = jobyard_tests::descendants(site.cluster.launcher("away").pid());
-    site.proxy.hold_all();
+    part(&site);
     let _near = site.cluster.worker("near", &site.token, &["--tag", "here"]);
     let second = Process::named(&site.begun(2));
     assert!(!first.runs(), "two at once");
@@ -93,4 +92,18 @@ fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
     away.wait_for("is connected");
     assert!(second.runs());
     site.assert_second_does_well(&job);
+}
+
+#[test]
+fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins() {
+    is_dead_before_its_next_attempt(|site| site.proxy.hold_all());
+}
+
+/// The master knows at once that nobody is there, and has to wait all the same.
+#[test]
+fn fn2_job_that_stops_is_dead_before_its_next_attempt_begins_if_its_connection_was_reset() {
+    is_dead_before_its_next_attempt(|site| {
+        site.proxy.hold_all();
+        site.proxy.cut();
+    });
 }

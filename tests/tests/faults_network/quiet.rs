@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobyard_tests::{Process, assert_once};
 
-use crate::site::Site;
+use crate::site::{Site, assert_one_session};
 
 /// Patience beyond all guards: nothing but the connection itself says anything, or notices anything.
 const PATIENT: [&str; 4] = ["--heartbeat", "10m", "--lease", "1h"];
@@ -22,7 +22,7 @@ fn fn8_connections_that_are_forgotten_when_idle_are_kept_alive() {
     assert_eq!(site.proxy.forgotten(), 0, "nobody said anything");
     site.gate.let_through(1);
     assert_once(&site.end(&job));
-    assert!(!worker.log().contains("is over"), "{}", worker.log());
+    assert_one_session(&mut worker);
 }
 
 /// Guards: pings that are not answered end the connection (`KEEPALIVE_TIMEOUT`), long before the lease does.

@@ -46,3 +46,11 @@ impl DerefMut for Site {
         &mut self.site
     }
 }
+
+/// That it was connected once, and has not been without a session since.
+pub(crate) fn assert_one_session(worker: &mut Program) {
+    let log = worker.log();
+    assert_eq!(log.matches("is connected").count(), 1, "{log}");
+    assert!(!log.contains("is over"), "{log}");
+    assert!(!log.contains("is given up"), "{log}");
+}

@@ -4,8 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use jobyard_tests::{Ran, Site, assert_once};
+use jobyard_tests::{Proxy, Ran, Site, assert_once};
 
 /// Guards: `ShutdownMode::Drain`: what runs is finished, nothing new is taken, and what waits goes elsewhere.
 #[test]
@@ -50,7 +51,13 @@ fn fw13_worker_whose_drain_takes_too_long_hands_its_job_over() {
 #[test]
 fn fw14_nothing_begins_on_a_worker_after_its_drain_was_acknowledged() {
     let site = Site::with(&["--retry-first", "100ms"]);
-    let _leaves = site.worker("leaves", &["--slots", "3"]);
+    // So slow a network that something is always under way.
+    let network = Proxy::to(site.cluster.address());
+    network.delay(Duration::from_millis(300));
+    let (address, slots) = (network.address(), ["--slots", "3"]);
+    let _leaves = site
+        .cluster
+        .worker_at(&address, "leaves", &site.token, &slots);
     let _stays = site.worker("stays", &["--slots", "3"]);
     let starts = site.cluster.path("starts");
     // When its process was made, by the kernel, in hundredths of a second since the machine was.
