@@ -437,17 +437,13 @@ impl Line {
         });
     }
 
-    /// Returns when something may be delivered this way; never once the connection is forgotten.
+    /// Returns when something may be delivered this way; never once the connection is forgotten or reset.
     async fn wait_until_open(&mut self, way: Way) {
-        if *self.forgotten.borrow() {
-            std::future::pending::<()>().await;
-        }
-        if self
-            .rules
-            .wait_for(|rules| !rules.held[way as usize])
-            .await
-            .is_err()
-        {
+        let life = self.life;
+        let may_go_on = |rules: &Rules| !rules.held[way as usize] || rules.life != life;
+        let opened = self.rules.wait_for(may_go_on).await;
+        let is_here = opened.is_ok_and(|rules| rules.life == life) && !*self.forgotten.borrow();
+        if !is_here {
             std::future::pending::<()>().await;
         }
     }
