@@ -84,6 +84,11 @@ fn fw1_no_attempt_starts_twice_when_the_worker_is_killed_around_its_start() {
             starts.lines().count(),
             "seed {seed}: {starts}"
         );
+        for attempt in shown["attempts"].as_array().expect("attempts") {
+            let is_known_not_to_run = attempt["outcome"]["reason"] == "never_started";
+            let ran = unique.contains(attempt["number"].to_string().as_str());
+            assert!(!is_known_not_to_run || !ran, "seed {seed}: {shown}");
+        }
     }
 }
 

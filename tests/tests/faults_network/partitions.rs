@@ -21,9 +21,11 @@ fn fn2_partition_for_a_moment_is_not_noticed() {
     let site = Site::impatient();
     let mut worker = site.worker("w", &[]);
     let job = site.cluster.submit(&[], &site.held_job());
-    site.begun(1);
+    let process = Process::named(&site.begun(1));
     site.proxy.hold_all();
     site.proxy.wait_for_held(Way::ToMaster);
+    let moment = Duration::from_secs(u64::from(LEASE_SECONDS)) / 4;
+    assert!(!process.has_ended_within(moment), "nobody may end it");
     assert_heals_unnoticed(&site, &mut worker, job);
 }
 
