@@ -68,7 +68,7 @@ impl Drop for Disk {
     }
 }
 
-/// The way to the master for a program that repeats nothing, and who it is.
+/// The way to the master for a program that repeats nothing, and who it is. For a task of a runtime.
 fn control(cluster: &Cluster) -> (GrpcControl, Caller) {
     let profile = ClientProfile::load(&cluster.master_data().join("admin.toml")).expect("profile");
     let tls = client_config(profile.credentials()).expect("a configuration");
@@ -79,9 +79,9 @@ fn control(cluster: &Cluster) -> (GrpcControl, Caller) {
 
 /// Asks the master as a program would, once.
 fn submit_once(cluster: &Cluster) -> Result<(), ControlError> {
-    let (control, caller) = control(cluster);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
+        let (control, caller) = control(cluster);
         let mut spec = JobSpec::default();
         r#"{"command": ["true"]}"#.clone_into(&mut spec.executor.config);
         spec.requirements = vec!["nowhere".parse().expect("a requirement")];

@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, c_int};
 
-use jobyard_core::mutated;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
@@ -33,8 +32,7 @@ impl Inherited {
                 .into_iter()
                 .map(|resource| (resource, getrlimit(resource)))
                 .collect(),
-            is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n")
-                && !mutated("jobs are protected like their launcher"),
+            is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
             is_hidden: is_hidden(),
         }
     }

@@ -142,9 +142,7 @@ impl Agent {
                     assignment,
                     boot,
                     started,
-                } if (boot == self.config.boot && !mutated("the same boot counts as another"))
-                    || mutated("what another boot ran is looked for") =>
-                {
+                } if boot == self.config.boot && !mutated("the same boot counts as another") => {
                     self.lease.bind_sought(attempt, &assignment.spec);
                     adopt(assignment, started, out)
                 }

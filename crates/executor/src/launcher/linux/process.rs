@@ -1,6 +1,5 @@
 //! Starting a launcher.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -36,9 +35,7 @@ pub(super) async fn start(options: &LauncherOptions, dir: &Path) -> Result<(), O
     if let Some(idle) = options.idle {
         command.args(["--idle-ms", &idle.as_millis().to_string()]);
     }
-    let is_chosen = |name: &OsStr| cfg!(jobyard_mutants) && name == "JOBYARD_MUTANT";
-    let is_kept = |name: &OsStr| KEPT.iter().any(|kept| *name == **kept) || is_chosen(name);
-    let kept = std::env::vars_os().filter(|(name, _)| is_kept(name));
+    let kept = std::env::vars_os().filter(|(name, _)| KEPT.iter().any(|kept| *name == **kept));
     command
         .env_clear()
         .envs(kept.collect::<Vec<_>>())
