@@ -127,57 +127,38 @@ impl Engine {
 
 /// Who waits for the answer to a call, and a hash of who asks for what; `None` for an input that is no call.
 fn fingerprint(call: &Input) -> Option<(ReplyTo, u64)> {
+    let (reply, by) = asked(call)?;
     let mut hash = DefaultHasher::new();
     std::mem::discriminant(call).hash(&mut hash);
-    let reply = match call {
-        Input::Submit { reply, by, jobs } => {
-            by.hash(&mut hash);
+    by.hash(&mut hash);
+    match call {
+        Input::Submit { jobs, .. } => {
             for job in jobs {
                 (job.id, &job.digest).hash(&mut hash);
             }
-            reply
         }
-        Input::Stop {
-            reply,
-            by,
-            job,
-            options,
-        } => {
-            (by, job, options.grace, options.force).hash(&mut hash);
-            reply
-        }
-        Input::SetWorker {
-            reply,
-            by,
-            worker,
-            to,
-        } => {
-            (by, worker, to).hash(&mut hash);
-            reply
-        }
-        Input::SetQueue {
-            reply,
-            by,
-            queue,
-            change,
-        } => {
-            (by, queue, format!("{change:?}")).hash(&mut hash);
-            reply
-        }
+        Input::Stop { job, options, .. } => (job, options.grace, options.force).hash(&mut hash),
+        Input::SetWorker { worker, to, .. } => (worker, to).hash(&mut hash),
+        Input::SetQueue { queue, change, .. } => (queue, format!("{change:?}")).hash(&mut hash),
         // The secret is minted anew for each repeat, and is no part of what was asked for.
-        Input::CreateToken {
-            reply, by, terms, ..
-        } => {
-            (by, format!("{terms:?}")).hash(&mut hash);
-            reply
-        }
-        Input::RevokeToken { reply, by, token } => {
-            (by, token).hash(&mut hash);
-            reply
-        }
+        Input::CreateToken { terms, .. } => format!("{terms:?}").hash(&mut hash),
+        Input::RevokeToken { token, .. } => token.hash(&mut hash),
         _ => return None,
-    };
-    Some((*reply, hash.finish()))
+    }
+    Some((reply, hash.finish()))
+}
+
+/// Who waits for the answer to a call that can be repeated, and who asks.
+fn asked(call: &Input) -> Option<(ReplyTo, &str)> {
+    match call {
+        Input::Submit { reply, by, .. }
+        | Input::Stop { reply, by, .. }
+        | Input::SetWorker { reply, by, .. }
+        | Input::SetQueue { reply, by, .. }
+        | Input::CreateToken { reply, by, .. }
+        | Input::RevokeToken { reply, by, .. } => Some((*reply, by)),
+        _ => None,
+    }
 }
 
 /// About how many bytes an answer takes with its place in the tables.

@@ -5,9 +5,8 @@ use jobyard_core::{
 };
 use jobyard_master::engine::Effect;
 
-use crate::cluster::{
-    Cluster, TIMINGS, attempt, complete, draft, exit, infra, job, lost_from, report, worker,
-};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{attempt, complete, draft, exit, infra, job, lost_from, report, worker};
 
 #[test]
 fn an_assignment_leaves_after_its_commit_and_with_the_right_to_upload() {

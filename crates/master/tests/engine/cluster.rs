@@ -3,25 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jobyard_core::{
-    AdminState, AttemptId, AttemptNumber, AttemptReport, BootId, Change, Epoch, ExecutorSpec, Exit,
-    Explanation, Happening, Held, HeldState, Hello, JobId, JobOrigin, JobSpec, LogEnd, LogStatus,
-    NewToken, Now, Outcome, QueueChange, Record, RecordKind, SessionId, Steady, StopOptions,
-    TagSet, Timestamp, WorkerCommand, WorkerFacts, WorkerId, WorkerMessage,
+    AdminState, AttemptId, Change, Epoch, Explanation, Happening, Hello, JobSpec, JobState,
+    LogStatus, NewToken, Now, Outcome, QueueChange, Record, RecordKind, SessionId, Steady,
+    StopOptions, Timestamp, WorkerCommand, WorkerFacts, WorkerMessage,
 };
 use jobyard_master::Policy;
 use jobyard_master::engine::{
     Answer, Committed, Engine, Input, Joining, ReplyTo, Sealed, Submission, Timings,
 };
 use jobyard_master::records::{
-    AUDIT, Counters, Demand, EVENT, JOB, JobRecord, LIVE_KINDS, SpecDigest, WORKER, WorkerRecord,
-    read, read_events,
+    AUDIT, Counters, EVENT, JOB, JobRecord, LIVE_KINDS, WORKER, WorkerRecord, read, read_events,
 };
-use jobyard_pki::{JoinSecret, JoinToken, RootPin, SpkiHash, TOKEN_ENTROPY_BYTES, TokenRecord};
+use jobyard_pki::{JoinSecret, TokenRecord};
 use uuid::Uuid;
 
 use crate::step::Step;
+use crate::vocabulary::{
+    attempt, draft, exit, hello, job, key, name, report, submission, token, worker,
+};
 
 /// Retries do not wait here, so that tests of other things need not: see [`Cluster::with_timings`].
 pub(crate) const TIMINGS: Timings = Timings {
@@ -36,127 +36,6 @@ pub(crate) const TIMINGS: Timings = Timings {
     retry_first: Duration::ZERO,
     retry_most: Duration::from_mins(5),
 };
-
-pub(crate) const GRACE: Duration = Duration::from_secs(10);
-
-/// The shortest time that a clock can tell.
-pub(crate) const MOMENT: Duration = Duration::from_micros(1);
-
-pub(crate) const fn just_before(time: Duration) -> Duration {
-    time.saturating_sub(MOMENT)
-}
-
-pub(crate) const fn job(n: u128) -> JobId {
-    JobId::from_uuid(Uuid::from_u128(n))
-}
-
-pub(crate) const fn worker(n: u128) -> WorkerId {
-    WorkerId::from_uuid(Uuid::from_u128(0x1000 + n))
-}
-
-pub(crate) const fn boot(n: u128) -> BootId {
-    BootId::from_uuid(Uuid::from_u128(0x2000 + n))
-}
-
-pub(crate) fn attempt(n: u128, number: u32) -> AttemptId {
-    AttemptId::new(job(n), AttemptNumber::new(number).expect("from 1"))
-}
-
-pub(crate) fn name(n: u128) -> String {
-    format!("worker-{n}")
-}
-
-pub(crate) const fn infra(reason: jobyard_core::InfraReason) -> Outcome {
-    Outcome::Infra { reason }
-}
-
-pub(crate) const fn exit(code: i32) -> Outcome {
-    Outcome::of_exit(Exit::Exited(code))
-}
-
-/// An attempt that said so many bytes.
-pub(crate) fn report(attempt: AttemptId, outcome: Outcome, bytes: u64) -> AttemptReport {
-    let mut report = AttemptReport::new(attempt, outcome, Timestamp::from_micros(77));
-    report.log = LogEnd { bytes, dropped: 0 };
-    report
-}
-
-pub(crate) const fn complete(bytes: u64) -> LogStatus {
-    LogStatus::sealed(bytes, LogEnd { bytes, dropped: 0 })
-}
-
-/// What was lost after these bytes.
-pub(crate) const fn lost_from(bytes: u64) -> LogStatus {
-    LogStatus::sealed(
-        bytes,
-        LogEnd {
-            bytes: u64::MAX,
-            dropped: 0,
-        },
-    )
-}
-
-pub(crate) fn running(attempt: AttemptId) -> Held {
-    let started_at = Timestamp::from_micros(55);
-    Held::new(
-        attempt,
-        HeldState::Running {
-            pid: Some(4),
-            started_at,
-        },
-    )
-}
-
-pub(crate) fn accepted(attempt: AttemptId) -> Held {
-    Held::new(attempt, HeldState::Accepted)
-}
-
-pub(crate) fn ended(report: AttemptReport) -> Held {
-    Held::new(report.attempt, HeldState::Finished(report))
-}
-
-pub(crate) fn hello(slots: u32, inventory: Vec<Held>) -> Hello {
-    let mut tags = TagSet::new();
-    tags.insert("executor=process".parse().expect("a tag"))
-        .expect("room");
-    let mut hello = Hello::new(boot(1), boot(2), WorkerFacts::default(), tags, slots);
-    hello.inventory = inventory;
-    hello
-}
-
-pub(crate) fn draft(text: &str) -> JobSpec {
-    let mut spec = JobSpec::new(ExecutorSpec::new("process", text));
-    spec.grace = GRACE;
-    spec
-}
-
-pub(crate) fn submission(n: u128, spec: JobSpec) -> Submission {
-    let spec = spec.validate().expect("a valid spec");
-    let spec_json = serde_json::to_vec(&spec).expect("JSON");
-    Submission {
-        id: job(n),
-        demand: Demand::of(&spec),
-        name: spec.name.clone(),
-        labels: spec.labels.clone(),
-        digest: SpecDigest(String::from_utf8_lossy(&spec_json).into_owned()),
-        spec_json: Bytes::from(spec_json),
-        origin: JobOrigin::Manual,
-        known: None,
-    }
-}
-
-/// A token that this number determines.
-pub(crate) fn token(seed: u8) -> JoinToken {
-    JoinToken::from_entropy(
-        vec![RootPin::from_bytes([3; 32])],
-        &[seed; TOKEN_ENTROPY_BYTES],
-    )
-    .expect("a token")
-}
-
-pub(crate) const fn key(n: u8) -> SpkiHash {
-    SpkiHash::from_bytes([n; 32])
-}
 
 /// See the module's documentation. Every input is followed by a commit that succeeds.
 #[derive(Debug)]
@@ -445,6 +324,14 @@ impl Cluster {
     ) -> Step {
         let report = report(attempt, outcome, bytes);
         self.say(session, WorkerMessage::Finished(report))
+    }
+
+    /// The worker ends the first job, the only one that it runs, and is not given the second.
+    pub(crate) fn finishes_and_gets_no_more(&mut self, session: SessionId) {
+        let step = self.finished(session, attempt(1, 1), exit(0), 0);
+        assert!(step.assigned().is_empty());
+        assert_eq!(self.job(1).outcome, Some(exit(0)));
+        assert_eq!(self.job(2).state, JobState::Queued);
     }
 
     pub(crate) fn log_settled(&mut self, attempt: AttemptId, status: LogStatus) -> Step {

@@ -1,13 +1,14 @@
 //! Workers that take nothing by their own judgement of their machine.
 
 use jobyard_core::{
-    Complaint, ComplaintKind, Explanation, Help, JobState, MAX_COMPLAINTS, SessionId, WaitReason,
+    Complaint, ComplaintKind, Explanation, Help, MAX_COMPLAINTS, SessionId, WaitReason,
     WaitVerdict, WorkerCommand, WorkerComplaints, WorkerMessage, WorkerState,
 };
 use jobyard_master::engine::Input;
 
-use crate::cluster::{Cluster, attempt, exit, hello, job, name, worker};
+use crate::cluster::Cluster;
 use crate::step::Step;
+use crate::vocabulary::{attempt, hello, job, name, worker};
 
 fn disk() -> Complaint {
     Complaint::new(ComplaintKind::Disk, "1 GiB left of the 5 GiB wanted")
@@ -40,10 +41,7 @@ fn a_worker_that_complains_keeps_its_jobs_and_gets_none() {
     let step = complain(&mut cluster, session, &[disk()]);
     assert!(step.only_tells() && step.effects.is_empty(), "{step:?}");
     assert!(cluster.submit(2).assigned().is_empty());
-    let step = cluster.finished(session, attempt(1, 1), exit(0), 0);
-    assert!(step.assigned().is_empty());
-    assert_eq!(cluster.job(1).outcome, Some(exit(0)));
-    assert_eq!(cluster.job(2).state, JobState::Queued);
+    cluster.finishes_and_gets_no_more(session);
 }
 
 #[test]

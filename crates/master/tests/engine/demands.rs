@@ -4,9 +4,8 @@ use jobyard_core::{
     Group, Hello, JobSpec, Preference, RefusalReason, Resources, WaitReason, WaitVerdict,
 };
 
-use crate::cluster::{
-    Cluster, attempt, draft, exit, hello, job, name, running, submission, worker,
-};
+use crate::cluster::Cluster;
+use crate::vocabulary::{attempt, draft, exit, hello, job, name, running, submission, worker};
 
 fn asking(change: impl FnOnce(&mut JobSpec)) -> JobSpec {
     let mut spec = draft("{}");

@@ -9,11 +9,12 @@ use jobyard_core::{
 };
 use jobyard_master::engine::{Answer, Effect};
 
-use crate::cluster::{
-    Cluster, GRACE, MOMENT, TIMINGS, accepted, attempt, complete, draft, exit, hello, infra,
-    just_before, name, running, worker,
-};
+use crate::cluster::{Cluster, TIMINGS};
 use crate::step::Step;
+use crate::vocabulary::{
+    GRACE, MOMENT, accepted, attempt, complete, draft, exit, hello, infra, just_before, name,
+    running, worker,
+};
 
 const DRAIN: WorkerCommand = WorkerCommand::Drain { deadline: None };
 const TIME: Duration = Duration::from_mins(10);
@@ -101,10 +102,7 @@ fn w3_a_worker_that_drains_finishes_its_jobs_and_gets_none() {
     let shown = cluster.engine.worker(worker(1)).expect("a worker");
     assert_eq!(shown.state(), WorkerState::Draining);
     assert!(cluster.submit(2).assigned().is_empty());
-    let step = cluster.finished(session, attempt(1, 1), exit(0), 0);
-    assert!(step.assigned().is_empty());
-    assert_eq!(cluster.job(1).outcome, Some(exit(0)));
-    assert_eq!(cluster.job(2).state, JobState::Queued);
+    cluster.finishes_and_gets_no_more(session);
 }
 
 #[test]

@@ -7,8 +7,9 @@ use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::{TOKEN, WORKER, read};
 use jobyard_pki::{Denial, JoinSecret, TokenRecord};
 
-use crate::cluster::{Cluster, hello, just_before, key, name, token, worker};
+use crate::cluster::Cluster;
 use crate::step::Step;
+use crate::vocabulary::{hello, just_before, key, name, token, worker};
 
 const SEED: u8 = 1;
 

@@ -4,11 +4,11 @@ use jobyard_core::{Change, Event, Happening, StopOptions, WorkerCommand};
 use jobyard_master::engine::Input;
 use jobyard_master::records::{EVENT, MAX_RECORD_EVENTS, read_events};
 
-use crate::cluster::{
-    Cluster, attempt, complete, draft, exit, hello, in_order, job, name, running, submission,
-    worker,
-};
+use crate::cluster::{Cluster, in_order};
 use crate::step::Step;
+use crate::vocabulary::{
+    attempt, complete, draft, exit, hello, job, name, running, submission, worker,
+};
 
 fn kinds(step: &Step) -> Vec<String> {
     let kind = |event: &Event| {

@@ -6,10 +6,9 @@ use jobyard_core::{
 };
 use jobyard_master::engine::{Answer, Effect, Input};
 
-use crate::cluster::{
-    Cluster, TIMINGS, attempt, exit, hello, infra, lost_from, name, running, worker,
-};
+use crate::cluster::{Cluster, TIMINGS};
 use crate::step::Step;
+use crate::vocabulary::{attempt, exit, hello, infra, lost_from, name, running, worker};
 
 fn shown(step: &Step) -> Worker {
     match step.answer() {

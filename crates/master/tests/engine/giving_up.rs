@@ -9,9 +9,8 @@ use jobyard_master::Policy;
 use jobyard_master::engine::{Input, Sealed};
 use jobyard_master::records::EVENT;
 
-use crate::cluster::{
-    Cluster, MOMENT, TIMINGS, attempt, draft, exit, infra, job, just_before, submission,
-};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{MOMENT, attempt, draft, exit, infra, job, just_before, submission};
 
 const PATIENCE: Duration = Duration::from_mins(10);
 

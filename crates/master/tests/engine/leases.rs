@@ -8,9 +8,9 @@ use jobyard_core::{
 };
 use jobyard_master::engine::Timings;
 
-use crate::cluster::{
-    Cluster, MOMENT, TIMINGS, attempt, boot, draft, exit, hello, infra, just_before, lost_from,
-    name, report, running,
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{
+    MOMENT, attempt, boot, draft, exit, hello, infra, just_before, lost_from, name, report, running,
 };
 
 const OVER: Duration = TIMINGS.lease.saturating_add(TIMINGS.grace);
@@ -128,7 +128,7 @@ fn what_its_worker_ended_in_time_is_paid_by_the_infrastructure() {
     cluster.disconnect(first);
     cluster.pass_in_touch(second, TIMINGS.lease);
     let expired = infra(InfraReason::LeaseExpired);
-    let ended = crate::cluster::ended(report(attempt(1, 1), expired, 0));
+    let ended = crate::vocabulary::ended(report(attempt(1, 1), expired, 0));
     let (_, step) = cluster.connect_as(1, hello(0, vec![ended]));
     assert_eq!(step.assigned_to(second), [attempt(1, 2)]);
     let record = cluster.job(1);

@@ -4,7 +4,8 @@ use jobyard_core::{Change, JobState, MAX_BATCH_CHANGES, MAX_SUBMIT_JOBS, MAX_WOR
 use jobyard_master::engine::{Input, Sealed};
 use jobyard_master::records::EVENT;
 
-use crate::cluster::{Cluster, TIMINGS, draft, submission};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{draft, submission};
 
 /// Whether it is what happened.
 fn tells(change: &Change) -> bool {

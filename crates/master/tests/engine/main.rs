@@ -27,4 +27,5 @@ mod silence;
 mod step;
 mod stop;
 mod submit;
+mod vocabulary;
 mod world;

@@ -5,7 +5,8 @@ use jobyard_core::{
     WorkerMessage,
 };
 
-use crate::cluster::{Cluster, attempt, draft, exit, infra, report};
+use crate::cluster::Cluster;
+use crate::vocabulary::{attempt, draft, exit, infra, report};
 
 const REFUSED: Outcome = infra(InfraReason::LimitNotEnforceable);
 

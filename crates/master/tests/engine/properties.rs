@@ -5,7 +5,8 @@ use std::time::Duration;
 use jobyard_core::{DeclineReason, Exit, InfraReason, Outcome, WorkerCommand};
 use proptest::prelude::*;
 
-use crate::cluster::{TIMINGS, exit, infra};
+use crate::cluster::TIMINGS;
+use crate::vocabulary::{exit, infra};
 use crate::world::{Happening, JOBS, MACHINES, World};
 
 const MOST: usize = 120;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use jobyard_core::{DeclineReason, JobSpec, JobState, Outcome, WorkerMessage};
 
-use crate::cluster::{
-    Cluster, MOMENT, TIMINGS, attempt, draft, exit, hello, infra, job, just_before,
-};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{MOMENT, attempt, draft, exit, hello, infra, job, just_before};
 
 const PATIENCE: Duration = Duration::from_hours(1);
 const TIMED_OUT: Outcome = Outcome::TimedOut { exit: None };

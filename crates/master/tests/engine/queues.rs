@@ -4,8 +4,9 @@ use jobyard_core::{ControlError, JobSpec, MAX_QUEUES, QueueChange, QueueInfo, Qu
 use jobyard_master::engine::Answer;
 use jobyard_master::records::QUEUE;
 
-use crate::cluster::{Cluster, attempt, draft, exit, hello, running};
+use crate::cluster::Cluster;
 use crate::step::Step;
+use crate::vocabulary::{attempt, draft, exit, hello, running};
 
 fn in_queue(queue: &str) -> JobSpec {
     let mut spec = draft("{}");

@@ -7,9 +7,8 @@ use jobyard_core::{
 };
 use jobyard_master::engine::Timings;
 
-use crate::cluster::{
-    Cluster, TIMINGS, attempt, complete, draft, exit, infra, job, lost_from, name,
-};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{attempt, complete, draft, exit, infra, job, lost_from, name};
 
 const WAIT: Duration = Duration::from_secs(8);
 

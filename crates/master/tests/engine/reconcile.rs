@@ -6,11 +6,12 @@ use jobyard_core::{
 };
 use jobyard_master::engine::Effect;
 
-use crate::cluster::{
-    Cluster, TIMINGS, accepted, attempt, boot, complete, draft, ended, exit, hello, infra, job,
-    lost_from, name, report, running, worker,
-};
+use crate::cluster::{Cluster, TIMINGS};
 use crate::step::Step;
+use crate::vocabulary::{
+    accepted, attempt, boot, complete, draft, ended, exit, hello, infra, job, lost_from, name,
+    report, running, worker,
+};
 
 /// One worker with one slot that has job 1, and has gone away.
 fn away(begun: bool) -> Cluster {

@@ -6,8 +6,9 @@ use jobyard_master::records::TOKEN;
 use jobyard_pki::TokenRecord;
 use uuid::Uuid;
 
-use crate::cluster::{Cluster, attempt, draft, job, name, submission, token};
+use crate::cluster::Cluster;
 use crate::step::Step;
+use crate::vocabulary::{attempt, draft, job, name, submission, token};
 
 fn request(n: u128) -> RequestId {
     RequestId::from_uuid(Uuid::from_u128(n))

@@ -7,9 +7,10 @@ use jobyard_core::{
 use jobyard_master::engine::{Answer, Effect, Input};
 use jobyard_master::records::AUDIT;
 
-use crate::cluster::{
-    Cluster, GRACE, MOMENT, TIMINGS, attempt, complete, draft, ended, exit, hello, infra, job,
-    just_before, lost_from, name, report, running, submission, token, worker,
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{
+    GRACE, MOMENT, attempt, complete, draft, ended, exit, hello, infra, job, just_before,
+    lost_from, name, report, running, submission, token, worker,
 };
 
 #[test]

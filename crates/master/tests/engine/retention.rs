@@ -4,8 +4,9 @@ use jobyard_core::{JobOrigin, TOMBSTONE};
 use jobyard_master::engine::{Answer, Forgotten, Input};
 use jobyard_master::records::{JOB, JobRecord, RETENTION, RetentionRecord, SPEC, Tomb, read};
 
-use crate::cluster::{Cluster, attempt, draft, exit, job, submission};
+use crate::cluster::Cluster;
 use crate::step::Step;
+use crate::vocabulary::{attempt, draft, exit, job, submission};
 
 fn forgotten(record: &JobRecord) -> Forgotten {
     Forgotten {
@@ -39,7 +40,7 @@ fn what_ended_has_its_place_among_what_ended() {
         None,
         "its log is open"
     );
-    cluster.log_settled(attempt(1, 1), crate::cluster::complete(9));
+    cluster.log_settled(attempt(1, 1), crate::vocabulary::complete(9));
     let ended = cluster.record(JOB, &key).fields.ended;
     let finished = cluster.job(1).finished_at.expect("finished").as_micros();
     assert_eq!(ended, u64::try_from(finished).ok());

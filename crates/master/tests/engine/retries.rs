@@ -9,9 +9,8 @@ use jobyard_core::{
 };
 use jobyard_master::engine::{Answer, Timings};
 
-use crate::cluster::{
-    Cluster, MOMENT, TIMINGS, attempt, draft, exit, hello, infra, job, just_before, running,
-};
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{MOMENT, attempt, draft, exit, hello, infra, job, just_before, running};
 
 const FIRST: Duration = Duration::from_secs(8);
 const MOST: Duration = Duration::from_secs(20);

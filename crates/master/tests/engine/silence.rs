@@ -4,9 +4,10 @@ use jobyard_core::{
     Contact, InfraReason, JobState, MasterMessage, Verdict, WorkerMessage, WorkerState,
 };
 
-use crate::cluster::{
-    Cluster, MOMENT, TIMINGS, attempt, complete, draft, exit, hello, infra, job, just_before,
-    lost_from, report, running, worker,
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{
+    MOMENT, attempt, complete, draft, exit, hello, infra, job, just_before, lost_from, report,
+    running, worker,
 };
 
 #[test]

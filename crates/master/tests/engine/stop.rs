@@ -7,9 +7,9 @@ use jobyard_core::{
 };
 use jobyard_master::engine::Answer;
 
-use crate::cluster::{
-    Cluster, GRACE, TIMINGS, accepted, attempt, complete, ended, exit, hello, infra, job,
-    lost_from, report, running,
+use crate::cluster::{Cluster, TIMINGS};
+use crate::vocabulary::{
+    GRACE, accepted, attempt, complete, ended, exit, hello, infra, job, lost_from, report, running,
 };
 
 const SHORT: Duration = Duration::from_secs(3);

@@ -4,7 +4,8 @@ use jobyard_core::{ControlError, JobState, MAX_SUBMIT_JOBS, Submitted};
 use jobyard_master::engine::Answer;
 use jobyard_master::records::{JOB, SPEC};
 
-use crate::cluster::{Cluster, attempt, draft, exit, job, submission};
+use crate::cluster::Cluster;
+use crate::vocabulary::{attempt, draft, exit, job, submission};
 
 fn created(step: &crate::step::Step) -> Vec<bool> {
     match step.answer() {

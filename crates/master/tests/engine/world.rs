@@ -14,10 +14,9 @@ use jobyard_core::{
 use jobyard_master::engine::{Answer, Effect, Input, ReplyTo, Timings};
 use jobyard_master::records::JOB;
 
-use crate::cluster::{
-    Cluster, TIMINGS, boot, draft, hello, infra, job, lost_from, name, submission, worker,
-};
+use crate::cluster::{Cluster, TIMINGS};
 use crate::step::Step;
+use crate::vocabulary::{boot, draft, hello, infra, job, lost_from, name, submission, worker};
 use machine::{Machine, Mail};
 
 pub(crate) const MACHINES: u8 = 3;

@@ -6,7 +6,7 @@ use jobyard_core::{
     EventStream, MasterStatus, RecordQuery,
 };
 
-use super::{damaged, failed, page_size};
+use super::{damaged, page_size};
 use crate::records::{AUDIT, read};
 use crate::shell::master::Master;
 use crate::shell::requests::Ask;
@@ -38,13 +38,7 @@ impl Admin for Master {
         self.shared.allow(caller, Action::ReadAudit)?;
         let mut records = RecordQuery::new(AUDIT, page_size(query.limit)?);
         records.after = query.after;
-        let page = self
-            .shared
-            .config
-            .store
-            .list(records)
-            .await
-            .map_err(failed)?;
+        let page = self.shared.list(records).await?;
         let entries: Result<Vec<AuditEntry>, _> = page.records.iter().map(read).collect();
         Ok(AuditPage::new(entries.map_err(damaged)?, page.next))
     }

@@ -44,13 +44,7 @@ impl Jobs for Master {
         records.group = query.queue;
         records.labels = query.labels.into_iter().collect();
         records.after = query.after;
-        let page = self
-            .shared
-            .config
-            .store
-            .list(records)
-            .await
-            .map_err(failed)?;
+        let page = self.shared.list(records).await?;
         let mut visible = Vec::with_capacity(page.records.len());
         for record in &page.records {
             let record: JobRecord = read(record).map_err(damaged)?;

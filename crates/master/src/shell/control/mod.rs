@@ -6,8 +6,8 @@ mod jobs;
 mod submissions;
 
 use jobyard_core::{
-    Action, Caller, ControlError, Job, JobId, LoadError, LogState, MAX_PAGE, Record, Room,
-    TOMBSTONE, ValidSpec,
+    Action, Caller, ControlError, Job, JobId, LoadError, LogState, MAX_PAGE, Record, RecordPage,
+    RecordQuery, Room, TOMBSTONE, ValidSpec,
 };
 
 use super::requests::stopped;
@@ -71,6 +71,11 @@ impl Shared {
             ),
             _ => name.clone(),
         }
+    }
+
+    /// A page of records.
+    async fn list(&self, query: RecordQuery) -> Result<RecordPage, ControlError> {
+        self.config.store.list(query).await.map_err(failed)
     }
 
     /// A job's record, if the caller may see it.

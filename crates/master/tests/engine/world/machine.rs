@@ -11,7 +11,8 @@ use jobyard_core::{
 use jobyard_master::engine::Input;
 
 use super::{World, must_not_overlap, number};
-use crate::cluster::{TIMINGS, complete, infra, just_before, report, worker};
+use crate::cluster::TIMINGS;
+use crate::vocabulary::{complete, infra, just_before, report, worker};
 
 /// How long after what a machine counts its lease from it has ended what must not outlive that: its clock is as slow as
 /// it may be.
