@@ -457,7 +457,7 @@ pub enum CommitError {
         /// Why.
         problem: &'static str,
     },
-    /// No room. End the term; load anew when there is room.
+    /// No room, and nothing of the batch is in the store. Repeat it when there is room, or end the term.
     #[error("the store is full: {problem}")]
     Full {
         /// What it said.

@@ -12,8 +12,9 @@
 //! workers and deadlines reach it over one bounded channel. What it decides comes out as *changes*, records to write,
 //! and *effects*, messages to send, which belong together: the task commits the changes, one batch at a time, and
 //! carries out the effects only against the proof that their batch is durable. While one commit is in flight the next
-//! batch grows, so under load hundreds of jobs share an fsync, and a job that is alone waits for nobody. If a commit
-//! fails, the term ends: the engine is dropped, and a new one is made from what the store remembers.
+//! batch grows, so under load hundreds of jobs share an fsync, and a job that is alone waits for nobody. A commit
+//! that finds no room is tried again, and heartbeats are answered meanwhile. If one fails otherwise, the term ends: the
+//! engine is dropped, and a new one is made from what the store remembers.
 //!
 //! Output does not pass the engine. It goes from a worker's upload link to the log store, which wakes followers; the
 //! engine only learns that a log is settled.
