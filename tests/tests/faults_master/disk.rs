@@ -13,6 +13,7 @@ use jobyard_core::{
 use jobyard_pki::{ClientProfile, client_config};
 use jobyard_tests::{Cluster, MasterProgram, PATIENCE, Process, Ran, Site, assert_once};
 use jobyard_transport::{ConnectOptions, GrpcControl};
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 /// A file system of its own, gone when dropped.
@@ -68,8 +69,9 @@ impl Drop for Disk {
     }
 }
 
-/// The way to the master for a program that repeats nothing, and who it is. For a task of a runtime.
-fn control(cluster: &Cluster) -> (GrpcControl, Caller) {
+/// The way to the master for a program that repeats nothing, and who it is.
+fn control(runtime: &Runtime, cluster: &Cluster) -> (GrpcControl, Caller) {
+    let _inside = runtime.enter();
     let profile = ClientProfile::load(&cluster.master_data().join("admin.toml")).expect("profile");
     let tls = client_config(profile.credentials()).expect("a configuration");
     let masters = vec![cluster.address().to_owned()];
@@ -79,9 +81,9 @@ fn control(cluster: &Cluster) -> (GrpcControl, Caller) {
 
 /// Asks the master as a program would, once.
 fn submit_once(cluster: &Cluster) -> Result<(), ControlError> {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("a runtime");
+    let (control, caller) = control(&runtime, cluster);
     runtime.block_on(async {
-        let (control, caller) = control(cluster);
         let mut spec = JobSpec::default();
         r#"{"command": ["true"]}"#.clone_into(&mut spec.executor.config);
         spec.requirements = vec!["nowhere".parse().expect("a requirement")];
@@ -155,8 +157,8 @@ fn fm7_full_disk_refuses_new_jobs_and_loses_none_of_those_that_run() {
 /// Fills the disk until nothing can be recorded any more: the reserve is used up as well. Suspending and resuming a worker
 /// is what is recorded, since submits are refused long before that.
 fn use_up(site: &Site, disk: &Disk, worker: &str) -> ControlError {
-    let (control, caller) = control(&site.cluster);
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("a runtime");
+    let (control, caller) = control(&runtime, &site.cluster);
     loop {
         for to in [WorkerCommand::Suspend, WorkerCommand::Resume] {
             disk.fill(0);
@@ -197,8 +199,8 @@ fn fm7_stop_job_lives_through_a_disk_that_stays_full_for_longer_than_its_lease()
     for _ in 0..6 {
         site.cluster.master.wait_for("the store has no room");
     }
-    let (control, caller) = control(&site.cluster);
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = Runtime::new().expect("a runtime");
+    let (control, caller) = control(&runtime, &site.cluster);
     let job = jobs[0].parse().expect("an id");
     let refused = runtime.block_on(control.stop(&caller, job, StopOptions::default()));
     assert!(

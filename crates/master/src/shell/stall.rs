@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     AttemptId, ClosingReason, ControlError, LogStatus, MasterMessage, Refusal, RefusalReason,
-    SessionId, WorkerMessage,
+    SessionId, WorkerMessage, mutated,
 };
 use tracing::{error, info, warn};
 
@@ -112,7 +112,7 @@ impl Stall {
         if !engine.has_session(session) {
             return;
         }
-        let goes_on = engine.renew(now, session);
+        let goes_on = engine.renew(now, session) && !mutated("nothing is answered without room");
         let is_beat = |message: &WorkerMessage| goes_on && *message == WorkerMessage::Heartbeat;
         let (beats, reports): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_beat);
         for _ in beats {
