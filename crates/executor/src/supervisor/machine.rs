@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobyard_core::{
     ExecutionTrace, Exit, Gone, InfraReason, LimitKind, Lost, Now, Outcome, Residue, StartError,
-    Steady, StopCause, StopSignal,
+    Steady, StopCause, StopSignal, mutated,
 };
 
 use super::state::{Begin, PendingStop, Phase, State};
@@ -63,6 +63,7 @@ impl Supervisor {
                 self.on_stop(now, cause, grace, out);
                 Ok(())
             }
+            Input::KillNow if mutated("a kill is not heeded") => Ok(()),
             Input::KillNow => {
                 self.on_stop(now, self.cause_of_kill(), Duration::ZERO, out);
                 Ok(())
@@ -135,9 +136,15 @@ impl Supervisor {
         out.push(Command::Report(SupervisorEvent::Started { pid, trace, at }));
         self.state = State::Running {
             started_at: at,
-            until: self.plan.timeout.map(|timeout| now.steady + timeout),
+            until: self
+                .plan
+                .timeout
+                .filter(|_| !mutated("a timeout is forgotten"))
+                .map(|timeout| now.steady + timeout),
         };
-        if let Some(stop) = stop {
+        if let Some(stop) = stop
+            && !mutated("a stop while it starts is forgotten")
+        {
             self.on_stop(now, stop.cause, stop.grace, out);
         }
         Ok(())
@@ -195,6 +202,9 @@ impl Supervisor {
     ) -> Result<(), InvalidInput> {
         let (outcome, started_at) = match self.state {
             State::Running { started_at, .. } => (of_end(&end), started_at),
+            State::Stopping { started_at, .. } if mutated("a stop is blamed on the job") => {
+                (of_end(&end), started_at)
+            }
             State::Stopping {
                 started_at, cause, ..
             } => (stopped(cause, end.as_ref().ok().copied()), started_at),
@@ -206,6 +216,10 @@ impl Supervisor {
         let mut ending = Ending::new(outcome, now.wall.max(started_at));
         ending.problem = end.err().map(|lost| lost.problem);
         ending.started_at = Some(started_at);
+        if mutated("an end is reported before nothing is left") {
+            self.finish(ending, out);
+            return Ok(());
+        }
         self.state = State::CleaningUp { ending };
         out.push(Command::CleanUp);
         Ok(())
@@ -220,6 +234,9 @@ impl Supervisor {
             State::CleaningUp { mut ending } => {
                 ending.outcome = blamed_on_limit(ending.outcome, residue.limit_hit);
                 ending.residue = residue;
+                if mutated("an end is reported twice") {
+                    self.finish(ending.clone(), out);
+                }
                 self.finish(ending, out);
                 Ok(())
             }
@@ -287,7 +304,9 @@ impl Supervisor {
             }
             State::Stopping { phase, .. } => {
                 *phase = Phase::Killing;
-                out.push(Command::Kill);
+                if !mutated("a kill after the grace is forgotten") {
+                    out.push(Command::Kill);
+                }
             }
             _ => {}
         }

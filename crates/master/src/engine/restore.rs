@@ -172,7 +172,10 @@ impl Engine {
             self.timers.set(Timer::ReconcileOver(*id), deadline);
             // What the earlier term answered last is not known: it counts as answered now.
             let lease = entry.record.lease.unwrap_or(self.timings.lease);
-            let patience = (lease + self.timings.grace).max(self.timings.failover_grace);
+            let mut patience = (lease + self.timings.grace).max(self.timings.failover_grace);
+            if mutated("a new term does not wait for the leases of the one before") {
+                patience = Duration::ZERO;
+            }
             entry.not_before = now.steady + patience;
             if mutated("a term begins with its leases over") {
                 entry.not_before = now.steady;
@@ -228,6 +231,9 @@ impl Engine {
                 };
                 self.outbox.effects.push(effect);
             }
+        }
+        if mutated("what ran before a restart is not counted") {
+            placed.clear();
         }
         for (job, worker) in placed {
             if let Some(demand) = self.tables.demand(job) {

@@ -103,7 +103,8 @@ impl Engine {
         let outcome = decide(entry, ending.outcome);
         let (log_end, nothing_ran) = (ending.log, ending.nothing_ran);
         let stops_with_lease = entry.record.demand.on_disconnect == OnDisconnect::Stop;
-        let not_before = ending.leased_until.filter(|_| stops_with_lease);
+        let waits = stops_with_lease && !mutated("another attempt does not wait for the lease");
+        let not_before = ending.leased_until.filter(|_| waits);
         entry.record.drained = false;
         record_ending(entry, now, outcome, ending);
         let log_is_open = open_log(entry, attempt, worker, log_end);
@@ -124,7 +125,7 @@ impl Engine {
         if !nothing_ran {
             self.stop_queue_time(job);
         }
-        if !log_is_open {
+        if !log_is_open || mutated("output is given up before it is durable") {
             self.outbox.effects.push(Effect::Revoke { attempt });
             self.send(worker, MasterMessage::Forget { attempt });
         } else if log_end.is_none() {
@@ -133,9 +134,6 @@ impl Engine {
         let again = self.pay_for_another(now, attempt, outcome, nothing_ran, not_before);
         self.next_step(now, job, outcome, again, log_is_open);
         if !mutated("capacity is never released") {
-            self.schedule(now, Event::JobReleased(job));
-        }
-        if mutated("capacity is released twice") {
             self.schedule(now, Event::JobReleased(job));
         }
         if self
@@ -245,7 +243,11 @@ impl Engine {
         }
         self.tables.dirty.insert(attempt.job);
         self.outbox.effects.push(Effect::Revoke { attempt });
-        self.send(open.worker, MasterMessage::Forget { attempt });
+        let is_kept = open.abandoned && mutated("an attempt that does not count is not revoked")
+            || mutated("nobody hears that output is kept");
+        if !is_kept {
+            self.send(open.worker, MasterMessage::Forget { attempt });
+        }
         if let (true, Some(outcome)) = (drained, outcome) {
             self.finish(now, attempt.job, outcome);
         }

@@ -50,6 +50,7 @@ impl Engine {
                 .into_iter()
                 .flatten()
                 .any(|digest| *digest != job.digest)
+                && !mutated("another job is taken under a known id")
             {
                 return Err(ControlError::AlreadyExists {
                     what: "job",
@@ -182,7 +183,11 @@ impl Engine {
                 }
                 self.finish(now, job, Outcome::Cancelled { exit: None });
             }
+            Stage::Backoff if mutated("a stop during a wait for a retry is forgotten") => {}
             Stage::Backoff => self.finish(now, job, Outcome::Cancelled { exit: None }),
+            Stage::Draining if mutated("a stop wins over an end") => {
+                self.finish(now, job, Outcome::Cancelled { exit: None });
+            }
             Stage::Draining | Stage::Finished => {}
             Stage::Sent { worker } | Stage::Running { worker } | Stage::Stopping { worker } => {
                 let grace = entry
@@ -194,11 +199,17 @@ impl Engine {
                 entry.stage = Stage::Stopping { worker };
                 let current = entry.current().map(|attempt| attempt.id);
                 self.tables.dirty.insert(job);
+                // At the end it is released anyway, and the scheduler does not mind a release of what it does not count.
+                if mutated("capacity is released twice") {
+                    self.schedule(now, Event::JobReleased(job));
+                }
                 if let Some(attempt) = current {
                     if options.force || mutated("a stop counts as done when it is accepted") {
                         let reason = InfraReason::Forced;
                         self.settle(now, attempt, Ending::unconfirmed(Outcome::Infra { reason }));
-                        self.send(worker, MasterMessage::Forget { attempt });
+                        if !mutated("an attempt that does not count is not revoked") {
+                            self.send(worker, MasterMessage::Forget { attempt });
+                        }
                     } else {
                         let cause = StopCause::Cancelled;
                         self.send(

@@ -57,7 +57,8 @@ impl Engine {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
             WorkerMessage::Started { attempt, pid, at } => {
                 let counts = self.on_started(now, worker, attempt, pid, at);
-                if !counts && !mutated("a stale start is not revoked") {
+                // Whoever settled it has said so already, before this was said or after; once more does no harm.
+                if !counts && !mutated("an attempt that does not count is not revoked") {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }
@@ -70,7 +71,7 @@ impl Engine {
                     self.settle(now, attempt, Ending::reported(report));
                 } else if self.awaits_log(worker, attempt) {
                     self.note_lost_output(worker, &report);
-                } else {
+                } else if !mutated("an attempt that does not count is not revoked") {
                     self.send(worker, MasterMessage::Forget { attempt });
                 }
             }
@@ -227,7 +228,9 @@ impl Engine {
             .push(Change::Put(entry.record.to_record()));
         let (name, session) = (entry.record.name.clone(), entry.session);
         self.tables.names.remove(&name);
-        self.schedule(now, Event::WorkerLeft(worker));
+        if !mutated("a removed worker still gets jobs") {
+            self.schedule(now, Event::WorkerLeft(worker));
+        }
         self.no_longer_awaited(now, worker);
         self.give_up_attempts(now, worker, InfraReason::WorkerRemoved, None);
         self.abandon_logs(worker, &BTreeSet::new());

@@ -168,6 +168,10 @@ fn adopt(
     out: &mut Vec<Output>,
 ) -> Stage {
     let grace = assignment.spec.grace;
+    if mutated("a new life starts what an earlier one left") {
+        out.push(Output::Start(assignment));
+        return Stage::Starting { grace };
+    }
     let (stage, started_at, trace) = match started {
         Some((pid, trace, at)) => (
             Stage::Running {
