@@ -76,8 +76,10 @@ impl Engine {
         let worker_id = worker;
         self.happened(now, Happening::WorkerConnected { worker_id, address });
         self.tables.sessions.insert(session, worker);
-        self.timers.clear(Timer::ReconcileOver(worker));
-        self.timers.clear(Timer::LeaseOver(worker));
+        if !mutated("a worker that is back is given up") {
+            self.timers.clear(Timer::ReconcileOver(worker));
+            self.timers.clear(Timer::LeaseOver(worker));
+        }
         self.timers.set(
             Timer::SessionSilent(session),
             now.steady + self.timings.lease,
@@ -115,6 +117,9 @@ impl Engine {
             self.schedule(now, Event::WorkerChanged(offer));
         }
         self.take_over_inventory(now, worker, hello.inventory);
+        if mutated("a hello counts before its worker answers") {
+            self.on_confirmed(now, worker);
+        }
     }
 
     /// The worker has answered the welcome, so its hello was no late one of a connection that it has given up: what it
@@ -136,7 +141,9 @@ impl Engine {
             let record = entry.record.to_record();
             self.outbox.changes.push(Change::Put(record));
         }
-        self.settle_missing(now, worker, &claims, same_boot);
+        if !mutated("an attempt that its worker does not have is waited for") {
+            self.settle_missing(now, worker, &claims, same_boot);
+        }
         self.abandon_logs(worker, &claims.listed);
         self.no_longer_awaited(now, worker);
         self.tell_availability(now, worker);
@@ -231,11 +238,15 @@ impl Engine {
         if !matches!(held.state, HeldState::Accepted | HeldState::Running { .. }) {
             return Verdict::Keep;
         }
-        if let Some(grace) = entry.record.stop_grace {
+        if let Some(grace) = entry.record.stop_grace
+            && !mutated("a stop is not repeated to a worker that is back")
+        {
             let cause = StopCause::Cancelled;
             return Verdict::Stop { cause, grace };
         }
-        if self.is_drained_away(worker, entry) {
+        if self.is_drained_away(worker, entry)
+            && !mutated("a drain is not repeated to a worker that is back")
+        {
             let (cause, grace) = (self.drain_cause(worker), entry.record.demand.grace);
             return Verdict::Stop { cause, grace };
         }
@@ -381,6 +392,9 @@ impl Engine {
         let Some(worker) = self.tables.sessions.remove(&session) else {
             return;
         };
+        if mutated("a session that is over is still heard") {
+            self.tables.sessions.insert(session, worker);
+        }
         self.timers.clear(Timer::SessionSilent(session));
         let Some(entry) = self.tables.workers.get_mut(&worker) else {
             return;
@@ -450,6 +464,7 @@ impl Engine {
     fn is_silent(&self, worker: WorkerId) -> bool {
         let entry = self.tables.workers.get(&worker);
         entry.is_some_and(|entry| entry.session.is_none())
+            || mutated("a worker that is back is given up")
     }
 
     /// Ends every attempt that a worker has, or those of this policy, without knowing what is left of it. What does not

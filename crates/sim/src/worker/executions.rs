@@ -55,6 +55,10 @@ impl WorkerNode {
             supervisor,
             resources: assignment.spec.resources.clone(),
             repeatable: assignment.spec.repeatable,
+            limit: assignment
+                .spec
+                .timeout
+                .map(|timeout| timeout + assignment.spec.grace),
             has_begun: false,
             deadline: None,
         };
@@ -175,6 +179,7 @@ impl WorkerNode {
         end.residue = ending.residue;
         end.log = self.spool.entry(attempt).or_default().end();
         env.summary.transition("supervised to the end");
+        env.facts.push(Fact::EndTold { attempt });
         self.feed(env, Input::AttemptEnded(end));
         self.push_output(env, attempt);
     }
@@ -195,6 +200,7 @@ impl WorkerNode {
             }
             AgentEvent::AdoptAnswered { attempt } => self.answer_adoption(env, attempt),
             AgentEvent::CleanedUp { attempt, residue } => {
+                env.facts.push(Fact::CleanedUp { attempt });
                 self.supervise(env, attempt, SupervisorInput::CleanedUp(residue));
             }
             AgentEvent::SignalFailed { attempt } => {
@@ -231,6 +237,7 @@ impl WorkerNode {
             attempt,
             resources: supervision.resources.clone(),
             repeatable: supervision.repeatable,
+            limit: supervision.limit,
         });
         env.note("process starts", Some(self.index), Some(attempt));
         self.last_pid += 1;
@@ -291,10 +298,11 @@ impl WorkerNode {
 
     /// What the process will do by itself.
     fn plan_life(&self, env: &mut Env, attempt: AttemptId, pid: u32) {
+        let longest = u64::try_from(env.scenario.longest_run.as_millis()).unwrap_or(u64::MAX);
         let runs_for = if env.rng.chance(500) {
             env.rng.millis(0, 300)
         } else {
-            env.rng.millis(300, 10_000)
+            env.rng.millis(300, longest)
         };
         let exit = Exit::Exited(i32::from(env.rng.chance(200)));
         let exits = MachineEvent::Exits { attempt, pid, exit };
@@ -352,6 +360,7 @@ impl WorkerNode {
             });
         }
         self.processes.remove(&attempt);
+        env.facts.push(Fact::CleanedUp { attempt });
         env.summary.transition("adoption finds nothing");
         let gone = Gone::new(u32::from(runs));
         self.supervise(env, attempt, SupervisorInput::Gone(gone));
@@ -395,6 +404,8 @@ impl WorkerNode {
             .is_some_and(|found| found.has_begun && !found.supervisor.is_done());
         if let (Some(exit), true, true) = (exit, waits, self.stuck.is_none()) {
             self.processes.remove(&attempt);
+            self.supervise(env, attempt, SupervisorInput::Exited(exit));
+            // Two may have waited for it.
             self.supervise(env, attempt, SupervisorInput::Exited(exit));
         }
     }

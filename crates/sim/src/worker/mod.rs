@@ -72,6 +72,8 @@ struct Supervision {
     supervisor: Supervisor,
     resources: Resources,
     repeatable: bool,
+    /// How long it may run at most, its grace included.
+    limit: Option<std::time::Duration>,
     /// The executor has answered that it runs.
     has_begun: bool,
     deadline: Option<Steady>,
@@ -248,7 +250,12 @@ impl WorkerNode {
         let kept = self.journal.len().saturating_sub(lost);
         if kept < self.journal.len() {
             env.fault(Fault::JournalTorn);
-            self.journal.truncate(kept);
+            for entry in self.journal.drain(kept..) {
+                if let JournalEntry::Finished(report) = entry {
+                    let attempt = report.attempt;
+                    env.facts.push(Fact::EndTorn { attempt });
+                }
+            }
         }
         for spool in self.spool.values_mut() {
             if spool.tear(&mut env.rng) {

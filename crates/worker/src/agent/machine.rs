@@ -59,7 +59,11 @@ impl Agent {
             lease: Lease::recovered(recovered.take_trust(config.boot)),
             config,
             memory: std::mem::take(&mut recovered.memory),
-            max_epoch: recovered.max_epoch,
+            max_epoch: if mutated("a new life forgets the newest term") {
+                Epoch::ZERO
+            } else {
+                recovered.max_epoch
+            },
             recovered,
             held: BTreeMap::new(),
             unsaid: Vec::new(),
@@ -106,7 +110,11 @@ impl Agent {
             }
             Input::AttemptEnded(end) => self.on_ended(end, out),
             // The master has not noted it durably yet; its forget says so.
-            Input::LogConfirmed { .. } => {}
+            Input::LogConfirmed { attempt } => {
+                if mutated("an end is dropped before it is durable") {
+                    self.discard(attempt, out);
+                }
+            }
             Input::Complaints {
                 complaints,
                 exhausted,
@@ -166,7 +174,7 @@ impl Agent {
             MasterMessage::Removed => self.on_removed(now, out),
             MasterMessage::Closing(reason) => self.on_closing(now, reason, out),
             // Before the welcome nothing else counts.
-            _ if !self.phase.is_open() => {}
+            _ if !self.phase.is_open() && !mutated("an order before the welcome counts") => {}
             MasterMessage::Assign(assignment) => self.on_assign(now, assignment, out),
             MasterMessage::Stop {
                 attempt,
@@ -227,7 +235,9 @@ impl Agent {
             && !mutated("an attempt of the past is taken")
         {
             Some(DeclineReason::Stale)
-        } else if self.ending != Ending::No || self.condition.is_draining() {
+        } else if (self.ending != Ending::No && !mutated("a worker that ends takes jobs"))
+            || (self.condition.is_draining() && !mutated("a worker that drains takes jobs"))
+        {
             Some(DeclineReason::Stopping)
         } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
             Some(DeclineReason::Full)

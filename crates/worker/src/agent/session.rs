@@ -228,7 +228,8 @@ impl Agent {
             return Some(Refusal::new(RefusalReason::Stale, message));
         }
         let ours = jobyard_core::Protocol::current();
-        (!ours.speaks_with(&welcome.protocol)).then(|| {
+        let speaks = ours.speaks_with(&welcome.protocol) || mutated("a foreign master is served");
+        (!speaks).then(|| {
             let message = format!(
                 "the master speaks protocol {} and this worker {}: upgrade the older one",
                 welcome.protocol.version, ours.version
