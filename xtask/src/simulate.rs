@@ -28,7 +28,7 @@ pub struct Worlds {
     /// Print everything that happens in the world of `--seed`.
     #[arg(long, requires = "seed")]
     pub trace: bool,
-    /// How much goes wrong in them: `rough` or `calm`.
+    /// What goes wrong in them: `rough` for everything, or `calm`, `apart`, `stopped`, `unwritten`, `intruded`.
     #[arg(long, default_value = "rough")]
     pub scenario: String,
     /// On how many threads; on all cores by default.

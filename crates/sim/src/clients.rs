@@ -55,6 +55,8 @@ struct Ask {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Submit(Vec<(JobId, ValidSpec)>),
+    /// Another job under a known id.
+    Impostor(JobId, Box<ValidSpec>),
     Stop(JobId, StopOptions),
     SetWorker(String, WorkerCommand),
     SetQueue(String, QueueChange),
@@ -117,6 +119,12 @@ impl Clients {
             .map(|_| (JobId::from_uuid(env.rng.uuid()), random_spec(env)))
             .collect();
         self.ask(env, What::Submit(jobs));
+        if env.scenario.intruders
+            && let Some(job) = env.rng.pick(&self.known).copied()
+        {
+            let spec = Box::new(random_spec(env));
+            self.ask(env, What::Impostor(job, spec));
+        }
     }
 
     /// Somebody stops a job, most often one of the newest.
@@ -126,7 +134,7 @@ impl Clients {
         let Some(job) = env.rng.pick(candidates).copied() else {
             return;
         };
-        let force = env.rng.chance(150);
+        let force = env.rng.chance(env.scenario.force_per_mille);
         env.fault(if force {
             Fault::JobForced
         } else {
@@ -178,7 +186,7 @@ impl Clients {
             return;
         };
         let tombs = !env.is_sabotaged(Sabotage::IgnoreTombstones);
-        let by = "client".to_owned();
+        let by = format!("client {ask}");
         let input = match what {
             What::Submit(asked) => {
                 let jobs = asked
@@ -189,6 +197,10 @@ impl Clients {
                 if asked.iter().any(pruned) {
                     env.fault(Fault::RequestForPruned);
                 }
+                Input::Submit { reply, by, jobs }
+            }
+            What::Impostor(job, spec) => {
+                let jobs = vec![submission(master, job, &spec, tombs)];
                 Input::Submit { reply, by, jobs }
             }
             What::Stop(job, options) => Input::Stop {
@@ -235,6 +247,9 @@ impl Clients {
                 self.known.extend(&jobs);
                 env.facts.push(Fact::SubmitAcknowledged { jobs });
             }
+            (What::Impostor(job, _), Answer::Submitted(_)) => {
+                env.facts.push(Fact::ImpostorAccepted { job });
+            }
             (What::Stop(job, _), Answer::Stopping(state)) => {
                 env.summary.transition(match state {
                     jobyard_core::JobState::Finished => "stop answered finished",
@@ -247,7 +262,8 @@ impl Clients {
             }
             // The job was over and gone from the engine; the worker was removed before, somebody has told it to do something
             // else meanwhile, or too many wait for it.
-            (What::Stop(..) | What::SetWorker(..), _) | (What::SetQueue(..), Answer::Queue(_)) => {}
+            (What::Impostor(..) | What::Stop(..) | What::SetWorker(..), _)
+            | (What::SetQueue(..), Answer::Queue(_)) => {}
             (What::Submit(_) | What::SetQueue(..), answer) => panic!("refused: {answer:?}"),
         }
     }
@@ -276,6 +292,7 @@ fn digest(bytes: &[u8]) -> u64 {
 }
 
 fn random_spec(env: &mut Env) -> ValidSpec {
+    let leased_per_mille = env.scenario.leased_per_mille;
     let rng = &mut env.rng;
     let mut spec = JobSpec::new(ExecutorSpec::new(EXECUTOR, "{}"));
     spec.resources = Resources::of_slots(1 + u32::from(rng.chance(250)));
@@ -287,7 +304,7 @@ fn random_spec(env: &mut Env) -> ValidSpec {
     if rng.chance(300) {
         spec.retry_on.extend([1, 124]);
     }
-    if rng.chance(250) {
+    if rng.chance(leased_per_mille) {
         spec.on_disconnect = OnDisconnect::Stop;
     }
     spec.timeout = rng.chance(250).then(|| rng.millis(500, 3_000));

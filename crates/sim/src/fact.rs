@@ -1,5 +1,7 @@
 //! What an observer who sees everything learns.
 
+use std::time::Duration;
+
 use jobyard_core::{
     AttemptId, Epoch, Event, Exit, JobId, QueueSettings, Resources, Steady, TagSet, Timestamp,
     WorkerId,
@@ -98,6 +100,8 @@ pub enum Fact {
         resources: Resources,
         /// Whether a second run would be harmless.
         repeatable: bool,
+        /// How long it may run at most, the time to end included.
+        limit: Option<Duration>,
     },
     /// A process is gone.
     ProcessEnded {
@@ -107,6 +111,31 @@ pub enum Fact {
         attempt: AttemptId,
         /// How, if anybody can know.
         exit: Option<Exit>,
+    },
+    /// Whatever an attempt has left on its worker is gone, as far as its executor can tell.
+    CleanedUp {
+        /// Of which attempt.
+        attempt: AttemptId,
+    },
+    /// A worker's agent was told that an attempt is over.
+    EndTold {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// A worker has written down how an attempt ended that nobody wanted to end.
+    EndWritten {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// A worker has lost what it had written down of the end of an attempt.
+    EndTorn {
+        /// Of which attempt.
+        attempt: AttemptId,
+    },
+    /// A client was told that a job is accepted under the id of another one.
+    ImpostorAccepted {
+        /// The id.
+        job: JobId,
     },
     /// Something holds up a worker or its network: nothing can be expected of it in time before that moment.
     HeldUp {

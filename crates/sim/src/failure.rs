@@ -8,6 +8,8 @@ use std::fmt;
 pub struct Failure {
     /// The world's seed.
     pub seed: u64,
+    /// The name of its scenario.
+    pub scenario: &'static str,
     /// The name of the invariant.
     pub invariant: &'static str,
     /// What does not hold.
@@ -32,8 +34,8 @@ impl fmt::Display for Failure {
         }
         write!(
             f,
-            "seed {0} again: cargo xtask simulate --seed {0} --trace",
-            self.seed
+            "seed {} again: cargo xtask simulate --scenario {} --seed {0} --trace",
+            self.seed, self.scenario
         )
     }
 }

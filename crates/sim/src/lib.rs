@@ -81,6 +81,7 @@ mod runner;
 mod scenario;
 mod summary;
 mod trace;
+mod trouble;
 mod worker;
 mod world;
 
@@ -91,4 +92,5 @@ pub use mutant::Mutant;
 pub use runner::{Run, run};
 pub use scenario::{Sabotage, Scenario};
 pub use summary::{Seen, Summary};
+pub use trouble::Trouble;
 pub use world::{simulate, trace};

@@ -5,6 +5,7 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use jobyard_sim::{Mutant, Scenario, Summary, run, trace};
 
@@ -15,9 +16,10 @@ const MUTANT_SEEDS: u64 = 400;
 const GOAL_MILLIS: f64 = 60.0;
 
 const USAGE: &str = "\
-usage: jobyard-sim [--seeds N] [--from S] [--scenario rough|calm] [--jobs THREADS] [--partial]
+usage: jobyard-sim [--seeds N] [--from S] [--scenario NAME] [--jobs THREADS] [--partial]
        jobyard-sim --seed S [--scenario ..] [--trace]
-       jobyard-sim --mutants [NAME ..] [--jobs THREADS]";
+       jobyard-sim --mutants [NAME ..] [--jobs THREADS]
+scenarios: rough, calm, apart, stopped, unwritten, intruded";
 
 /// What is asked for.
 #[derive(Debug)]
@@ -165,36 +167,43 @@ fn find_mutants(arguments: &Arguments, names: &[String]) -> Result<(), String> {
             "this build has no deliberate bugs: cargo xtask mutants makes one that has".to_owned(),
         );
     }
-    let is_named = |mutant: &Mutant| names.iter().any(|name| name == mutant.name);
-    let wanted = |mutant: &&Mutant| is_named(mutant) || names.is_empty() && !mutant.is_elusive;
+    let unknown = |name: &&String| Mutant::ALL.iter().all(|mutant| mutant.name != **name);
+    if let Some(name) = names.iter().find(unknown) {
+        return Err(format!("there is no deliberate bug {name:?}"));
+    }
+    let is_wanted =
+        |mutant: &&Mutant| names.is_empty() || names.iter().any(|name| name == mutant.name);
+    let began = Instant::now();
     let mut survivors = Vec::new();
-    println!("{:<52} {:<64} seed", "deliberate bug", "found by");
-    for mutant in Mutant::ALL.iter().filter(wanted) {
-        let scenario = mutant.scenario();
+    println!(
+        "{:<58} {:<10} {:>6} {:>4} {:>7}  found by",
+        "deliberate bug", "scenario", "worlds", "seed", "seconds"
+    );
+    for mutant in Mutant::ALL.iter().filter(is_wanted) {
+        let scenario = &mutant.scenario;
         let found = run(
             0..MUTANT_SEEDS,
-            &scenario,
+            scenario,
             arguments.threads,
             || mutant.switch_on(),
             |_| {},
         );
-        if let Some(failure) = found.failure {
-            let (name, invariant) = (mutant.name, failure.invariant);
-            println!("{name:<52} {invariant:<64} {}", failure.seed);
-        } else {
-            println!("{:<52} SURVIVES", mutant.name);
-            survivors.push(mutant.name);
+        let took = found.took.as_secs_f64();
+        let (worlds, seed, by) = match &found.failure {
+            Some(failure) => (
+                found.summary.worlds + 1,
+                failure.seed.to_string(),
+                failure.invariant,
+            ),
+            None => (found.summary.worlds, "-".to_owned(), "NOBODY"),
+        };
+        let (name, scenario) = (mutant.name, scenario.name);
+        println!("{name:<58} {scenario:<10} {worlds:>6} {seed:>4} {took:>7.1}  {by}");
+        if found.failure.is_none() {
+            survivors.push(name);
         }
     }
-    if names.is_empty() {
-        let elusive = Mutant::ALL.iter().filter(|mutant| mutant.is_elusive);
-        for mutant in elusive {
-            println!(
-                "{:<52} not looked for: no invariant sees it yet",
-                mutant.name
-            );
-        }
-    }
+    println!("{:.0} s", began.elapsed().as_secs_f64());
     if survivors.is_empty() {
         return Ok(());
     }

@@ -1,17 +1,16 @@
 //! Deliberate bugs in the brains: each has to be found.
 
-use crate::scenario::Scenario;
+use crate::scenario::{Sabotage, Scenario};
 
-/// A deliberate bug of a brain. The brains ask for it by name, with `jobyard_core::mutated`, in a build with
-/// `--cfg jobyard_mutants`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A deliberate bug. The brains ask for theirs by name, with `jobyard_core::mutated`, in a build with
+/// `--cfg jobyard_mutants`; those of the shells are bugs of the simulated ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mutant {
     /// What goes wrong.
     pub name: &'static str,
-    /// Whether it is known that no invariant sees it yet: what it breaks is made good by something else, or too rare. It
-    /// is run on demand alone.
-    pub is_elusive: bool,
+    /// The worlds in which it has to be found.
+    pub scenario: Scenario,
 }
 
 impl Mutant {
@@ -22,48 +21,119 @@ impl Mutant {
         Self::of("an impossible capacity is taken"),
         Self::of("a foreign protocol is taken"),
         Self::of("a replaced session is still heard"),
+        Self::of("a session that is over is still heard"),
+        Self::of("a hello counts before its worker answers"),
         Self::of("reconciliation keeps a revoked attempt"),
         Self::of("another boot counts as the same"),
+        Self::of("an attempt that its worker does not have is waited for"),
         Self::of("a lease goes on without contact"),
         Self::of("a lease is over before its end"),
+        Self::of("a worker that is back is given up"),
         Self::of("a stale attempt counts"),
-        Self::elusive("a stale start is not revoked"),
         Self::of("a suspended worker stays available"),
+        Self::of("a removed worker still gets jobs"),
         Self::of("complaints are not heeded"),
         Self::of("capacity is never released"),
-        Self::elusive("capacity is released twice"),
+        Self::of("capacity is released twice"),
+        Self::of("what ran before a restart is not counted"),
         Self::of("an end wins over an accepted stop"),
+        Self::of("a stop wins over an end"),
         Self::of("a tombstone is ignored"),
+        Self::of("a repeated call counts again"),
         Self::of("a stopped job stays in the queue"),
+        Self::of("a stop during a wait for a retry is forgotten"),
         Self::of("a retry is not paid for"),
         Self::of("a job is run again for its own failures without a budget"),
         Self::of("a job that is not repeatable is retried"),
         Self::of("a drain is acknowledged early"),
         Self::of("a reply goes before its commit"),
+        Self::of("output is given up before it is durable"),
+        Self::of("nobody hears that output is kept"),
         Self::of("a held attempt is taken again"),
         Self::of("an attempt of the past is taken"),
         Self::of("a forgotten attempt is started"),
         Self::of("a stopped attempt is started"),
         Self::of("an attempt starts before the journal has it"),
-        Self::elusive("a revoked attempt runs on"),
-        Self::elusive("an attempt that was not journaled is not declined"),
+        Self::of("a new life starts what an earlier one left"),
+        Self::of("an end is dropped before it is durable"),
         Self::of("a master of an older term is served"),
+        Self::of("a new life forgets the newest term"),
         Self::of("a silent master is believed"),
-        Self::elusive("a lease counts without an answer"),
+        Self::of("an end is reported before nothing is left"),
+        Self::of("an end is reported twice"),
+        Self::of("a timeout is forgotten"),
+        Self::of("a kill after the grace is forgotten"),
+        Self::of("a stop is blamed on the job"),
+        Self::within(
+            "a new term does not wait for the leases of the one before",
+            Scenario::apart(),
+        ),
+        Self::within(
+            "another attempt does not wait for the lease",
+            Scenario::apart(),
+        ),
+        Self::within("a lease counts without an answer", Scenario::apart()),
+        Self::within("a lease counts from its answer", Scenario::apart()),
+        Self::within("an attempt outlives its lease", Scenario::apart()),
+        Self::within(
+            "an attempt starts after the promise is over",
+            Scenario::apart(),
+        ),
+        Self::within(
+            "an attempt that does not count is not revoked",
+            Scenario::stopped(),
+        ),
+        Self::within("a revoked attempt runs on", Scenario::stopped()),
+        Self::within(
+            "a stop is not repeated to a worker that is back",
+            Scenario::stopped(),
+        ),
+        Self::within(
+            "a drain is not repeated to a worker that is back",
+            Scenario::stopped(),
+        ),
+        Self::within("a stop while it starts is forgotten", Scenario::stopped()),
+        Self::within("a kill is not heeded", Scenario::stopped()),
+        Self::within("a worker that ends takes jobs", Scenario::stopped()),
+        Self::within("a worker that drains takes jobs", Scenario::stopped()),
+        Self::within(
+            "an attempt that was not journaled is not declined",
+            Scenario::unwritten(),
+        ),
+        Self::within(
+            "another job is taken under a known id",
+            Scenario::intruded(),
+        ),
+        Self::within("an order before the welcome counts", Scenario::intruded()),
+        Self::within("a foreign master is served", Scenario::intruded()),
+        Self::sabotage(
+            "leases that nobody enforces",
+            Sabotage::ForgetLeases,
+            Scenario::apart(),
+        ),
+        Self::sabotage(
+            "output is dropped when it is sent",
+            Sabotage::TrimBeyondDurable,
+            Scenario::rough(),
+        ),
     ];
 
     const fn of(name: &'static str) -> Self {
-        Self {
-            name,
-            is_elusive: false,
-        }
+        Self::within(name, Scenario::rough())
     }
 
-    const fn elusive(name: &'static str) -> Self {
-        Self {
-            name,
-            is_elusive: true,
-        }
+    const fn within(name: &'static str, scenario: Scenario) -> Self {
+        Self { name, scenario }
+    }
+
+    /// A bug of a simulated shell.
+    const fn sabotage(name: &'static str, by: Sabotage, scenario: Scenario) -> Self {
+        let sabotage = Some(by);
+        let scenario = Scenario {
+            sabotage,
+            ..scenario
+        };
+        Self { name, scenario }
     }
 
     /// Whether this build has them.
@@ -75,11 +145,5 @@ impl Mutant {
     pub fn switch_on(&self) {
         #[cfg(jobyard_mutants)]
         jobyard_core::switch_mutant(Some(self.name));
-    }
-
-    /// The worlds in which it has to be found.
-    #[must_use]
-    pub const fn scenario(&self) -> Scenario {
-        Scenario::rough()
     }
 }

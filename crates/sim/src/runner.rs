@@ -105,6 +105,7 @@ fn guarded(seed: u64, scenario: &Scenario) -> Result<Summary, Box<Failure>> {
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(Box::new(Failure {
             seed,
+            scenario: scenario.name,
             invariant: "no program panics",
             problem: text.unwrap_or("without a word").to_owned(),
             histories: Vec::new(),

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use jobyard_master::engine::Timings;
 
+use crate::trouble::Trouble;
+
 /// The sizes of a world and how rough it is. A world is its scenario and its seed: the same two give the same history,
 /// event by event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scenario {
+    /// What it is called, to ask for it again.
+    pub name: &'static str,
     /// How many workers there are; at least 1. The first one can run every job and is never removed, so that every job
     /// can end.
     pub workers: usize,
@@ -23,6 +27,8 @@ pub struct Scenario {
     /// How long it takes on average until the next fault of the network, of a machine or of a program. `None`: never;
     /// the small faults (slow disks, failed starts, lost answers) do not happen then either.
     pub fault_every: Option<Duration>,
+    /// Which of these faults there are; empty: every kind.
+    pub troubles: &'static [Trouble],
     /// How long it takes on average until some worker begins or ceases to complain about its machine. `None`: none ever
     /// does.
     pub complain_every: Option<Duration>,
@@ -31,6 +37,17 @@ pub struct Scenario {
     /// Whether the hello of a connection that its worker has given up may still arrive, even after that of a newer
     /// connection.
     pub late_hellos: bool,
+    /// For how long a job runs at most by itself.
+    pub longest_run: Duration,
+    /// How many jobs in a thousand must not outlive a lease.
+    pub leased_per_mille: u64,
+    /// How many stops in a thousand are by force.
+    pub force_per_mille: u64,
+    /// How many writes of an attempt into the journal in a thousand fail.
+    pub unwritten_per_mille: u64,
+    /// Whether somebody tries what must be refused: another job under a known id, orders of a master that leads no more,
+    /// a master of a foreign protocol.
+    pub intruders: bool,
     /// Whether wall clocks jump. Nothing else may depend on that.
     pub wall_jumps: bool,
     /// A deliberate bug, to see that it is found.
@@ -41,15 +58,22 @@ impl Scenario {
     /// Sixty simulated seconds of four workers with every kind of fault.
     pub const fn rough() -> Self {
         Self {
+            name: "rough",
             workers: 4,
             horizon: Duration::from_mins(1),
             drain: Duration::from_mins(5),
             submit_every: Duration::from_secs(1),
             operate_every: Duration::from_secs(1),
             fault_every: Some(Duration::from_millis(1_500)),
+            troubles: &[],
             complain_every: Some(Duration::from_secs(2)),
             timings: TIMINGS,
             late_hellos: true,
+            longest_run: Duration::from_secs(10),
+            leased_per_mille: 250,
+            force_per_mille: 150,
+            unwritten_per_mille: 20,
+            intruders: false,
             wall_jumps: true,
             sabotage: None,
         }
@@ -58,6 +82,7 @@ impl Scenario {
     /// Two workers for ten simulated seconds, and nothing goes wrong.
     pub const fn calm() -> Self {
         Self {
+            name: "calm",
             workers: 2,
             horizon: Duration::from_secs(10),
             drain: Duration::from_mins(1),
@@ -69,13 +94,86 @@ impl Scenario {
         }
     }
 
-    /// The one of that name: `rough` or `calm`.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "rough" => Some(Self::rough()),
-            "calm" => Some(Self::calm()),
-            _ => None,
+    /// Long jobs, most of which must not outlive a lease, on workers that are cut off, held up or stuck, under masters that
+    /// die.
+    pub const fn apart() -> Self {
+        Self {
+            name: "apart",
+            submit_every: Duration::from_millis(1_500),
+            operate_every: Duration::from_secs(4),
+            fault_every: Some(Duration::from_millis(1_200)),
+            troubles: &[
+                Trouble::CutOneWay,
+                Trouble::CutOneWay,
+                Trouble::Stall,
+                Trouble::Freeze,
+                Trouble::CutSession,
+                Trouble::CrashMaster,
+            ],
+            complain_every: None,
+            longest_run: Duration::from_secs(60),
+            leased_per_mille: 800,
+            ..Self::rough()
         }
+    }
+
+    /// Long jobs that are stopped, often by force, on workers that drain and leave and come back.
+    pub const fn stopped() -> Self {
+        Self {
+            name: "stopped",
+            horizon: Duration::from_secs(30),
+            operate_every: Duration::from_millis(400),
+            fault_every: Some(Duration::from_secs(3)),
+            troubles: &[
+                Trouble::CutSession,
+                Trouble::CutSession,
+                Trouble::Stall,
+                Trouble::CrashMaster,
+                Trouble::CrashAgent,
+            ],
+            complain_every: None,
+            longest_run: Duration::from_secs(60),
+            force_per_mille: 400,
+            ..Self::rough()
+        }
+    }
+
+    /// Journals that cannot be written while sessions break.
+    pub const fn unwritten() -> Self {
+        Self {
+            name: "unwritten",
+            horizon: Duration::from_secs(8),
+            submit_every: Duration::from_millis(300),
+            fault_every: Some(Duration::from_millis(500)),
+            troubles: &[Trouble::CutSession],
+            complain_every: None,
+            unwritten_per_mille: 400,
+            ..Self::rough()
+        }
+    }
+
+    /// As rough as can be, and somebody tries what must be refused.
+    pub const fn intruded() -> Self {
+        Self {
+            name: "intruded",
+            intruders: true,
+            ..Self::rough()
+        }
+    }
+
+    /// Every one that something goes wrong in.
+    pub const ROUGH: [Self; 5] = [
+        Self::rough(),
+        Self::apart(),
+        Self::stopped(),
+        Self::unwritten(),
+        Self::intruded(),
+    ];
+
+    /// The one of that name: `calm`, or one of [`ROUGH`](Self::ROUGH).
+    pub fn named(name: &str) -> Option<Self> {
+        let all = Self::ROUGH.into_iter().chain([Self::calm()]);
+        all.into_iter().find(|scenario| scenario.name == name)
     }
 
     /// The same with a deliberate bug.

@@ -15,6 +15,7 @@ use crate::master::MasterNode;
 use crate::network::Side;
 use crate::scenario::Scenario;
 use crate::summary::Summary;
+use crate::trouble::Trouble;
 use crate::worker::WorkerNode;
 
 /// How often somebody looks whether all is done, once faults have stopped.
@@ -103,6 +104,7 @@ impl World {
             Err(Violation { invariant, problem }) => {
                 let failure = Failure {
                     seed,
+                    scenario: self.env.scenario.name,
                     invariant,
                     histories: trace.histories(&problem),
                     problem,
@@ -348,15 +350,19 @@ impl World {
         }
         let env = &mut self.env;
         let index = usize::try_from(env.rng.below(self.workers.len() as u64)).unwrap_or(0);
-        match env.rng.below(100) {
-            0..14 => {
+        let chance = env.rng.below(100);
+        let only = env.scenario.troubles;
+        let only =
+            usize::try_from(chance).map_or(None, |chance| only.get(chance % only.len().max(1)));
+        match only.copied().unwrap_or_else(|| Trouble::of(chance)) {
+            Trouble::CutSession => {
                 let links = env.network.live(false);
                 if let Some(link) = env.rng.pick(&links).copied() {
                     env.cut(link);
                 }
             }
-            14..16 => self.cut_one_way(index),
-            16..18 => {
+            Trouble::CutOneWay => self.cut_one_way(index),
+            Trouble::HoldUpSession => {
                 let links = env.network.live(false);
                 if let Some(link) = env.rng.pick(&links).copied() {
                     env.fault(Fault::SessionHeldUp);
@@ -368,18 +374,18 @@ impl World {
                     env.facts.push(Fact::HeldUp { worker, until });
                 }
             }
-            18..23 => self.workers[index].freeze(env),
-            23..32 => {
+            Trouble::Freeze => self.workers[index].freeze(env),
+            Trouble::CutUpload => {
                 let links = env.network.live(true);
                 if let Some(link) = env.rng.pick(&links).copied() {
                     env.cut(link);
                 }
             }
-            32..52 => self.stall(index),
-            52..67 => self.master.crash(env),
-            67..82 => self.workers[index].crash_agent(env),
-            82..92 => self.workers[index].reboot(env),
-            _ => self.workers[index].shut_down(env),
+            Trouble::Stall => self.stall(index),
+            Trouble::CrashMaster => self.master.crash(env),
+            Trouble::CrashAgent => self.workers[index].crash_agent(env),
+            Trouble::Reboot => self.workers[index].reboot(env),
+            Trouble::ShutDown => self.workers[index].shut_down(env),
         }
         self.again(every, Event::FaultDue);
     }

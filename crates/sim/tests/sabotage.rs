@@ -84,9 +84,22 @@ fn find_finished_jobs_that_come_back() {
     find(Sabotage::ReviveFinished, "outcomes are final");
 }
 
+#[test]
+fn find_leases_that_nobody_enforces() {
+    find_within(
+        &Scenario::apart(),
+        Sabotage::ForgetLeases,
+        "two attempts of a job overlap only if that is declared",
+    );
+}
+
 /// The bug breaks this invariant in some world. In another it may break another one first.
 fn find(bug: Sabotage, invariant: &str) {
-    let scenario = Scenario::rough().with(bug);
+    find_within(&Scenario::rough(), bug, invariant);
+}
+
+fn find_within(scenario: &Scenario, bug: Sabotage, invariant: &str) {
+    let scenario = scenario.clone().with(bug);
     let mut others = Vec::new();
     for seed in 0..WORLDS {
         match simulate(seed, &scenario) {

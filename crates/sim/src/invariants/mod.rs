@@ -4,10 +4,13 @@
 //! file here and a line in [`all`].
 
 mod attempts_increase;
+mod calls_count_once;
 mod complaining_gets_nothing;
 mod drained_starts_nothing;
+mod ends_are_told_once;
 mod events_have_no_gap;
 mod groups_hold;
+mod kills_blame_nobody;
 mod log_end_is_known;
 mod log_is_a_prefix;
 mod no_attempt_starts_twice;
@@ -24,12 +27,15 @@ mod same_id_same_job;
 mod silence_is_noticed;
 mod stale_changes_nothing;
 mod stop_is_final;
+mod stopped_ends;
 mod suspended_gets_nothing;
 mod tables_agree;
 mod terms_only_rise;
+mod timeouts_hold;
 mod unrepeatable_runs_once;
 mod waiting_has_a_reason;
 mod workers_suit;
+mod written_ends_count;
 
 use std::fmt;
 
@@ -86,6 +92,12 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(events_have_no_gap::EventsHaveNoGap::default()),
         Box::new(silence_is_noticed::SilenceIsNoticed::default()),
         Box::new(tables_agree::TablesAgree),
+        Box::new(ends_are_told_once::EndsAreToldOnce::default()),
+        Box::new(kills_blame_nobody::KillsBlameNobody),
+        Box::new(written_ends_count::WrittenEndsCount::default()),
+        Box::new(stopped_ends::StoppedEnds::default()),
+        Box::new(timeouts_hold::TimeoutsHold::default()),
+        Box::new(calls_count_once::CallsCountOnce::default()),
         Box::new(nothing_left_over::NothingLeftOver),
     ]
 }

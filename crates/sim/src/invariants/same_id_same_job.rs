@@ -21,6 +21,9 @@ impl Invariant for SameIdSameJob {
     }
 
     fn observe(&mut self, fact: &Fact, _books: &Books) -> Result<(), String> {
+        if let Fact::ImpostorAccepted { job } = fact {
+            return Err(format!("another job was accepted under the id {job}"));
+        }
         let Fact::JobWritten { before, after } = fact else {
             return Ok(());
         };

@@ -1,6 +1,8 @@
 //! What the agent wants, carried out.
 
-use jobyard_core::{AttemptId, Hello, LinkError, WorkerMessage};
+use std::time::Duration;
+
+use jobyard_core::{AttemptId, Hello, LinkError, Outcome, WorkerMessage};
 use jobyard_worker::agent::{ExitReason, JournalEntry, Output};
 
 use super::WorkerNode;
@@ -126,7 +128,7 @@ impl WorkerNode {
     fn write_journal(&mut self, env: &mut Env, entry: JournalEntry) {
         if let JournalEntry::Accepted { attempt, .. } = &entry {
             let attempt = *attempt;
-            let written = !env.mishap(20, Fault::JournalFailed);
+            let written = !env.mishap(env.scenario.unwritten_per_mille, Fault::JournalFailed);
             // A failure while the session is renewed is a moment that chance alone seldom meets.
             let renewed = !written && env.rng.chance(300);
             let delay = if renewed || env.mishap(40, Fault::JournalSlow) {
@@ -142,6 +144,12 @@ impl WorkerNode {
             if !written {
                 return;
             }
+        }
+        if let JournalEntry::Finished(report) = &entry
+            && matches!(report.outcome, Outcome::Succeeded | Outcome::Failed { .. })
+        {
+            let attempt = report.attempt;
+            env.facts.push(Fact::EndWritten { attempt });
         }
         self.journal.push(entry);
     }
@@ -160,6 +168,7 @@ impl WorkerNode {
     /// The program ends. A service manager starts it anew, unless it is no longer a member.
     fn exit(&mut self, env: &mut Env, reason: &ExitReason) {
         env.note("agent exits", Some(self.index), None);
+        self.held_up(env, Duration::from_secs(5));
         env.summary.transition(match reason {
             ExitReason::Finished => "agent exit finished",
             ExitReason::Unfinished { .. } => "agent exit unfinished",

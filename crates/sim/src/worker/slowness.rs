@@ -136,6 +136,10 @@ impl WorkerNode {
         life.connected = true;
         let attempts: Vec<_> = life.agent.held().map(|held| held.attempt).collect();
         self.feed(env, Input::Connected);
+        self.hear_orders_of_old_master(env, epoch);
+        let is_foreign = env.scenario.intruders && env.rng.chance(500);
+        // One that leads, and speaks otherwise.
+        let epoch = if is_foreign { epoch.next() } else { epoch };
         let timings = env.scenario.timings;
         let mut welcome = Welcome::new(
             SessionId::from_uuid(env.rng.uuid()),
@@ -145,9 +149,37 @@ impl WorkerNode {
             timings.heartbeat,
             timings.lease,
         );
+        if is_foreign {
+            welcome.protocol.version += 2;
+        }
         let verdicts = attempts.into_iter();
         welcome.verdicts = verdicts.map(|attempt| (attempt, Verdict::Forget)).collect();
         self.feed(env, Input::Received(MasterMessage::Welcome(welcome)));
+        let life = self.running.as_ref();
+        if is_foreign && life.is_some_and(|life| life.agent.is_connected()) {
+            let (worker, unfit) = (self.id, Some("takes a master that speaks otherwise"));
+            env.facts.push(Fact::Welcomed { worker, unfit });
+        }
+    }
+
+    /// It may forget to welcome the worker first.
+    fn hear_orders_of_old_master(&mut self, env: &mut Env, epoch: Epoch) {
+        if !env.scenario.intruders {
+            return;
+        }
+        let held = |node: &Self| -> Vec<AttemptId> {
+            let life = node.running.iter();
+            let held = life.flat_map(|life| life.agent.held());
+            held.map(|held| held.attempt).collect()
+        };
+        let before = held(self);
+        for attempt in before.iter().copied() {
+            self.feed(env, Input::Received(MasterMessage::Forget { attempt }));
+        }
+        if held(self) != before {
+            let worker = self.id;
+            env.facts.push(Fact::Served { worker, epoch });
+        }
     }
 
     /// Somebody sets the wall clock.
