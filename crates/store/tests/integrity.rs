@@ -1,5 +1,6 @@
 //! Damage: what was flipped or torn is never taken for what was written.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -292,6 +293,51 @@ fn first_version(path: &Path) {
                 ('spec', 'finished', 1, 2, 0, NULL, '{}');",
         )
         .expect("the first schema");
+}
+
+/// Retention removes what ended long ago, and by its end alone.
+#[tokio::test]
+async fn jobs_that_ended_before_there_were_ends_get_theirs() {
+    let (_directory, path) = place();
+    first_version(&path);
+    let person = Connection::open(&path).expect("a connection");
+    person
+        .execute_batch(
+            r#"INSERT INTO records (kind, key, version, ord, live, state, body) VALUES
+                ('job', 'late', 1, 3, 0, 'finished', '{"finished_at":1700000000000002}'),
+                ('job', 'early', 1, 4, 0, 'finished', '{"finished_at":1700000000000001}'),
+                ('job', 'open', 1, 5, 1, 'finished', '{"finished_at":1700000000000000}'),
+                ('job', 'odd', 1, 6, 0, 'finished', '{"finished_at":"noon"}'),
+                ('job', 'torn', 1, 7, 0, 'finished', '{"finished_at":17');"#,
+        )
+        .expect("jobs");
+    drop(person);
+    let store = open(&path);
+    let ended = store.oldest_ended(JOB, i64::MAX.unsigned_abs(), 10).await;
+    let ended = ended.expect("a read");
+    let ends: Vec<(&str, Option<u64>)> = ended
+        .iter()
+        .map(|record| (record.key.as_str(), record.fields.ended))
+        .collect();
+    assert_eq!(
+        ends[ends.len() - 2..],
+        [
+            ("early", Some(1_700_000_000_000_001)),
+            ("late", Some(1_700_000_000_000_002))
+        ]
+    );
+    let unknown: BTreeSet<&str> = ends[..ends.len() - 2].iter().map(|(key, _)| *key).collect();
+    assert_eq!(unknown, BTreeSet::from(["finished", "odd", "torn"]));
+    assert!(ends[..3].iter().all(|(_, ended)| *ended == Some(0)));
+    let report = store.check(LONG).await.expect("a check");
+    assert!(report.is_complete && report.is_sound(), "{report:?}");
+    drop(store);
+    // Once is enough: what was done stays done.
+    let store = open(&path);
+    assert_eq!(
+        store.oldest_ended(JOB, 1, 10).await.map(|old| old.len()),
+        Ok(3)
+    );
 }
 
 #[tokio::test]

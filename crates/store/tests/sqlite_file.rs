@@ -132,9 +132,9 @@ fn refuse_a_newer_schema() {
     drop(open(&path));
     let person = Connection::open(&path).expect("a connection");
     person
-        .execute(
-            "UPDATE refinery_schema_history SET version = 99 WHERE version = 2",
-            [],
+        .execute_batch(
+            "UPDATE refinery_schema_history SET version = 99 WHERE version = 3; \
+             PRAGMA user_version = 0;",
         )
         .expect("a newer version");
     drop(person);
@@ -155,13 +155,13 @@ fn open_a_newer_schema_that_says_it_may_be() {
     let person = Connection::open(&path).expect("a connection");
     person
         .execute_batch(
-            "UPDATE refinery_schema_history SET version = 99 WHERE version = 2; \
-             PRAGMA user_version = 2;",
+            "UPDATE refinery_schema_history SET version = 99 WHERE version = 3; \
+             PRAGMA user_version = 3;",
         )
         .expect("a newer version that only adds");
     open(&path);
     person
-        .execute_batch("PRAGMA user_version = 3")
+        .execute_batch("PRAGMA user_version = 4")
         .expect("a newer version that does more");
     drop(person);
     let error = SqliteStore::open(&path, &SqliteOptions::default()).expect_err("newer");
