@@ -20,6 +20,11 @@ pub const REFUSED_WAIT: Duration = Duration::from_mins(1);
 /// A session that lasted this long was no accident: the next try to connect begins without the waits of earlier ones.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 
+/// After a session that was welcomed and cut short, the next wait is at most the first one, doubled so often: 0.8 s with
+/// the usual backoff, scattered as each wait is. A master that dies twice is no reason to stay away from the third; and a
+/// worker whose sessions never last asks about twice a second at most.
+const FAILURES_AFTER_WELCOME: u32 = 3;
+
 /// Where the session stands.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
@@ -156,6 +161,9 @@ impl Agent {
             LinkError::Refused(refusal) => Some(ConnectError::Refused(refusal)),
             _ => None,
         };
+        if error.is_none() {
+            self.forgive_most();
+        }
         self.on_no_session(now, error, out);
     }
 
@@ -251,6 +259,9 @@ impl Agent {
             self.hurried = true;
             return self.connect(now, out);
         }
+        if reason == ClosingReason::Restarting {
+            self.forgive_most();
+        }
         self.on_no_session(now, None, out);
     }
 
@@ -267,6 +278,14 @@ impl Agent {
         {
             self.failures = 0;
             self.hurried = false;
+        }
+    }
+
+    /// A session that was welcomed and then cut off shows that there is a master. One that was replaced does not: the one
+    /// that has replaced it may be another machine with the same identity, and the two must not fight.
+    fn forgive_most(&mut self) {
+        if self.phase.is_open() {
+            self.failures = self.failures.min(FAILURES_AFTER_WELCOME);
         }
     }
 

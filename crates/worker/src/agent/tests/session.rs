@@ -229,6 +229,33 @@ fn sessions_that_do_not_last_are_tried_ever_more_slowly() {
 }
 
 #[test]
+fn a_worker_is_back_soon_after_a_master_that_dies_again_and_again() {
+    let soon = Duration::from_millis(800);
+    let endings: [fn(&mut Rig) -> Vec<Output>; 2] = [Rig::lose_session, |rig| {
+        rig.hear(MasterMessage::Closing(ClosingReason::Restarting))
+    }];
+    for end in endings {
+        let mut rig = Rig::open();
+        for death in 0..10 {
+            let begun = end(&mut rig);
+            if hello(&begun).is_none() {
+                let wait = rig.agent.next_deadline().unwrap() - rig.now.steady;
+                assert!(wait <= soon, "{wait:?} after death {death}");
+                assert!(wait >= Duration::from_millis(50), "a fleet is scattered");
+                rig.wait();
+            }
+            // The next one is not there yet.
+            for _ in 0..6 {
+                rig.feed(unreachable());
+                rig.wait();
+            }
+            rig.welcomed();
+            assert!(rig.agent.is_connected());
+        }
+    }
+}
+
+#[test]
 fn a_new_worker_that_is_refused_ends_and_one_with_attempts_tries_again() {
     for reason in [RefusalReason::Unauthenticated, RefusalReason::Incompatible] {
         let mut rig = Rig::new(Vec::new());
