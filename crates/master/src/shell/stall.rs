@@ -37,9 +37,7 @@ pub(super) struct Stall {
 impl Stall {
     /// A commit has found no room. Who waits for an answer gets none from it for now.
     pub(super) fn begin(shared: &Shared) -> Self {
-        shared.replies.refuse_all(&ControlError::unavailable(
-            "its store has no room, so that this is not recorded yet and may still be: make room on its disk, then ask again",
-        ));
+        shared.replies.refuse_all(&not_recorded_yet());
         Self {
             pauses: Pauses::up_to(LONGEST_PAUSE),
             backlog: Backlog::default(),
@@ -177,13 +175,51 @@ fn refuse(shared: &Shared, engine: &Engine, call: &Input) {
             RefusalReason::Unavailable,
             "the master's store has no room; try again in a moment",
         )),
-        _ if engine.knows(call) => Answer::Refused(ControlError::unavailable(
-            "its store has no room, so that this is not recorded yet and may still be: make room on its disk, then ask again",
-        )),
+        _ if engine.knows(call) => Answer::Refused(not_recorded_yet()),
         _ => Answer::Refused(ControlError::Exhausted {
             problem: "its store has no room, so that nothing can be changed: make room on its disk"
                 .to_owned(),
         }),
     };
     shared.replies.answer(reply, answer);
+}
+
+fn not_recorded_yet() -> ControlError {
+    ControlError::unavailable(
+        "its store has no room, so that this is not recorded yet and may still be: make room on its disk, then ask again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn said(session: SessionId, count: usize) -> Input {
+        let messages = vec![WorkerMessage::Accepting(true); count];
+        Input::Said { session, messages }
+    }
+
+    #[test]
+    fn the_end_of_a_session_comes_after_all_that_was_said_in_it() {
+        let session = SessionId::from_uuid(Uuid::from_u128(1));
+        let mut backlog = Backlog::default();
+        backlog.ended.insert(session);
+        assert!(backlog.push(said(session, 1), 1));
+        assert!(matches!(backlog.next(), Some(Input::Said { .. })));
+        assert!(!backlog.is_empty());
+        assert!(matches!(backlog.next(), Some(Input::SessionEnded { .. })));
+        assert!(backlog.is_empty());
+        assert!(backlog.next().is_none());
+    }
+
+    #[test]
+    fn no_more_messages_wait_than_fit() {
+        let session = SessionId::from_uuid(Uuid::from_u128(1));
+        let mut backlog = Backlog::default();
+        assert!(backlog.push(said(session, MAX_WAITING), MAX_WAITING));
+        assert!(!backlog.push(said(session, 1), 1));
+        assert!(backlog.next().is_some());
+        assert!(backlog.next().is_none(), "what did not fit is not there");
+    }
 }

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::world::in_background;
 
-/// How many jobs are submitted at once.
-const PORTION: usize = 8;
+/// How many jobs are submitted at once: about what the workers get done meanwhile, so that a long run does not end with
+/// minutes of jobs to which nothing happens any more.
+const PORTION: usize = 4;
 
 /// What kind of job it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Stream {
         let specs: Vec<_> = jobs
             .iter()
             .map(|(id, kind)| {
-                let time = f64::from(self.random.u32(..40)) / 10.0;
+                let time = f64::from(self.random.u32(..30)) / 10.0;
                 let code = if self.random.u32(..10) == 0 { 3 } else { 0 };
                 json!({
                     "id": id,
