@@ -249,6 +249,10 @@ pub struct AttemptContext {
     /// executor whose attempts outlive the agent ends it then by itself, and [`Execution::wait`] says
     /// [`Lost`] with [`InfraReason::LeaseExpired`]. `None`: it may run for as long as it likes.
     pub until: Option<Steady>,
+    /// It must not begin at or after this time, by the same clock: the master may have given it up by then. Whoever was
+    /// held up for so long starts nothing, and says [`StartError::Worker`] with [`InfraReason::NeverStarted`]. `None`:
+    /// it may begin at any time.
+    pub start_by: Option<Steady>,
 }
 
 impl AttemptContext {
@@ -260,6 +264,7 @@ impl AttemptContext {
             env: BTreeMap::new(),
             scratch,
             until: None,
+            start_by: None,
         }
     }
 }
@@ -273,6 +278,7 @@ impl fmt::Debug for AttemptContext {
             .field("env", &self.env.keys())
             .field("scratch", &self.scratch)
             .field("until", &self.until)
+            .field("start_by", &self.start_by)
             .finish()
     }
 }

@@ -40,7 +40,7 @@ pub fn supervise(
 ) -> SupervisorHandle {
     let plan = Plan::new(&context.spec, executor.facts().capabilities);
     let (handle, shell) = Shell::new(context.attempt, plan, clock, events);
-    let begin = begin_start(executor, context, output);
+    let begin = begin_start(executor, context, output, Arc::clone(&shell.clock));
     shell.launch(Input::Start, begin);
     handle
 }
@@ -161,13 +161,30 @@ async fn begin_start(
     executor: Arc<dyn Executor>,
     context: AttemptContext,
     output: Output,
+    clock: Arc<dyn Clock>,
 ) -> Begun {
-    match executor.start(context, output.clone()).await {
+    let is_too_late = context
+        .start_by
+        .is_some_and(|end| end <= clock.now().steady);
+    let started = if is_too_late {
+        Err(too_late())
+    } else {
+        executor.start(context, output.clone()).await
+    };
+    match started {
         Ok(execution) => Ok(execution),
         Err(error) => {
             explain(&output, &error).await;
             Err(Input::StartFailed(error))
         }
+    }
+}
+
+/// Whoever wants it started may have given it up.
+fn too_late() -> StartError {
+    StartError::Worker {
+        reason: InfraReason::NeverStarted,
+        problem: "its worker was held up until it was too late to start".to_owned(),
     }
 }
 

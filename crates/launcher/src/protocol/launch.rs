@@ -22,6 +22,7 @@ pub struct Launch {
     /// Where it runs.
     pub dir: WorkDir,
     /// The file that it reads as its standard input; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<PathBuf>,
     /// Whether standard error goes into the same pipe as standard output.
     pub merge: bool,
@@ -33,19 +34,28 @@ pub struct Launch {
     /// is killed.
     pub drain_ms: u64,
     /// What it is held to. The agent has made sure that the launcher can, or lives with it that it cannot.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
     /// As whom it runs; `None`: as the launcher's own user.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
     /// What else keeps it apart.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub isolation: Isolation,
     /// When the launcher kills all of it by itself, unless [`Request::Extend`](super::Request::Extend) moves that; by the
     /// machine's clock that counts through suspend (`CLOCK_BOOTTIME`, microseconds). `None`: never. A launcher that does
     /// not say [`Welcome::leases`](super::Welcome::leases) does not know this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Steady>,
+    /// When it is too late to start it; by the same clock. `None`: never. A launcher of an earlier version does not know
+    /// this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_by: Option<Steady>,
+}
+
+/// Every launcher so far takes what is not said for this.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Launch {
@@ -72,7 +82,16 @@ impl Launch {
             user: None,
             isolation: Isolation::default(),
             until: None,
+            start_by: None,
         }
+    }
+
+    /// Whether its time has come before it was started.
+    pub(crate) fn is_too_late(&self, now: Steady) -> bool {
+        [self.until, self.start_by]
+            .iter()
+            .flatten()
+            .any(|end| *end <= now)
     }
 }
 
@@ -89,6 +108,7 @@ impl fmt::Debug for Launch {
             .field("user", &self.user)
             .field("isolation", &self.isolation)
             .field("until", &self.until)
+            .field("start_by", &self.start_by)
             .finish_non_exhaustive()
     }
 }
@@ -100,6 +120,7 @@ pub struct WorkDir {
     /// A directory; absolute.
     pub root: PathBuf,
     /// A path beneath it, which leads out of it neither by `..` nor by a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beneath: Option<PathBuf>,
 }
 

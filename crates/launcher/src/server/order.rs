@@ -8,6 +8,8 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
 use rustix::process::Resource;
 
+use super::clock;
+use super::start::too_late;
 use crate::protocol::{Launch, LaunchFailure, Stage, WorkDir};
 use crate::sys::{self, Child, OwnedEntry, Spawn, Starter};
 
@@ -42,6 +44,8 @@ impl Order {
         let (dir, stdin) = match opened {
             _ if !may_fork => return None,
             Err(failure) => return Some(Err(failure)),
+            // Files may have taken long to open.
+            Ok(_) if self.launch.is_too_late(clock::steady()) => return Some(Err(too_late())),
             Ok(opened) => opened,
         };
         let launch = &self.launch;

@@ -105,9 +105,8 @@ impl Yard {
         if self.knows(launch.attempt) {
             return refused("the launcher knows this attempt already");
         }
-        if launch.until.is_some_and(|until| until <= clock::steady()) {
-            let problem = "its time is over";
-            return Err(LaunchFailure::new(Stage::Expired, 0, problem));
+        if launch.is_too_late(clock::steady()) {
+            return Err(too_late());
         }
         if !launch.output.is_absolute() {
             return refused("the path of the output is not absolute");
@@ -126,6 +125,11 @@ impl Yard {
         }
         Ok(())
     }
+}
+
+/// Nothing was forked, since its time is over.
+pub(super) fn too_late() -> LaunchFailure {
+    LaunchFailure::new(Stage::Expired, 0, "its time is over")
 }
 
 impl OutputPipes {

@@ -100,7 +100,7 @@ impl Engine {
         if drains != worker.record.drain.is_some() || !drains && !worker.drain_waiters.is_empty() {
             return Err(format!("worker {id} drains, and does not: {worker:?}"));
         }
-        if worker.session.is_none() && !worker.drain_waiters.is_empty() {
+        if !worker.drain_waiters.is_empty() && !self.may_begin_something(id) {
             return Err(format!(
                 "the drain of worker {id} is done, and somebody waits for it"
             ));

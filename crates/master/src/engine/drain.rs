@@ -3,7 +3,7 @@
 //! | what happens while a worker drains | what follows |
 //! |---|---|
 //! | every attempt that was on its way has begun or is over | whoever asked for the drain hears that it is done |
-//! | its session ends | the same: no job can be sent there. What it had not said to have begun is stopped when it is back |
+//! | its session ends | the same if nothing was on its way; else once its lease is over, by its own clock as well: from then on it starts nothing. What has not begun when it is back is stopped |
 //! | it has no job and no output left | an event says so |
 //! | its time is over | what it still has is stopped, and runs elsewhere on the infrastructure's budget |
 //! | it is resumed, suspended or removed | whoever still waits hears that it was not drained |
@@ -232,9 +232,8 @@ impl Engine {
         let Some(entry) = self.tables.workers.get(&worker) else {
             return;
         };
-        let waits = !entry.drain_waiters.is_empty();
         let is_early = mutated("a drain is acknowledged early");
-        if !waits || entry.session.is_some() && !self.on_its_way(worker).is_empty() && !is_early {
+        if entry.drain_waiters.is_empty() || self.may_begin_something(worker) && !is_early {
             return;
         }
         let waiters = self.tables.workers.get_mut(&worker);
@@ -246,6 +245,12 @@ impl Engine {
             };
             self.reply(reply, answer);
         }
+    }
+
+    /// Whether something may begin on a worker that gets nothing more. One that is not heard may hear what was sent before,
+    /// and begins it as long as it trusts its lease.
+    pub(super) fn may_begin_something(&self, worker: WorkerId) -> bool {
+        self.lease_over(worker).is_some() && !self.on_its_way(worker).is_empty()
     }
 
     /// Attempts that a worker has and that are not known to have begun.

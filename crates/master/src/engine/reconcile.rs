@@ -213,7 +213,6 @@ impl Engine {
             session: old.id,
             reason,
         });
-        self.check_drain(now, worker);
     }
 
     /// What a worker shall do with an attempt that it holds.
@@ -244,7 +243,7 @@ impl Engine {
             let cause = StopCause::Cancelled;
             return Verdict::Stop { cause, grace };
         }
-        if self.is_drained_away(worker, entry)
+        if self.is_drained_away(worker, entry, &held.state)
             && !mutated("a drain is not repeated to a worker that is back")
         {
             let (cause, grace) = (self.drain_cause(worker), entry.record.demand.grace);
@@ -253,15 +252,12 @@ impl Engine {
         Verdict::Keep
     }
 
-    /// Whether a drain stops the current attempt of this job: it was told so before, or it was not known to have begun
-    /// when the worker's session ended, by which its drain was done.
-    fn is_drained_away(&self, worker: WorkerId, entry: &JobEntry) -> bool {
+    /// Whether a drain stops the current attempt of this job: it was told so before, or it has not begun. One that has
+    /// done so before the drain was acknowledged, however late that is heard, goes on.
+    fn is_drained_away(&self, worker: WorkerId, entry: &JobEntry, held: &HeldState) -> bool {
         let drains = self.tables.workers.get(&worker);
         let drains = drains.is_some_and(|worker| worker.record.drain.is_some());
-        let began = entry
-            .current()
-            .is_none_or(|current| current.started_at.is_some());
-        entry.record.drained || drains && !began
+        entry.record.drained || drains && matches!(held, HeldState::Accepted)
     }
 
     /// Remembers which attempts were told to stop because their worker drains.
@@ -458,6 +454,7 @@ impl Engine {
         if self.is_silent(worker) {
             let policy = Some(OnDisconnect::Stop);
             self.give_up_attempts(now, worker, InfraReason::WorkerLost, policy);
+            self.check_drain(now, worker);
         }
     }
 
@@ -490,7 +487,7 @@ impl Engine {
     }
 
     /// When the lease of a worker is over as the master counts it, if it is not heard from now on. `None`: it is over.
-    fn lease_over(&self, worker: WorkerId) -> Option<Steady> {
+    pub(super) fn lease_over(&self, worker: WorkerId) -> Option<Steady> {
         let entry = self.tables.workers.get(&worker)?;
         match entry.session {
             Some(live) => Some(self.timings.lease_over(entry, live.heard)),

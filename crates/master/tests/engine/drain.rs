@@ -165,51 +165,93 @@ fn every_caller_hears_of_it() {
     assert!(step.sent(session).is_empty());
 }
 
+/// A worker that is cut off may still hear what was sent before, and starts it as long as it trusts its lease.
 #[test]
-fn i14_when_the_session_ends_the_drain_is_done() {
+fn i14_when_the_session_ends_the_drain_is_done_once_the_lease_is_over() {
     for silent in [false, true] {
         let (mut cluster, session) = sent();
         drain(&mut cluster);
-        let step = if silent {
-            cluster.pass(TIMINGS.lease)
+        let left = if silent {
+            let step = cluster.pass(TIMINGS.lease);
+            assert!(answers(&step).is_empty(), "{step:?}");
+            TIMINGS.grace
         } else {
-            cluster.disconnect(session)
+            let step = cluster.disconnect(session);
+            assert!(answers(&step).is_empty(), "{step:?}");
+            TIMINGS.lease + TIMINGS.grace
         };
-        assert!(is_done(&step, 1), "{step:?}");
+        let step = cluster.pass(just_before(left));
+        assert!(answers(&step).is_empty(), "{step:?}");
+        assert!(is_done(&cluster.pass(MOMENT), 1));
     }
 }
 
 #[test]
-fn i14_a_newer_session_ends_the_older_one_and_with_it_the_wait() {
-    let (mut cluster, _) = sent();
-    drain(&mut cluster);
-    let (_, step) = cluster.connect_as(1, hello(2, vec![accepted(attempt(1, 1))]));
-    assert!(is_done(&step, 1));
-    assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
+fn i14_when_the_session_ends_and_nothing_was_on_its_way_the_drain_is_done() {
+    let (mut cluster, session) = busy();
+    cluster.disconnect(session);
+    assert!(is_done(&drain(&mut cluster), 1));
 }
 
 #[test]
-fn i14_what_had_not_begun_when_the_session_ended_is_stopped_when_the_worker_is_back() {
-    for held in [accepted(attempt(1, 1)), running(attempt(1, 1))] {
-        let (mut cluster, session) = sent();
+fn i14_a_newer_session_does_not_end_the_wait_before_what_was_on_its_way_has_begun_or_ended() {
+    for begins in [false, true] {
+        let (mut cluster, _) = sent();
         drain(&mut cluster);
-        cluster.disconnect(session);
-        // More than once: the worker may not have heard it.
-        for _ in 0..2 {
-            let (_, step) = cluster.connect_as(1, hello(2, vec![held.clone()]));
-            assert!(step.welcome().draining);
-            assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
-            cluster.restart();
-        }
-        let (session, _) = cluster.connect_as(1, hello(2, vec![held]));
-        let step = cluster.finished(session, attempt(1, 1), DRAINED, 0);
-        assert!(step.assigned().is_empty(), "not there");
-        let record = cluster.job(1);
-        assert_eq!(record.state, JobState::Queued);
-        assert_eq!(record.infra_failures, 1);
-        assert_eq!(record.attempts[0].outcome, Some(DRAINED));
-        assert!(!record.drained, "said of an attempt, not of the job");
+        let (session, step) = cluster.greet(1, hello(2, vec![accepted(attempt(1, 1))]));
+        assert!(answers(&step).is_empty());
+        assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
+        assert!(answers(&cluster.confirm(session)).is_empty());
+        let step = if begins {
+            cluster.started(session, attempt(1, 1))
+        } else {
+            cluster.finished(session, attempt(1, 1), DRAINED, 0)
+        };
+        assert!(is_done(&step, 1));
     }
+}
+
+#[test]
+fn i14_what_a_worker_that_is_back_never_got_ends_the_wait() {
+    let (mut cluster, session) = sent();
+    drain(&mut cluster);
+    cluster.disconnect(session);
+    let (session, step) = cluster.greet(1, hello(2, Vec::new()));
+    assert!(answers(&step).is_empty(), "the hello may be a late one");
+    assert!(is_done(&cluster.confirm(session), 1));
+}
+
+#[test]
+fn i14_what_has_not_begun_when_the_worker_is_back_is_stopped() {
+    let held = accepted(attempt(1, 1));
+    let (mut cluster, session) = sent();
+    drain(&mut cluster);
+    cluster.disconnect(session);
+    // More than once: the worker may not have heard it.
+    for _ in 0..2 {
+        let (_, step) = cluster.connect_as(1, hello(2, vec![held.clone()]));
+        assert!(step.welcome().draining);
+        assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
+        cluster.restart();
+    }
+    let (session, _) = cluster.connect_as(1, hello(2, vec![held]));
+    let step = cluster.finished(session, attempt(1, 1), DRAINED, 0);
+    assert!(step.assigned().is_empty(), "not there");
+    let record = cluster.job(1);
+    assert_eq!(record.state, JobState::Queued);
+    assert_eq!(record.infra_failures, 1);
+    assert_eq!(record.attempts[0].outcome, Some(DRAINED));
+    assert!(!record.drained, "said of an attempt, not of the job");
+}
+
+#[test]
+fn what_began_while_nobody_heard_it_goes_on() {
+    let (mut cluster, session) = sent();
+    drain(&mut cluster);
+    cluster.disconnect(session);
+    let (_, step) = cluster.greet(1, hello(2, vec![running(attempt(1, 1))]));
+    assert_eq!(step.verdicts(), [(attempt(1, 1), Verdict::Keep)]);
+    assert!(is_done(&step, 1));
 }
 
 #[test]
@@ -225,9 +267,10 @@ fn what_had_begun_before_the_session_ended_goes_on() {
 }
 
 #[test]
-fn a_silent_worker_is_drained_at_once() {
+fn a_silent_worker_whose_lease_is_over_is_drained_at_once() {
     let (mut cluster, session) = sent();
     cluster.disconnect(session);
+    cluster.pass(TIMINGS.lease + TIMINGS.grace);
     assert!(is_done(&drain(&mut cluster), 1));
     let (_, step) = cluster.connect_as(1, hello(2, vec![accepted(attempt(1, 1))]));
     assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
@@ -410,9 +453,9 @@ fn r2_whoever_waited_for_a_drain_when_the_master_ended_may_ask_again() {
     let (mut cluster, _) = sent();
     drain(&mut cluster);
     cluster.restart();
-    assert!(is_done(&drain(&mut cluster), 1), "it has no session");
-    let (_, step) = cluster.connect_as(1, hello(2, vec![running(attempt(1, 1))]));
-    assert_eq!(step.verdicts(), [(attempt(1, 1), STOP)]);
+    assert!(answers(&drain(&mut cluster)).is_empty());
+    let (_, step) = cluster.greet(1, hello(2, vec![running(attempt(1, 1))]));
+    assert!(is_done(&step, 1));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Processes that do nothing but take time, and the real supervisors that look after them.
 
+use std::time::Duration;
+
 use jobyard_core::{
     Assignment, AttemptId, Capabilities, Exit, Gone, InfraReason, Residue, StartError,
     StartFailure, Steady, Timestamp,
@@ -59,6 +61,7 @@ impl WorkerNode {
                 .spec
                 .timeout
                 .map(|timeout| timeout + assignment.spec.grace),
+            start_by: life.agent.may_start_until(),
             has_begun: false,
             deadline: None,
         };
@@ -230,6 +233,16 @@ impl WorkerNode {
             return;
         };
         let agent = self.running.as_ref().map(|life| &life.agent);
+        let now = self.clock.read(env.now).steady;
+        if supervision.start_by <= now {
+            // As the executor: it was held up for too long.
+            let failure = Some(too_late());
+            return self.later(
+                env,
+                Duration::ZERO,
+                AgentEvent::StartAnswered { attempt, failure },
+            );
+        }
         let until = agent.and_then(|agent| agent.runs_until(attempt));
         let until = until.filter(|_| !env.is_sabotaged(Sabotage::ForgetLeases));
         env.facts.push(Fact::ProcessStarted {
@@ -315,7 +328,7 @@ impl WorkerNode {
         }
     }
 
-    fn on_machine(&self, env: &mut Env, delay: std::time::Duration, event: MachineEvent) {
+    fn on_machine(&self, env: &mut Env, delay: Duration, event: MachineEvent) {
         let (worker, boot) = (self.index, self.boots);
         env.after(
             delay,
@@ -408,6 +421,13 @@ impl WorkerNode {
             // Two may have waited for it.
             self.supervise(env, attempt, SupervisorInput::Exited(exit));
         }
+    }
+}
+
+fn too_late() -> StartError {
+    StartError::Worker {
+        reason: InfraReason::NeverStarted,
+        problem: "simulated: too late".to_owned(),
     }
 }
 

@@ -74,6 +74,8 @@ struct Supervision {
     repeatable: bool,
     /// How long it may run at most, its grace included.
     limit: Option<std::time::Duration>,
+    /// When it is too late to start it.
+    start_by: Steady,
     /// The executor has answered that it runs.
     has_begun: bool,
     deadline: Option<Steady>,

@@ -23,6 +23,9 @@ pub(super) enum Stage {
         /// It shall not start, but be reported as stopped.
         stop: Option<StopCause>,
     },
+    /// In the journal, and not started: the master's promise is over, and it may have given the attempt up. It starts with
+    /// the next promise, unless the master wants something else of it by then.
+    Waiting { assignment: Box<Assignment> },
     /// The shell was told to start it, or to find it.
     Starting { grace: Duration },
     /// It runs.
@@ -63,7 +66,9 @@ impl Entry {
     /// Its line of the inventory.
     pub(super) fn held(&self, attempt: AttemptId) -> Held {
         let state = match &self.stage {
-            Stage::Journaling { .. } | Stage::Starting { .. } => HeldState::Accepted,
+            Stage::Journaling { .. } | Stage::Waiting { .. } | Stage::Starting { .. } => {
+                HeldState::Accepted
+            }
             Stage::Running {
                 pid, started_at, ..
             } => HeldState::Running {
@@ -78,7 +83,9 @@ impl Entry {
     /// What its line of the inventory tells.
     pub(super) const fn tells(&self) -> Told {
         match self.stage {
-            Stage::Journaling { .. } | Stage::Starting { .. } => Told::Accepted,
+            Stage::Journaling { .. } | Stage::Waiting { .. } | Stage::Starting { .. } => {
+                Told::Accepted
+            }
             Stage::Running { .. } => Told::Running,
             Stage::Finished { .. } => Told::Finished,
         }
@@ -89,7 +96,7 @@ impl Entry {
     /// note. Only a forget says that it is kept.
     pub(super) const fn owes_output(&self) -> bool {
         match &self.stage {
-            Stage::Journaling { .. } => false,
+            Stage::Journaling { .. } | Stage::Waiting { .. } => false,
             Stage::Starting { .. } | Stage::Running { .. } => true,
             Stage::Finished { report } => report.log.bytes > 0,
         }

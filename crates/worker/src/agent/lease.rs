@@ -165,6 +165,12 @@ impl Agent {
         })
     }
 
+    /// Until when what is not yet started may be started, whether or not it hangs on the lease: then the master may say that
+    /// nothing more starts here. Later, only the next promise allows it.
+    pub fn may_start_until(&self) -> Steady {
+        self.lease.stop_at()
+    }
+
     /// The welcome answers the hello.
     pub(super) fn on_lease(&mut self, welcome: &Welcome, out: &mut Vec<Output>) {
         // A master that asks for more than there is would have everything stopped at once.
@@ -174,9 +180,13 @@ impl Agent {
     }
 
     /// The master has answered a heartbeat.
-    pub(super) fn on_beat_answered(&mut self, out: &mut Vec<Output>) {
-        if let Some(sent) = self.lease.unanswered.answered() {
+    pub(super) fn on_beat_answered(&mut self, now: Now, out: &mut Vec<Output>) {
+        if let Some(mut sent) = self.lease.unanswered.answered() {
+            if mutated("a lease counts from its answer") {
+                sent = now.steady;
+            }
             self.extend(sent, out);
+            self.start_waiting(now, out);
         }
     }
 
@@ -226,7 +236,13 @@ impl Agent {
                 Some(Stage::Starting { grace } | Stage::Running { grace, .. }) => *grace,
                 _ => Duration::ZERO,
             };
-            self.on_stop(attempt, StopCause::LeaseExpired, grace.min(longest), out);
+            self.on_stop(
+                now,
+                attempt,
+                StopCause::LeaseExpired,
+                grace.min(longest),
+                out,
+            );
         }
     }
 }

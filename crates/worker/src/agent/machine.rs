@@ -181,10 +181,10 @@ impl Agent {
                 cause,
                 grace,
             } => {
-                self.on_stop(attempt, cause, grace, out);
+                self.on_stop(now, attempt, cause, grace, out);
             }
             MasterMessage::Forget { attempt } => self.on_forget(attempt, out),
-            MasterMessage::Heartbeat => self.on_beat_answered(out),
+            MasterMessage::Heartbeat => self.on_beat_answered(now, out),
             MasterMessage::Draining(draining) => self.on_draining(draining, out),
             // What a newer master may add is for workers that asked for it.
             _ => {}
@@ -264,12 +264,28 @@ impl Agent {
             return self.finish(AttemptReport::new(attempt, outcome, now.wall), out);
         }
         let assignment = assignment.clone();
-        entry.stage = Stage::Starting {
-            grace: assignment.spec.grace,
-        };
-        out.push(Output::Start(assignment));
-        if self.phase.is_open() {
-            out.push(Output::Upload { attempt });
+        entry.stage = Stage::Waiting { assignment };
+        self.start_waiting(now, out);
+    }
+
+    /// Starts what is in the journal, if the master has promised that it waits for it.
+    pub(super) fn start_waiting(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.may_start_until() <= now.steady
+            && !mutated("an attempt starts after the promise is over")
+        {
+            return;
+        }
+        for (attempt, entry) in &mut self.held {
+            if let Stage::Waiting { assignment } = &entry.stage {
+                let assignment = assignment.clone();
+                let grace = assignment.spec.grace;
+                entry.stage = Stage::Starting { grace };
+                out.push(Output::Start(assignment));
+                if self.phase.is_open() {
+                    let attempt = *attempt;
+                    out.push(Output::Upload { attempt });
+                }
+            }
         }
     }
 
@@ -355,6 +371,7 @@ impl Agent {
 
     pub(super) fn on_stop(
         &mut self,
+        now: Now,
         attempt: AttemptId,
         cause: StopCause,
         grace: Duration,
@@ -367,6 +384,10 @@ impl Agent {
             _ if entry.forgotten => {}
             Stage::Journaling { stop, .. } => {
                 *stop = Some(stop.map_or(cause, |earlier| stronger(earlier, cause)));
+            }
+            Stage::Waiting { .. } => {
+                let outcome = never_started(cause);
+                self.finish(AttemptReport::new(attempt, outcome, now.wall), out);
             }
             Stage::Starting { .. } | Stage::Running { .. } => {
                 out.push(Output::Stop {
@@ -386,21 +407,25 @@ impl Agent {
         self.decline_unbegun(out);
     }
 
-    /// Declines what is on its way to the journal, while the master drains this worker. What is to be reported as stopped
+    /// Declines what is on its way to the journal, or waits there, while the master drains this worker. What is to be reported as stopped
     /// is reported.
     pub(super) fn decline_unbegun(&mut self, out: &mut Vec<Output>) {
         if !self.condition.is_draining() {
             return;
         }
         let reason = DeclineReason::Stopping;
-        let mut declined = Vec::new();
-        for (attempt, entry) in &mut self.held {
-            if matches!(entry.stage, Stage::Journaling { stop: None, .. }) && !entry.forgotten {
-                entry.forgotten = true;
-                declined.push(*attempt);
-            }
-        }
+        let is_unbegun = |entry: &Entry| match entry.stage {
+            Stage::Journaling { stop: None, .. } => !entry.forgotten,
+            Stage::Waiting { .. } => true,
+            _ => false,
+        };
+        let held = self.held.iter();
+        let declined: Vec<_> = held
+            .filter(|(_, entry)| is_unbegun(entry))
+            .map(|(attempt, _)| *attempt)
+            .collect();
         for attempt in declined {
+            self.on_forget(attempt, out);
             self.memory.remember(attempt);
             self.lease.release(attempt);
             self.say(WorkerMessage::Declined { attempt, reason }, out);
@@ -413,7 +438,7 @@ impl Agent {
             return;
         };
         match entry.stage {
-            Stage::Finished { .. } => self.discard(attempt, out),
+            Stage::Waiting { .. } | Stage::Finished { .. } => self.discard(attempt, out),
             Stage::Journaling { .. } => entry.forgotten = true,
             Stage::Starting { .. } | Stage::Running { .. } if !entry.forgotten => {
                 entry.forgotten = true;
@@ -444,7 +469,7 @@ impl Agent {
         }
         entry.told = entry.tells();
         let message = match &entry.stage {
-            Stage::Journaling { .. } | Stage::Starting { .. } => return,
+            Stage::Journaling { .. } | Stage::Waiting { .. } | Stage::Starting { .. } => return,
             Stage::Running {
                 pid, started_at, ..
             } => WorkerMessage::Started {

@@ -16,6 +16,7 @@
 //!      +------------------------+
 //! ```
 //!
+//! * Between `Journaling` and `Starting` it waits, if need be, for the master's promise, see below.
 //! * An assignment is written to the journal before anything is done about it, and started only when the journal has
 //!   it ([`Input::Journaled`]). An attempt that is held is never started again; one that was held and is gone, or that
 //!   was refused, is declined as stale as long as the (bounded) memory goes.
@@ -46,6 +47,9 @@
 //! process was stopped) does not believe what it reads then; and a stop that was ordered is not undone. An executor that
 //! can kills them by itself when the lease ends, whatever becomes of this program: [`Output::Extend`] moves that time
 //! on. The next life goes by the lease that stands in the journal until it is welcomed.
+//!
+//! No attempt *starts* after that time, whatever it asks for: the master may have told somebody that nothing starts here
+//! any more. What is in the journal by then waits for the next promise; so does its executor know until when it may begin.
 //!
 //! # Drained by the master
 //!

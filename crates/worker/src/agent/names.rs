@@ -15,6 +15,7 @@ impl Agent {
         match entry.stage {
             _ if entry.forgotten => "forgotten",
             Stage::Journaling { .. } => "journaling",
+            Stage::Waiting { .. } => "waiting for a promise",
             Stage::Starting { .. } => "starting",
             Stage::Running { .. } => "running",
             Stage::Finished { .. } => "finished",

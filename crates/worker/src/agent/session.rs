@@ -201,21 +201,22 @@ impl Agent {
         self.beat(now, out);
         for (attempt, verdict) in welcome.verdicts {
             match verdict {
-                Verdict::Stop { cause, grace } => self.on_stop(attempt, cause, grace, out),
+                Verdict::Stop { cause, grace } => self.on_stop(now, attempt, cause, grace, out),
                 Verdict::Forget => self.on_forget(attempt, out),
                 _ => {}
             }
         }
-        self.catch_up(out);
+        self.catch_up(now, out);
     }
 
     /// Says what has changed since the hello was made, and lets output flow.
-    fn catch_up(&mut self, out: &mut Vec<Output>) {
+    fn catch_up(&mut self, now: Now, out: &mut Vec<Output>) {
         self.tell_condition(out);
         for attempt in std::mem::take(&mut self.unsaid) {
             self.decline_unjournaled(attempt, out);
         }
         self.decline_unbegun(out);
+        self.start_waiting(now, out);
         let attempts: Vec<_> = self.held.keys().copied().collect();
         for attempt in attempts {
             self.tell(attempt, out);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jobyard_core::{Now, Steady, StopCause};
+use jobyard_core::{AttemptId, Now, Steady, StopCause};
 
-use super::entry::Stage;
+use super::entry::{Entry, Stage};
 use super::machine::Agent;
 use super::{ExitReason, Output, ShutdownMode};
 
@@ -102,6 +102,7 @@ impl Agent {
     fn stop_all(&mut self, now: Now, grace: Option<Duration>, out: &mut Vec<Output>) {
         let cause = StopCause::WorkerStopping;
         let mut longest = Duration::ZERO;
+        self.stop_waiting(now, cause, out);
         for (attempt, entry) in &mut self.held {
             match &mut entry.stage {
                 Stage::Journaling { stop, .. } => *stop = stop.or(Some(cause)),
@@ -122,6 +123,15 @@ impl Agent {
         self.ending = Ending::Stopping {
             until: now.steady + longest + STOP_LIMIT,
         };
+    }
+
+    fn stop_waiting(&mut self, now: Now, cause: StopCause, out: &mut Vec<Output>) {
+        let waits =
+            |(_, entry): &(&AttemptId, &Entry)| matches!(entry.stage, Stage::Waiting { .. });
+        let waiting: Vec<_> = self.held.iter().filter(waits).map(|(id, _)| *id).collect();
+        for attempt in waiting {
+            self.on_stop(now, attempt, cause, Duration::ZERO, out);
+        }
     }
 
     /// The worker is no longer one of the cluster: nothing is reported, everything is deleted.

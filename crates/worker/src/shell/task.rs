@@ -409,6 +409,7 @@ impl Task {
             &self.config.env,
         );
         context.until = self.agent.runs_until(attempt);
+        context.start_by = Some(self.agent.may_start_until());
         let executor = self.executors.get(&assignment.spec.executor.name).cloned();
         let task = AttemptTask {
             context,

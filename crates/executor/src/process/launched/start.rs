@@ -130,6 +130,7 @@ fn describe(job: &Job, prepared: Prepared, place: Option<OutputPlace>) -> (Launc
     launch.user = job.user.as_ref().map(|user| user.ids.clone());
     launch.isolation = job.isolation().clone();
     launch.until = job.context.until;
+    launch.start_by = job.context.start_by;
     (launch, prepared.scratch)
 }
 
@@ -153,7 +154,7 @@ async fn explain(program: &Path, failure: &LaunchFailure) -> StartError {
         },
         protocol::Stage::Program => explain_execution(program, failure.errno).await,
         protocol::Stage::Expired => StartError::Worker {
-            reason: InfraReason::LeaseExpired,
+            reason: InfraReason::NeverStarted,
             problem,
         },
         protocol::Stage::Resources => StartError::Worker {

@@ -6,7 +6,9 @@ use jobyard_core::{
     AttemptId, InfraReason, MasterMessage, Now, Outcome, Steady, StopCause, Verdict, WorkerMessage,
 };
 
-use super::rig::{GRACE, HEARTBEAT, LEASE, Rig, attempt, boot, bound_spec, names, sent, welcome};
+use super::rig::{
+    GRACE, HEARTBEAT, LEASE, Rig, attempt, boot, bound_spec, names, sent, starts, welcome,
+};
 use crate::agent::{AttemptEnd, Input, JournalEntry, MAX_FENCE_GRACE, Output, ShutdownMode};
 
 /// As the welcome of the rig says.
@@ -448,4 +450,96 @@ fn more_unanswered_heartbeats_than_are_told_apart_count_as_too_early_i5() {
     }
     let now: Now = rig.now;
     assert_eq!(rig.answered(), [], "there were no more, at {now:?}");
+}
+
+/// A rig that has heard nothing since its hello, with an attempt that comes to the journal only when the promise is over.
+fn rig_with_late(attempt: AttemptId) -> Rig {
+    let mut rig = Rig::open();
+    rig.assign(attempt);
+    rig.pass(STOP_AFTER);
+    let out = rig.feed(Input::Journaled { attempt });
+    assert_eq!(starts(&out), 0);
+    assert_eq!(rig.states(), [(attempt, "accepted")]);
+    rig
+}
+
+#[test]
+fn nothing_starts_once_the_promise_is_over_i14() {
+    let a = attempt(1, 1);
+    let mut rig = rig_with_late(a);
+    // Nor later, for as long as nobody promises anything.
+    assert_eq!(starts(&rig.pass_through(LEASE)), 0);
+    assert!(!rig.agent.is_connected());
+    // It was held up, and hears now what was said before.
+    let mut rig = Rig::open();
+    rig.pass(STOP_AFTER);
+    assert_eq!(starts(&rig.begin(a)), 0);
+}
+
+#[test]
+fn until_the_promise_is_over_everything_starts_i14() {
+    let mut rig = Rig::open();
+    rig.pass(STOP_AFTER.saturating_sub(Duration::from_micros(1)));
+    assert_eq!(
+        rig.agent.may_start_until() - rig.now.steady,
+        Duration::from_micros(1)
+    );
+    assert_eq!(starts(&rig.begin(attempt(1, 1))), 1);
+}
+
+#[test]
+fn what_waits_for_a_promise_starts_with_the_next_heartbeat_that_is_answered() {
+    let a = attempt(1, 1);
+    let mut rig = rig_with_late(a);
+    let mut beats = sent(&rig.feed(Input::DeadlineReached));
+    assert_eq!(beats.pop(), Some(WorkerMessage::Heartbeat));
+    // The welcome was answered at once, long ago.
+    assert_eq!(starts(&rig.answered()), 0);
+    assert_eq!(starts(&rig.answered()), 1);
+    assert_eq!(starts(&rig.answered()), 0, "once");
+}
+
+#[test]
+fn what_waits_for_a_promise_starts_with_the_next_session_unless_the_master_wants_something_else() {
+    let a = attempt(1, 1);
+    let stop = Verdict::Stop {
+        cause: StopCause::Cancelled,
+        grace: GRACE,
+    };
+    for (verdict, expected) in [
+        (Verdict::Keep, "start"),
+        (stop, "say finished"),
+        (Verdict::Forget, "discard"),
+    ] {
+        let mut rig = rig_with_late(a);
+        rig.lose_session();
+        assert_eq!(rig.hello().inventory.len(), 1);
+        let out = names(&rig.welcomed_with(vec![(a, verdict)]));
+        let others = ["start", "say finished", "discard"].map(|name| out.contains(&name));
+        assert_eq!(others.iter().filter(|is| **is).count(), 1, "{out:?}");
+        assert!(out.contains(&expected), "{out:?}");
+    }
+    let mut rig = rig_with_late(a);
+    rig.lose_session();
+    rig.hello();
+    rig.feed(Input::Connected);
+    let mut drains = welcome(1);
+    drains.draining = true;
+    drains.verdicts = vec![(a, Verdict::Keep)];
+    let out = rig.hear(MasterMessage::Welcome(drains));
+    let out = names(&out);
+    assert!(
+        out.contains(&"decline") && out.contains(&"discard") && !out.contains(&"start"),
+        "{out:?}"
+    );
+    assert_eq!(rig.states(), []);
+}
+
+#[test]
+fn what_waits_for_a_promise_is_reported_as_never_started_when_its_worker_ends() {
+    let a = attempt(1, 1);
+    let mut rig = rig_with_late(a);
+    rig.feed(Input::Shutdown(ShutdownMode::Stop));
+    assert_eq!(rig.states(), [(a, "finished")]);
+    assert_eq!(starts(&rig.answered()) + starts(&rig.answered()), 0);
 }
