@@ -254,7 +254,7 @@ fn fm8_failed_fsync_ends_the_master_and_a_restart_goes_on() {
     // Somebody submits all the time, and repeats what was not answered.
     let enough = AtomicBool::new(false);
     let more = thread::scope(|scope| {
-        let commands: Vec<_> = (0..1_000)
+        let commands: Vec<_> = (0..100)
             .map(|_| {
                 site.cluster
                     .command(&["submit", "--tag", "later", "--", "true"])
