@@ -33,7 +33,8 @@ fn fm14_wall_clock_that_is_set_ends_nothing() {
         (job, Process::named(&site.begun(1)))
     });
     let mut before = now(&site);
-    for seconds in [24 * HOUR, -HOUR] {
+    // Right in the end: who starts looks at the times of certificates, too.
+    for seconds in [24 * HOUR, -HOUR, 0] {
         set(seconds);
         let after = now(&site);
         let moved = after - before;
