@@ -304,9 +304,6 @@ impl Engine {
 
     /// An attempt that the worker did not list never began, if that is certain, and is lost otherwise.
     fn settle_missing(&mut self, now: Now, worker: WorkerId, claims: &Claims, same_boot: bool) {
-        if mutated("what a worker does not list is waited for") {
-            return;
-        }
         let same_boot = same_boot && !mutated("the same boot is not believed");
         for job in self.jobs_of(worker) {
             let current = self.tables.jobs.get(&job).and_then(|entry| entry.current());
