@@ -168,6 +168,9 @@ impl Agent {
     /// Until when what is not yet started may be started, whether or not it hangs on the lease: then the master may say that
     /// nothing more starts here. Later, only the next promise allows it.
     pub fn may_start_until(&self) -> Steady {
+        if mutated("an attempt starts after the promise is over") {
+            return Steady::from_micros(u64::MAX);
+        }
         self.lease.stop_at()
     }
 

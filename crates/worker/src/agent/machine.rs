@@ -235,9 +235,9 @@ impl Agent {
             && !mutated("an attempt of the past is taken")
         {
             Some(DeclineReason::Stale)
-        } else if (self.ending != Ending::No && !mutated("a worker that ends takes jobs"))
-            || (self.condition.is_draining() && !mutated("a worker that drains takes jobs"))
-        {
+        } else if self.ending != Ending::No || self.condition.is_draining() {
+            // So that it goes elsewhere at once. No promise hangs on it: a drain is acknowledged only when nothing is on its
+            // way any more, and what a worker that ends leaves is found by its next life.
             Some(DeclineReason::Stopping)
         } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
             Some(DeclineReason::Full)
@@ -270,9 +270,7 @@ impl Agent {
 
     /// Starts what is in the journal, if the master has promised that it waits for it.
     pub(super) fn start_waiting(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.may_start_until() <= now.steady
-            && !mutated("an attempt starts after the promise is over")
-        {
+        if self.may_start_until() <= now.steady {
             return;
         }
         for (attempt, entry) in &mut self.held {
