@@ -13,6 +13,15 @@ use crate::workspace::Workspace;
 /// How many worlds CI simulates.
 const CI_SEEDS: u64 = 1_000;
 
+/// What the simulation runs most of the time. A bug may hide in hundreds of worlds, so these are worth some compiling.
+const BRAINS: [&str; 5] = [
+    "jobyard-core",
+    "jobyard-executor",
+    "jobyard-master",
+    "jobyard-scheduler",
+    "jobyard-worker",
+];
+
 /// Which worlds to simulate.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Worlds {
@@ -28,7 +37,8 @@ pub struct Worlds {
     /// Print everything that happens in the world of `--seed`.
     #[arg(long, requires = "seed")]
     pub trace: bool,
-    /// What goes wrong in them: `rough` for everything, or `calm`, `apart`, `stopped`, `unwritten`, `intruded`.
+    /// What goes wrong in them: `rough` for everything, or `calm`, `apart`, `stopped`, `unwritten`, `late`, `ordered`,
+    /// `intruded`.
     #[arg(long, default_value = "rough")]
     pub scenario: String,
     /// On how many threads; on all cores by default.
@@ -107,6 +117,7 @@ pub fn mutants(workspace: &Workspace, mutants: &Mutants) -> Result<()> {
         cargo(workspace)
             .args(["run", "--quiet", "-p", "jobyard-sim", "--target-dir"])
             .arg(target)
+            .args(BRAINS.map(|brain| format!("--config=profile.dev.package.{brain}.opt-level=1")))
             .args(["--", "--mutants"])
             .args(&mutants.names)
             .env("RUSTFLAGS", flags.trim()),

@@ -47,6 +47,12 @@
 //! | | every retry is paid for | a budget pays too often, or an attempt does not say what it follows |
 //! | | events have no gap and tell the truth | a place is missing or given twice |
 //! | | silence is noticed within a lease | a side keeps a session on which it hears nothing |
+//! | | an end is told once, when nothing is left | something of the attempt may be left, or its end was told before |
+//! | | an end that is written down counts | the attempt is taken for lost with its worker |
+//! | | no job is blamed for a kill | an attempt has failed by a signal of Jobyard's |
+//! | | no job outlives its timeout; what is to be stopped ends | it runs on, and nothing holds up its worker |
+//! | | only the silent are given up for lost | the worker was heard all the time |
+//! | | a repeated call has one effect | an event of it comes twice in a term |
 //! | | nothing is left over | faults have stopped for long, and something still runs, is held, or is waited for |
 //!
 //! What is not simulated: several masters that lead at once (an old one only answers), a log store that damages bytes,

@@ -19,7 +19,7 @@ const USAGE: &str = "\
 usage: jobyard-sim [--seeds N] [--from S] [--scenario NAME] [--jobs THREADS] [--partial]
        jobyard-sim --seed S [--scenario ..] [--trace]
        jobyard-sim --mutants [NAME ..] [--jobs THREADS]
-scenarios: rough, calm, apart, stopped, unwritten, intruded";
+scenarios: rough, calm, apart, stopped, unwritten, late, ordered, intruded";
 
 /// What is asked for.
 #[derive(Debug)]

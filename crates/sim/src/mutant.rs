@@ -20,9 +20,6 @@ impl Mutant {
         Self::of("a removed worker is welcomed"),
         Self::of("an impossible capacity is taken"),
         Self::of("a foreign protocol is taken"),
-        Self::of("a replaced session is still heard"),
-        Self::of("a session that is over is still heard"),
-        Self::of("a hello counts before its worker answers"),
         Self::of("reconciliation keeps a revoked attempt"),
         Self::of("another boot counts as the same"),
         Self::of("an attempt that its worker does not have is waited for"),
@@ -37,7 +34,6 @@ impl Mutant {
         Self::of("capacity is released twice"),
         Self::of("what ran before a restart is not counted"),
         Self::of("an end wins over an accepted stop"),
-        Self::of("a stop wins over an end"),
         Self::of("a tombstone is ignored"),
         Self::of("a repeated call counts again"),
         Self::of("a stopped job stays in the queue"),
@@ -68,17 +64,9 @@ impl Mutant {
             "a new term does not wait for the leases of the one before",
             Scenario::apart(),
         ),
-        Self::within(
-            "another attempt does not wait for the lease",
-            Scenario::apart(),
-        ),
         Self::within("a lease counts without an answer", Scenario::apart()),
         Self::within("a lease counts from its answer", Scenario::apart()),
         Self::within("an attempt outlives its lease", Scenario::apart()),
-        Self::within(
-            "an attempt starts after the promise is over",
-            Scenario::apart(),
-        ),
         Self::within(
             "an attempt that does not count is not revoked",
             Scenario::stopped(),
@@ -94,8 +82,6 @@ impl Mutant {
         ),
         Self::within("a stop while it starts is forgotten", Scenario::stopped()),
         Self::within("a kill is not heeded", Scenario::stopped()),
-        Self::within("a worker that ends takes jobs", Scenario::stopped()),
-        Self::within("a worker that drains takes jobs", Scenario::stopped()),
         Self::within(
             "an attempt that was not journaled is not declined",
             Scenario::unwritten(),
@@ -115,6 +101,18 @@ impl Mutant {
             "output is dropped when it is sent",
             Sabotage::TrimBeyondDurable,
             Scenario::rough(),
+        ),
+        Self::within("a session that is over is still heard", Scenario::late()),
+        Self::within("a hello counts before its worker answers", Scenario::late()),
+        Self::within("a replaced session is still heard", Scenario::late()),
+        Self::within("a stop wins over an end", Scenario::ordered()),
+        Self::within(
+            "an attempt starts after the promise is over",
+            Scenario::ordered(),
+        ),
+        Self::within(
+            "another attempt does not wait for the lease",
+            Scenario::stopped(),
         ),
     ];
 

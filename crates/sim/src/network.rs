@@ -265,7 +265,7 @@ impl Env {
     pub(crate) fn send(&mut self, link: LinkId, to: Side, frame: Frame) {
         // Now and then a packet is lost and sent again.
         let is_late = self.scenario.late_hellos && matches!(frame, Frame::Hello(_));
-        let delay = if is_late && self.rng.chance(100) {
+        let delay = if is_late && self.rng.chance(self.scenario.late_hellos_per_mille) {
             self.rng.millis(200, 4_000)
         } else if self.rng.chance(20) {
             self.rng.millis(5, 200)

@@ -43,6 +43,10 @@ pub struct Scenario {
     pub leased_per_mille: u64,
     /// How many stops in a thousand are by force.
     pub force_per_mille: u64,
+    /// How many hellos in a thousand take seconds to arrive, if they may.
+    pub late_hellos_per_mille: u64,
+    /// How many hellos in a thousand arrive a second time, if they may.
+    pub ghosts_per_mille: u64,
     /// How many writes of an attempt into the journal in a thousand fail.
     pub unwritten_per_mille: u64,
     /// Whether somebody tries what must be refused: another job under a known id, orders of a master that leads no more,
@@ -72,6 +76,8 @@ impl Scenario {
             longest_run: Duration::from_secs(10),
             leased_per_mille: 250,
             force_per_mille: 150,
+            late_hellos_per_mille: 100,
+            ghosts_per_mille: 15,
             unwritten_per_mille: 20,
             intruders: false,
             wall_jumps: true,
@@ -99,7 +105,9 @@ impl Scenario {
     pub const fn apart() -> Self {
         Self {
             name: "apart",
-            submit_every: Duration::from_millis(1_500),
+            // So many long jobs take their time.
+            drain: Duration::from_mins(20),
+            submit_every: Duration::from_millis(2_500),
             operate_every: Duration::from_secs(4),
             fault_every: Some(Duration::from_millis(1_200)),
             troubles: &[
@@ -107,11 +115,12 @@ impl Scenario {
                 Trouble::CutOneWay,
                 Trouble::Stall,
                 Trouble::Freeze,
+                Trouble::Freeze,
                 Trouble::CutSession,
                 Trouble::CrashMaster,
             ],
             complain_every: None,
-            longest_run: Duration::from_secs(60),
+            longest_run: Duration::from_secs(40),
             leased_per_mille: 800,
             ..Self::rough()
         }
@@ -121,6 +130,7 @@ impl Scenario {
     pub const fn stopped() -> Self {
         Self {
             name: "stopped",
+            drain: Duration::from_mins(20),
             horizon: Duration::from_secs(30),
             operate_every: Duration::from_millis(400),
             fault_every: Some(Duration::from_secs(3)),
@@ -133,6 +143,7 @@ impl Scenario {
             ],
             complain_every: None,
             longest_run: Duration::from_secs(60),
+            leased_per_mille: 500,
             force_per_mille: 400,
             ..Self::rough()
         }
@@ -144,10 +155,46 @@ impl Scenario {
             name: "unwritten",
             horizon: Duration::from_secs(8),
             submit_every: Duration::from_millis(300),
-            fault_every: Some(Duration::from_millis(500)),
+            operate_every: Duration::from_secs(20),
+            fault_every: Some(Duration::from_secs(5)),
             troubles: &[Trouble::CutSession],
             complain_every: None,
-            unwritten_per_mille: 400,
+            late_hellos_per_mille: 900,
+            unwritten_per_mille: 80,
+            longest_run: Duration::from_secs(1),
+            ..Self::rough()
+        }
+    }
+
+    /// Hellos that are late and come twice, sessions that are held up and break.
+    pub const fn late() -> Self {
+        Self {
+            name: "late",
+            fault_every: Some(Duration::from_millis(700)),
+            troubles: &[
+                Trouble::CutSession,
+                Trouble::CutSession,
+                Trouble::HoldUpSession,
+                Trouble::Stall,
+            ],
+            complain_every: None,
+            late_hellos_per_mille: 400,
+            ghosts_per_mille: 300,
+            ..Self::rough()
+        }
+    }
+
+    /// Short jobs and many orders, on workers that are stuck.
+    pub const fn ordered() -> Self {
+        Self {
+            name: "ordered",
+            horizon: Duration::from_secs(40),
+            submit_every: Duration::from_millis(400),
+            operate_every: Duration::from_millis(120),
+            fault_every: Some(Duration::from_millis(800)),
+            troubles: &[Trouble::Freeze, Trouble::Freeze, Trouble::Stall],
+            complain_every: None,
+            longest_run: Duration::from_secs(1),
             ..Self::rough()
         }
     }
@@ -162,11 +209,13 @@ impl Scenario {
     }
 
     /// Every one that something goes wrong in.
-    pub const ROUGH: [Self; 5] = [
+    pub const ROUGH: [Self; 7] = [
         Self::rough(),
         Self::apart(),
         Self::stopped(),
         Self::unwritten(),
+        Self::late(),
+        Self::ordered(),
         Self::intruded(),
     ];
 

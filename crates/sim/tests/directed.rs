@@ -21,6 +21,16 @@ fn hold_every_invariant_while_journals_cannot_be_written() {
 }
 
 #[test]
+fn hold_every_invariant_while_hellos_are_late() {
+    run(&Scenario::late());
+}
+
+#[test]
+fn hold_every_invariant_under_many_orders() {
+    run(&Scenario::ordered());
+}
+
+#[test]
 fn hold_every_invariant_against_intruders() {
     run(&Scenario::intruded());
 }

@@ -13,6 +13,7 @@ mod groups_hold;
 mod kills_blame_nobody;
 mod log_end_is_known;
 mod log_is_a_prefix;
+mod lost_is_silent;
 mod no_attempt_starts_twice;
 mod no_job_lost;
 mod no_undeclared_overlap;
@@ -96,6 +97,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(kills_blame_nobody::KillsBlameNobody),
         Box::new(written_ends_count::WrittenEndsCount::default()),
         Box::new(stopped_ends::StoppedEnds::default()),
+        Box::new(lost_is_silent::LostIsSilent::default()),
         Box::new(timeouts_hold::TimeoutsHold::default()),
         Box::new(calls_count_once::CallsCountOnce::default()),
         Box::new(nothing_left_over::NothingLeftOver),

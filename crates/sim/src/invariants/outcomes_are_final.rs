@@ -1,4 +1,7 @@
-//! I3: the outcome of an attempt, and that of a job, never changes once it is durable; a finished job stays finished.
+//! I3: the outcome of an attempt, and that of a job, never changes once it is durable; a finished job stays finished; one whose last
+//! attempt succeeded has succeeded.
+
+use jobyard_core::Outcome;
 
 use super::Invariant;
 use crate::fact::Fact;
@@ -32,6 +35,13 @@ impl Invariant for OutcomesAreFinal {
             return Err(format!(
                 "job {} is {:?} with the outcome {:?}",
                 after.id, after.state, after.outcome
+            ));
+        }
+        let last = after.attempts.last().and_then(|last| last.outcome);
+        if after.state.is_finished() && last == Some(Outcome::Succeeded) && after.outcome != last {
+            return Err(format!(
+                "job {} has succeeded and is {:?}",
+                after.id, after.outcome
             ));
         }
         for (old, new) in before.attempts.iter().zip(&after.attempts) {

@@ -91,7 +91,8 @@ impl WorkerNode {
 
     /// Now and then a hello arrives a second time, when nobody waits for its answer any more.
     pub(super) fn repeat_hello(&self, env: &mut Env, hello: &Hello) {
-        if !env.scenario.late_hellos || !env.mishap(15, Fault::HelloRepeated) {
+        let often = env.scenario.ghosts_per_mille;
+        if !env.scenario.late_hellos || !env.mishap(often, Fault::HelloRepeated) {
             return;
         }
         let purpose = Purpose {
