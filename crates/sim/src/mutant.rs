@@ -37,7 +37,6 @@ impl Mutant {
         Self::of("a tombstone is ignored"),
         Self::of("a repeated call counts again"),
         Self::of("a stopped job stays in the queue"),
-        Self::of("a stop during a wait for a retry is forgotten"),
         Self::of("a retry is not paid for"),
         Self::of("a job is run again for its own failures without a budget"),
         Self::of("a job that is not repeatable is retried"),
@@ -113,6 +112,10 @@ impl Mutant {
         Self::within(
             "another attempt does not wait for the lease",
             Scenario::stopped(),
+        ),
+        Self::within(
+            "a stop during a wait for a retry is forgotten",
+            Scenario::ordered(),
         ),
     ];
 
