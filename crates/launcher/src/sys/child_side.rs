@@ -3,7 +3,8 @@
 //! Only system calls from here on: the child is a copy of the launcher with one thread, or borrows its memory.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ffi::c_uint;
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::Mode;
 use rustix::io::{Errno, write};
@@ -17,7 +18,7 @@ use rustix::thread::{
 };
 
 use super::namespaces::write_file;
-use super::prepared::{Identity, Prepared};
+use super::prepared::{Fds, Identity, Prepared};
 use super::raw;
 use super::record::Record;
 use super::stat::Stat;
@@ -32,10 +33,12 @@ pub(super) fn run(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> i32 {
     }
 }
 
-/// What the child does that borrows its parent's memory: it executes the program, or says what failed.
-pub(super) fn borrow(prepared: &Prepared<'_>) -> Failed {
+/// What the child does that borrows its parent's memory: it executes the program, or says what failed. If it has the table of
+/// its parent, all that it needs later is below `shared_from`.
+pub(super) fn borrow(prepared: &Prepared<'_>, fds: Fds<'_>, shared_from: Option<c_uint>) -> Failed {
     match enter(prepared)
-        .and_then(|()| become_job(prepared, Some(prepared.launcher), None))
+        .and_then(|()| shared_from.map_or(Ok(()), take_table))
+        .and_then(|()| become_job(prepared, fds, Some(prepared.launcher), None))
         .and_then(|()| execute(prepared, 0))
     {
         Err(failed) => failed,
@@ -56,6 +59,10 @@ fn enter(prepared: &Prepared<'_>) -> Result<(), Failed> {
         write(group, b"0").map_err(|errno| Step::Join.failed(errno))?;
     }
     Ok(())
+}
+
+fn take_table(first: c_uint) -> Result<(), Failed> {
+    raw::take_table_below(first).map_err(|errno| Step::Table.failed(errno))
 }
 
 /// Says what failed. The code with which the process is to end.
@@ -80,13 +87,14 @@ pub(super) fn run_job(
     report: BorrowedFd<'_>,
 ) -> Result<Infallible, Failed> {
     introduce(report);
-    become_job(prepared, parent, Some(report))?;
+    become_job(prepared, prepared.fds(), parent, Some(report))?;
     execute(prepared, LONGEST_WAIT)
 }
 
 /// Puts off all that is the launcher's, but this. Without a report, the child borrows the launcher's memory.
 fn become_job(
     prepared: &Prepared<'_>,
+    fds: Fds<'_>,
     parent: Option<Pid>,
     report: Option<BorrowedFd<'_>>,
 ) -> Result<(), Failed> {
@@ -100,15 +108,15 @@ fn become_job(
     setsid().map_err(|errno| Step::Session.failed(errno))?;
     if prepared.namespaces.moves_mounts() {
         // The working directory moves into the new mounts with its process, a descriptor would not.
-        fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
+        fchdir(fds.dir).map_err(|errno| Step::Directory.failed(errno))?;
     }
     prepared.namespaces.enter()?;
     prepared
         .limits
         .apply()
         .map_err(|errno| Step::Limits.failed(errno))?;
-    for (fd, target) in prepared.stdio.iter().zip(0..) {
-        raw::dup_onto(fd.as_fd(), target).map_err(|errno| Step::Stdio.failed(errno))?;
+    for (fd, target) in fds.stdio.into_iter().zip(0..) {
+        raw::dup_onto(fd, target).map_err(|errno| Step::Stdio.failed(errno))?;
     }
     umask(Mode::WGRP | Mode::WOTH);
     if let Some(user) = &prepared.user {
@@ -120,12 +128,12 @@ fn become_job(
                 .map_err(|errno| Step::User.failed(errno))?;
         }
     }
-    give_up_rights(prepared)?;
+    give_up_rights(fds.landlock)?;
     if prepared.namespaces.moves_mounts() {
         // Whether this user may be there.
         chdir(c".").map_err(|errno| Step::Directory.failed(errno))?;
     } else {
-        fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))?;
+        fchdir(fds.dir).map_err(|errno| Step::Directory.failed(errno))?;
     }
     // Now and not by the exec: a copy of a file that is open for writing would be in the way of its execution.
     match report {
@@ -158,10 +166,10 @@ fn become_user(user: &Identity) -> Result<(), Failed> {
     set_thread_res_uid(user.uid, user.uid, user.uid).map_err(|errno| Step::User.failed(errno))
 }
 
-fn give_up_rights(prepared: &Prepared<'_>) -> Result<(), Failed> {
+fn give_up_rights(landlock: Option<BorrowedFd<'_>>) -> Result<(), Failed> {
     set_no_new_privs(true).map_err(|errno| Step::NoNewPrivileges.failed(errno))?;
-    if let Some(rules) = &prepared.landlock {
-        raw::landlock_restrict(rules.as_fd()).map_err(|errno| Step::Landlock.failed(errno))?;
+    if let Some(rules) = landlock {
+        raw::landlock_restrict(rules).map_err(|errno| Step::Landlock.failed(errno))?;
     }
     Ok(())
 }

@@ -17,6 +17,11 @@
 //! else, each with its own [`Starter`]. A program that is still being written, for which a child waits, is tried again
 //! with a copy.
 //!
+//! Such a child also has the launcher's table of descriptors at first. To copy hundreds of them, only to close the copies,
+//! costs as much as the rest of a start: so each thread keeps a few low numbers for what its child needs (see `low_fds`),
+//! and the first thing that the child does is to ask for a table of its own with what lies below the end of them alone.
+//! Until it has that it changes nothing in the table, and if it cannot have it, it ends.
+//!
 //! Between its birth and the moment at which the thread that made it has told of it, a child may already be dead, and
 //! found by whoever reaps: the [`Newborn`] of the thread says whose it is.
 //!
@@ -33,6 +38,7 @@ mod entry;
 mod inherited;
 mod landlock;
 mod limits;
+mod low_fds;
 mod namespaces;
 mod newborn;
 mod prepared;

@@ -9,6 +9,7 @@ use rustix::process::{Gid, Pid, Uid, getpid};
 
 use super::c_strings::{CStrings, HasNul};
 use super::limits::ProcessLimits;
+use super::low_fds::{Lent, LowFds};
 use super::namespaces::NamespacePlan;
 use super::{Inherited, Spawn, WardenKind, landlock};
 use crate::protocol::{LaunchFailure, Stage, User};
@@ -112,6 +113,15 @@ impl<'a> Prepared<'a> {
         self.warden.is_none() && user && self.namespaces.is_empty()
     }
 
+    /// The descriptors that it needs, as they are here.
+    pub(super) fn fds(&self) -> Fds<'_> {
+        Fds {
+            stdio: self.stdio.each_ref().map(AsFd::as_fd),
+            dir: self.dir.as_fd(),
+            landlock: self.landlock.as_ref().map(AsFd::as_fd),
+        }
+    }
+
     /// The path of the program.
     pub(super) fn program(&self) -> &CStr {
         &self.program
@@ -125,6 +135,34 @@ impl Identity {
             gid: Gid::from_raw(user.gid),
             groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
         }
+    }
+}
+
+/// The descriptors that a child needs when it has put off most of what it has of the launcher.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fds<'a> {
+    /// See [`Prepared::stdio`].
+    pub(super) stdio: [BorrowedFd<'a>; 3],
+    /// See [`Prepared::dir`].
+    pub(super) dir: BorrowedFd<'a>,
+    /// See [`Prepared::landlock`].
+    pub(super) landlock: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Fds<'a> {
+    /// The same with low numbers. `None`: they have no room there.
+    pub(super) fn lend<'b>(&self, low: &'b mut LowFds) -> Option<Lent<'b>> {
+        let all = self.stdio.into_iter().chain([self.dir]);
+        low.lend(all.chain(self.landlock)).ok()
+    }
+
+    /// What was lent.
+    pub(super) fn lent(lent: &'a Lent<'_>) -> Option<Self> {
+        Some(Self {
+            stdio: [lent.get(0)?, lent.get(1)?, lent.get(2)?],
+            dir: lent.get(3)?,
+            landlock: lent.get(4),
+        })
     }
 }
 

@@ -303,6 +303,23 @@ fn close_range(first: c_uint, last: c_uint) {
     }
 }
 
+/// Gives a child that shares the table of its parent one of its own, with copies of all below `first` and of nothing
+/// else. `NOSYS` and `INVAL`: before Linux 5.9 that cannot be asked for.
+pub(super) fn take_table_below(first: c_uint) -> Result<(), Errno> {
+    // SAFETY: it takes no pointers. As long as the table is shared, the kernel copies it before it closes anything, and
+    // if it cannot, closes nothing; so the parent's descriptors stay as they are. The child names none from `first` on.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            c_uint::MAX,
+            CLOSE_RANGE_UNSHARE,
+        )
+    })
+}
+
+const CLOSE_RANGE_UNSHARE: c_uint = 1 << 1;
+
 /// Kernels before 5.9 cannot close ranges. Everything that the launcher opens is closed by itself when a program is
 /// executed, so this only is about what it inherited, which has low numbers.
 const MAX_OLD_DESCRIPTOR: c_uint = 65_535;

@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Resource;
 
-use super::prepared::{Prepared, above_standard, no_resources};
+use super::prepared::{Fds, Prepared, above_standard, no_resources};
 use super::raw::{self, Clone3};
 use super::stat::Stat;
 use super::step::{Failed, Step};
-use super::vfork::vfork;
+use super::vfork::{Table, vfork};
 use super::{Child, Entry, Starter, child_side, start_time};
 use crate::protocol::{Isolation, LaunchFailure, Stage, User};
 
@@ -72,13 +72,24 @@ fn spawn_borrowing(
     let mut failed = None;
     let mut born = start_time::now();
     let before = born;
+    let own = prepared.fds();
+    let lent = starter.low.as_mut().and_then(|low| own.lend(low));
+    let (fds, shared_from) = match lent
+        .as_ref()
+        .and_then(|lent| Some((Fds::lent(lent)?, lent)))
+    {
+        Some((fds, lent)) => (fds, Some(lent.end())),
+        None => (own, None),
+    };
+    let table = shared_from.map_or(Table::Copied, |_| Table::Shared);
     let Starter { stack, newborn, .. } = starter;
-    let made = vfork(spawn.entry.cgroup2, stack, newborn, || {
+    let made = vfork(spawn.entry.cgroup2, table, stack, newborn, || {
         born = start_time::now();
-        let problem = child_side::borrow(prepared);
+        let problem = child_side::borrow(prepared, fds, shared_from);
         failed = Some(problem);
         child_side::FAILED
     });
+    drop(lent);
     let (pid, pidfd) = match made {
         Err(Errno::NOSYS) => return Ok(None),
         made => made.map_err(|errno| {
@@ -89,11 +100,12 @@ fn spawn_borrowing(
             not_forked(how, errno)
         })?,
     };
-    if let Some(Failed {
-        step: Step::Execute,
-        errno: Errno::TXTBSY,
-    }) = failed
+    if let Some(failed) = failed
+        && let Some(again) = Again::after(failed)
     {
+        if again == Again::WithoutSharing {
+            starter.low = None;
+        }
         // It is dead, so this does not wait; or somebody else has reaped it.
         let _ = raw::wait(Some(pid), true);
         return Ok(None);
@@ -116,6 +128,25 @@ fn spawn_borrowing(
         stat,
         failed,
     )))
+}
+
+/// What may work where a borrowing child has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// A child that can wait for the program.
+    Waiting,
+    /// This kernel or sandbox does not give a child that shares a table one of its own.
+    WithoutSharing,
+}
+
+impl Again {
+    fn after(failed: Failed) -> Option<Self> {
+        match (failed.step, failed.errno) {
+            (Step::Execute, Errno::TXTBSY) => Some(Self::Waiting),
+            (Step::Table, Errno::NOSYS | Errno::INVAL | Errno::PERM) => Some(Self::WithoutSharing),
+            _ => None,
+        }
+    }
 }
 
 /// With a copy of this process.

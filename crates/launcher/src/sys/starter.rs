@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::low_fds::LowFds;
 use super::vfork::ChildStack;
 use super::{Inherited, Newborn};
 
@@ -13,25 +14,30 @@ pub(crate) struct Starter {
     pub(super) inherited: Arc<Inherited>,
     /// Where a child lives that borrows the memory of this process.
     pub(super) stack: ChildStack,
+    /// What its children need, in low numbers. `None`: they copy all that this process has open.
+    pub(super) low: Option<LowFds>,
     /// Which child was made last, until that was told.
     pub(super) newborn: Newborn,
 }
 
 impl Starter {
-    /// Looks at this process. Whoever changes it later looks again.
+    /// Looks at this process. Whoever changes it later looks again. What it starts has copies of all
+    /// that is open.
     pub(crate) fn new() -> Self {
         Self {
             inherited: Arc::new(Inherited::look()),
             stack: ChildStack::new(),
+            low: None,
             newborn: Newborn::default(),
         }
     }
 
-    /// The same for another thread.
+    /// The same for another thread, which starts many. Best made before much is open, since it keeps low descriptors.
     pub(crate) fn another(&self) -> Self {
         Self {
             inherited: Arc::clone(&self.inherited),
             stack: ChildStack::new(),
+            low: LowFds::reserve(),
             newborn: Newborn::default(),
         }
     }

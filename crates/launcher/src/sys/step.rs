@@ -26,6 +26,8 @@ pub(super) enum Step {
     Loopback,
     /// Limits of the process.
     Limits,
+    /// A table of descriptors of its own.
+    Table,
     /// The three standard descriptors.
     Stdio,
     /// The groups of the user.
@@ -45,7 +47,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Join,
         Self::Warden,
         Self::Session,
@@ -55,6 +57,7 @@ impl Step {
         Self::Proc,
         Self::Loopback,
         Self::Limits,
+        Self::Table,
         Self::Stdio,
         Self::Groups,
         Self::User,
@@ -74,7 +77,9 @@ impl Step {
     pub(super) const fn stage(self) -> Stage {
         match self {
             Self::Join | Self::Limits => Stage::Cage,
-            Self::Warden | Self::Session | Self::Stdio | Self::Orphaned => Stage::Resources,
+            Self::Warden | Self::Session | Self::Table | Self::Stdio | Self::Orphaned => {
+                Stage::Resources
+            }
             Self::Namespaces
             | Self::Maps
             | Self::Mounts
@@ -100,6 +105,7 @@ impl Step {
             Self::Proc => "cannot mount a /proc of its own",
             Self::Loopback => "cannot switch on its loopback interface",
             Self::Limits => "cannot set a limit of the process",
+            Self::Table => "cannot have descriptors of its own",
             Self::Stdio => "cannot set up its standard descriptors",
             Self::Groups => "cannot change its groups",
             Self::User => "cannot change its user",

@@ -41,6 +41,7 @@ use super::raw::{self, Clone3, CloneArgs};
 /// There is no child. `NOSYS`: this kernel, sandbox or architecture has no such way.
 pub(super) fn vfork<F: FnMut() -> c_int>(
     cgroup: Option<BorrowedFd<'_>>,
+    table: Table,
     stack: &mut ChildStack,
     newborn: &Newborn,
     mut child: F,
@@ -52,6 +53,9 @@ pub(super) fn vfork<F: FnMut() -> c_int>(
     };
     let mut args = CloneArgs::new(how, &mut pidfd, Some(newborn));
     args.flags |= FLAG_VM | FLAG_VFORK;
+    if table == Table::Shared {
+        args.flags |= FLAG_FILES;
+    }
     args.stack = stack.0.as_mut_ptr() as u64;
     args.stack_size = size_of::<Stack>() as u64;
     // SAFETY: the arguments are valid, the stack is as large as is said, borrowed for this call alone, and lives until this thread
@@ -68,7 +72,18 @@ pub(super) fn vfork<F: FnMut() -> c_int>(
     Ok((Pid::from_raw(pid).ok_or(Errno::INVAL)?, pidfd))
 }
 
+/// What descriptors a child has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// Copies of all.
+    Copied,
+    /// Those of its parent: what it opens is open there, what it closes is closed there. So it does neither, until it has
+    /// taken a table of its own by [`take_table_below`](raw::take_table_below).
+    Shared,
+}
+
 const FLAG_VM: u64 = 0x100;
+const FLAG_FILES: u64 = 0x400;
 const FLAG_VFORK: u64 = 0x4000;
 
 /// Where a child lives. Memory that was never used costs nothing, so it is not part of the stack of the thread, which a

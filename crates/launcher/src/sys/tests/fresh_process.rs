@@ -11,7 +11,7 @@ use rustix::process::Resource;
 use super::job::nobody;
 use super::{Job, Ran};
 use crate::protocol::{Signal, Stage, User};
-use crate::sys::{Report, WardenKind};
+use crate::sys::{Report, Starter, WardenKind};
 
 const WARDENS: [Option<WardenKind>; 3] = [
     None,
@@ -37,6 +37,23 @@ fn a_job_has_three_descriptors() {
             .warden(warden)
             .run();
         assert_eq!(said.exit, Some(Exit::Exited(1)), "{said:?}");
+    }
+}
+
+#[test]
+fn descriptors_are_copied_where_no_low_numbers_are_left_for_them() {
+    let mut starter = Starter::new().another();
+    assert!(starter.low.is_some(), "nothing is open in this process");
+    let job = Job::program("/bin/readlink", &["readlink", "/proc/self/fd/3"]);
+    // As often with the same numbers, and without.
+    for low in [true, true, false] {
+        if !low {
+            starter.low = None;
+        }
+        let mut started = job.start_by(&mut starter).expect("forked");
+        started.end();
+        let ran = started.ran();
+        assert_eq!(ran.exit, Some(Exit::Exited(1)), "{ran:?}");
     }
 }
 

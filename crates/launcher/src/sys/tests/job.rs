@@ -67,6 +67,11 @@ impl Job {
 
     /// Starts it, with standard output and standard error in one pipe.
     pub(super) fn start(&self) -> Result<Started, LaunchFailure> {
+        self.start_by(&mut Starter::new().another())
+    }
+
+    /// The same by one that is there.
+    pub(super) fn start_by(&self, starter: &mut Starter) -> Result<Started, LaunchFailure> {
         let (output, write) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
         let stdin = File::open("/dev/null").expect("there is one");
         let dir = File::open(&self.dir).expect("the directory");
@@ -87,7 +92,7 @@ impl Job {
             rlimits: &self.rlimits,
             isolation: &self.isolation,
         };
-        let child = spawn(&how, &mut Starter::new())?;
+        let child = spawn(&how, starter)?;
         let mut started = Started {
             child,
             output: Some(output),
@@ -177,7 +182,7 @@ impl Started {
         }
     }
 
-    fn ran(self) -> Ran {
+    pub(super) fn ran(self) -> Ran {
         let exit = self.reports.iter().find_map(|report| match report {
             Report::Exited { exit, usage } => Some((*exit, *usage)),
             _ => None,
