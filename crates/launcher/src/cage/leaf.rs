@@ -37,8 +37,17 @@ pub(super) struct Leaf {
     latest: Cell<CpuTime>,
     /// Whether it may have controllers, and with them files that tell of limits.
     is_limited: Cell<bool>,
+    /// What `cgroup.events` said when nothing ran in it any more, until that was made use of.
+    ended: Cell<Option<Events>>,
     /// Whether it is of no more use after this attempt, see [`Leaf::renew`].
     spoilt: Cell<bool>,
+}
+
+/// What `cgroup.events` says.
+#[derive(Clone, Copy, Debug)]
+struct Events {
+    populated: Option<u64>,
+    frozen: Option<u64>,
 }
 
 /// How a process comes into a leaf.
@@ -88,6 +97,7 @@ impl Leaf {
             earlier: CpuTime::default(),
             latest: Cell::default(),
             is_limited: Cell::new(true),
+            ended: Cell::new(None),
             spoilt: Cell::new(false),
         })
     }
@@ -124,23 +134,29 @@ impl Leaf {
     /// Whether it is there and the next attempt can have it.
     pub(super) fn is_free(&self) -> bool {
         // One that was removed gives an error here, and does not count as empty.
-        matches!(self.event("populated"), Ok(Some(0)))
+        matches!(self.events_now(), Ok(events) if events.populated == Some(0))
     }
 
     /// Whether nothing runs in it nor beneath it: the kernel's own proof.
     pub(super) fn is_empty(&self) -> io::Result<bool> {
-        let populated = match self.event("populated") {
+        let events = match self.events_now() {
             // Somebody else has removed it: that only works with what is empty.
             Err(problem) if group::is_gone(&problem) => return Ok(true),
-            populated => populated?,
+            events => events?,
         };
-        populated
-            .map(|populated| populated == 0)
+        let is_empty = events.populated.map(|populated| populated == 0);
+        self.ended
+            .set(Some(events).filter(|_| is_empty == Some(true)));
+        is_empty
             .ok_or_else(|| io::Error::other("cgroup.events does not say whether it is populated"))
     }
 
-    fn event(&self, key: &str) -> io::Result<Option<u64>> {
-        Ok(value_of(&read_start(&self.events)?, key))
+    fn events_now(&self) -> io::Result<Events> {
+        let text = read_start(&self.events)?;
+        Ok(Events {
+            populated: value_of(&text, "populated"),
+            frozen: value_of(&text, "frozen"),
+        })
     }
 
     /// Kills all that is in it and beneath it.
@@ -198,6 +214,7 @@ impl Leaf {
     /// From here on, what is used counts. Nothing was used since it was last asked, as it is empty.
     pub(super) fn start_counting(&mut self) {
         self.earlier = self.latest.get();
+        self.ended.set(None);
     }
 
     /// What was used since.
@@ -250,20 +267,22 @@ impl Leaf {
     /// go on meanwhile, and compare the count of the parent's group with that of the group in which a child is born by
     /// `CLONE_INTO_CGROUP`: a child dies at its birth where they differ.
     pub(super) fn renew(&self) -> bool {
-        let Some(events) = read_start(&self.events).ok().filter(|_| !self.spoilt.get()) else {
-            return false;
-        };
-        if value_of(&events, "populated") != Some(0) {
+        if self.spoilt.get() {
             return false;
         }
+        // What was said at the end of an attempt still holds, unless somebody outside wants it otherwise: whoever takes it
+        // next looks again whether it is empty.
+        let events = self.ended.take().or_else(|| self.events_now().ok());
+        let Some(events) = events.filter(|events| events.populated == Some(0)) else {
+            return false;
+        };
         // Counted, a directory's links are two and one for each that is beneath it.
         let is_alone = rustix::fs::fstat(&self.dir).is_ok_and(|stat| stat.st_nlink == 2);
         (is_alone || self.remove_nested())
             && self
                 .read(self.kind.as_ref(), KIND)
                 .is_ok_and(|kind| kind.trim() == "domain")
-            && (value_of(&events, "frozen") == Some(0)
-                || group::write(&self.path, "cgroup.freeze", "0").is_ok())
+            && (events.frozen == Some(0) || group::write(&self.path, "cgroup.freeze", "0").is_ok())
     }
 
     fn read(&self, held: Option<&File>, name: &str) -> io::Result<String> {

@@ -72,7 +72,9 @@ impl Record {
         let json = serde_json::to_string(self)?;
         let crc = crc32fast::hash(json.as_bytes());
         // A string takes everything.
-        let _ = writeln!(out, "{crc:08x} {json}");
+        let _ = write!(out, "{crc:08x} ");
+        out.push_str(&json);
+        out.push('\n');
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Messages as bytes.
 
 use bytes::{Buf, BufMut, BytesMut};
-use serde::Serialize;
+use jobyard_core::{AttemptId, Exit, OutputProgress, Timestamp};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::MAX_MESSAGE_BYTES;
 #[cfg(target_os = "linux")]
 use super::Request;
+use super::{End, MAX_MESSAGE_BYTES, Reply};
 
 /// Appends a message to bytes that are about to be sent.
 ///
@@ -14,23 +15,24 @@ use super::Request;
 ///
 /// It is too long, or has a path that is not UTF-8. Nothing was appended then.
 pub fn encode<T: Serialize>(message: &T, out: &mut BytesMut) -> Result<(), CodecError> {
-    let start = out.len();
-    out.put_u32(0);
-    let written = serde_json::to_writer((&mut *out).writer(), message);
-    let length = out.len() - start - PREFIX;
-    let result = match (written, u32::try_from(length)) {
-        (Ok(()), Ok(prefix)) if length <= MAX_MESSAGE_BYTES => {
-            out[start..start + PREFIX].copy_from_slice(&prefix.to_be_bytes());
-            return Ok(());
-        }
-        (Ok(()), _) => CodecError::TooLong { bytes: length },
-        (Err(error), _) => CodecError::Json(error),
-    };
-    out.truncate(start);
-    Err(result)
+    // On its own first: what is written by many small steps is written faster to a plain vector.
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, message).map_err(CodecError::Json)?;
+    let length = json.len();
+    let prefix = u32::try_from(length).ok();
+    let prefix = prefix
+        .filter(|_| length <= MAX_MESSAGE_BYTES)
+        .ok_or(CodecError::TooLong { bytes: length })?;
+    out.reserve(PREFIX + length);
+    out.put_u32(prefix);
+    out.put_slice(&json);
+    Ok(())
 }
 
 const PREFIX: usize = 4;
+
+/// What most messages have at most.
+const USUAL_BYTES: usize = 1024;
 
 /// Puts messages together from bytes that were received.
 #[derive(Debug, Default)]
@@ -58,18 +60,40 @@ impl Decoder {
             .map_err(CodecError::Json)
     }
 
-    /// The next request, as [`decode`](Self::decode) gives it. The longest of them is read in one go, where what is known
-    /// of any message alone has to be kept apart first.
+    /// The next request, as [`decode`](Self::decode) gives it. The usual ones are read in one go, where what is known of any
+    /// message alone has to be kept apart first.
     #[cfg(target_os = "linux")]
     pub(crate) fn decode_request(&mut self) -> Result<Option<Request>, CodecError> {
         let Some(body) = self.next_body()? else {
             return Ok(None);
         };
-        let request = match serde_json::from_slice(&body) {
-            Ok(Kind { kind: "start" }) => serde_json::from_slice(&body).map(Request::Start),
+        let request = match kind_of(&body) {
+            b"start" => serde_json::from_slice(&body).map(Request::Start),
+            b"forget" => {
+                serde_json::from_slice(&body).map(|Forget { attempt }| Request::Forget { attempt })
+            }
             _ => serde_json::from_slice(&body),
         };
         request.map(Some).map_err(CodecError::Json)
+    }
+
+    /// The next reply, as [`decode`](Self::decode) gives it, where the usual ones are read in one go.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decode_reply(&mut self) -> Result<Option<Reply>, CodecError> {
+        let Some(body) = self.next_body()? else {
+            return Ok(None);
+        };
+        let reply = match kind_of(&body) {
+            b"started" => serde_json::from_slice(&body).map(Started::into_reply),
+            b"output" => serde_json::from_slice(&body).map(Output::into_reply),
+            b"exited" => serde_json::from_slice(&body).map(Exited::into_reply),
+            b"ended" => serde_json::from_slice(&body).map(Ended::into_reply),
+            _ => serde_json::from_slice(&body),
+        };
+        reply.map(Some).map_err(CodecError::Json)
     }
 
     fn next_body(&mut self) -> Result<Option<BytesMut>, CodecError> {
@@ -88,11 +112,86 @@ impl Decoder {
     }
 }
 
-/// What of a message says which it is.
+/// What of a message says which it is, where that comes first, as it does from all who wrote messages so far; else nothing.
+fn kind_of(body: &[u8]) -> &[u8] {
+    let rest = body.strip_prefix(br#"{"kind":""#).unwrap_or_default();
+    let end = rest.iter().position(|byte| *byte == b'"');
+    end.map_or(&[], |end| &rest[..end])
+}
+
+/// See [`Request::Forget`].
 #[cfg(target_os = "linux")]
-#[derive(serde::Deserialize)]
-struct Kind<'a> {
-    kind: &'a str,
+#[derive(Deserialize)]
+struct Forget {
+    attempt: AttemptId,
+}
+
+/// See [`Reply::Started`].
+#[derive(Deserialize)]
+struct Started {
+    attempt: AttemptId,
+    pid: u32,
+    start_time: u64,
+}
+
+impl Started {
+    fn into_reply(self) -> Reply {
+        Reply::Started {
+            attempt: self.attempt,
+            pid: self.pid,
+            start_time: self.start_time,
+        }
+    }
+}
+
+/// See [`Reply::Output`].
+#[derive(Deserialize)]
+struct Output {
+    attempt: AttemptId,
+    progress: OutputProgress,
+}
+
+impl Output {
+    fn into_reply(self) -> Reply {
+        Reply::Output {
+            attempt: self.attempt,
+            progress: self.progress,
+        }
+    }
+}
+
+/// See [`Reply::Exited`].
+#[derive(Deserialize)]
+struct Exited {
+    attempt: AttemptId,
+    exit: Exit,
+    at: Timestamp,
+}
+
+impl Exited {
+    fn into_reply(self) -> Reply {
+        Reply::Exited {
+            attempt: self.attempt,
+            exit: self.exit,
+            at: self.at,
+        }
+    }
+}
+
+/// See [`Reply::Ended`].
+#[derive(Deserialize)]
+struct Ended {
+    attempt: AttemptId,
+    end: End,
+}
+
+impl Ended {
+    fn into_reply(self) -> Reply {
+        Reply::Ended {
+            attempt: self.attempt,
+            end: self.end,
+        }
+    }
 }
 
 /// Why bytes are no message, or a message cannot become bytes. A bug, or another program at the other end.
@@ -112,12 +211,10 @@ pub enum CodecError {
 
 #[cfg(test)]
 mod tests {
-    use jobyard_core::{AttemptId, AttemptNumber, Containment, JobId};
+    use jobyard_core::{AttemptNumber, Containment, JobId};
 
     use super::*;
-    use crate::protocol::{
-        CageFacts, Launch, LaunchFailure, Mechanism, Reply, Request, Stage, Welcome,
-    };
+    use crate::protocol::{CageFacts, Launch, LaunchFailure, Mechanism, Request, Stage, Welcome};
 
     #[test]
     fn messages_arrive_whatever_the_pieces() {
@@ -194,6 +291,53 @@ mod tests {
         decoder.push(&7_u32.to_be_bytes());
         decoder.push(b"{\"a\":1}");
         assert!(decoder.decode_request().is_err());
+    }
+
+    #[test]
+    fn a_reply_is_what_any_message_is() {
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(1));
+        let attempt = AttemptId::new(job, AttemptNumber::FIRST);
+        let (exit, at) = (Exit::Signaled(9), Timestamp::from_micros(1));
+        let progress = OutputProgress::new(1, 2, 3);
+        let mut end = End::new(exit, at, progress);
+        end.residue.killed = 7;
+        let sent = [
+            Reply::Started {
+                attempt,
+                pid: 4,
+                start_time: 5,
+            },
+            Reply::Output { attempt, progress },
+            Reply::Exited { attempt, exit, at },
+            Reply::Ended { attempt, end },
+            Reply::NotStarted {
+                attempt,
+                failure: LaunchFailure::new(Stage::Cage, 2, "none"),
+                unconfirmed: true,
+            },
+        ];
+        for reply in sent {
+            let text = serde_json::to_string(&reply).expect("JSON");
+            let kind = text.find(',').expect("several fields");
+            // Also in another order, and with what a later version may add.
+            let turned = format!(
+                r#"{{"later":[1],{},{}}}"#,
+                &text[kind + 1..text.len() - 1],
+                &text[1..kind]
+            );
+            let added = format!(
+                r#"{},"later":{{"kind":"output"}}}}"#,
+                &text[..text.len() - 1]
+            );
+            for text in [text, turned, added] {
+                let mut decoder = Decoder::default();
+                let length = u32::try_from(text.len()).expect("short");
+                decoder.push(&length.to_be_bytes());
+                decoder.push(text.as_bytes());
+                let decoded = decoder.decode_reply().expect("a reply");
+                assert_eq!(decoded.as_ref(), Some(&reply), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) struct Yard {
     overdue: BTreeMap<u64, Cage>,
     most_held: usize,
     last_key: u64,
-    held: BTreeMap<u64, Attempt>,
+    /// Boxed: they are large, and those in a tree are moved about.
+    held: BTreeMap<u64, Box<Attempt>>,
     keys: BTreeMap<AttemptId, u64>,
     children: HashMap<Pid, u64>,
     ended: BTreeMap<AttemptId, (u32, End)>,
@@ -128,7 +129,7 @@ impl Yard {
     pub(super) fn insert(&mut self, attempt: Attempt) {
         let key = attempt.key;
         self.keys.insert(attempt.id, key);
-        self.held.insert(key, attempt);
+        self.held.insert(key, Box::new(attempt));
     }
 
     /// Starts are over.

@@ -100,7 +100,7 @@ impl Wire {
 
     /// The next message that has come as a whole.
     pub(super) fn next(&mut self) -> Result<Option<Reply>, WireError> {
-        Ok(self.decoder.decode()?)
+        Ok(self.decoder.decode_reply()?)
     }
 
     /// Moves bytes in both directions, until some have moved or the other future is done. Cancel-safe.
@@ -175,7 +175,7 @@ async fn connect(dir: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(path).await
 }
 
-/// How long a launcher may take to answer: it is one thread that never waits for anything but a disk.
+/// How long a launcher may take to answer: the thread that does so waits for nothing but a disk.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How much is read at once: many messages.
 const READ_BYTES: usize = 16 * 1024;

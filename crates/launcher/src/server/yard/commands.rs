@@ -128,7 +128,7 @@ impl Yard {
         self.take_back(held, unconfirmed);
     }
 
-    fn remove(&mut self, key: u64) -> Option<Attempt> {
+    fn remove(&mut self, key: u64) -> Option<Box<Attempt>> {
         let held = self.held.remove(&key)?;
         self.keys.remove(&held.id);
         if let Some(child) = held.child() {
@@ -141,7 +141,7 @@ impl Yard {
         Some(held)
     }
 
-    fn take_back(&mut self, held: Attempt, unconfirmed: bool) {
+    fn take_back(&mut self, held: Box<Attempt>, unconfirmed: bool) {
         if unconfirmed {
             self.log.say(format_args!(
                 "{}: something of it cannot be killed",
