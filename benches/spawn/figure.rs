@@ -1,5 +1,6 @@
 //! What one row came to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -136,18 +137,25 @@ impl Latency {
     }
 }
 
+/// In a task, as the agent of a worker.
 impl Runs {
     async fn many(&self, jobs: usize, slots: usize) -> Result<Duration> {
         match self {
             Self::Raw(raw) => raw.run_many(jobs),
-            Self::Supervised(supervised) => supervised.run_many(jobs, slots).await,
+            Self::Supervised(supervised) => {
+                let supervised = Arc::clone(supervised);
+                tokio::spawn(async move { supervised.run_many(jobs, slots).await }).await?
+            }
         }
     }
 
     async fn one_by_one(&self, jobs: usize) -> Result<Vec<Duration>> {
         match self {
             Self::Raw(raw) => raw.run_one_by_one(self.reasonable(jobs)),
-            Self::Supervised(supervised) => supervised.run_one_by_one(jobs).await,
+            Self::Supervised(supervised) => {
+                let supervised = Arc::clone(supervised);
+                tokio::spawn(async move { supervised.run_one_by_one(jobs).await }).await?
+            }
         }
     }
 

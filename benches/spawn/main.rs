@@ -69,8 +69,6 @@ fn measure(
 
 fn runtime(options: &Options) -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
-    if let Some(threads) = options.threads {
-        builder.worker_threads(threads);
-    }
+    builder.worker_threads(options.threads);
     Ok(builder.enable_all().build()?)
 }

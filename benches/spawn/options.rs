@@ -37,9 +37,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub(crate) ballast: usize,
 
-    /// How many threads the runtime of the supervisors has [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub(crate) threads: Option<usize>,
+    /// How many threads the runtime of the supervisors has; by default as many as that of a worker
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) threads: usize,
 
     /// Where directories on disk are made
     #[arg(long, value_name = "DIR", default_value = env!("CARGO_TARGET_TMPDIR"))]

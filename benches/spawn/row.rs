@@ -125,7 +125,8 @@ pub(crate) struct Contender {
 /// What runs the program.
 pub(crate) enum Runs {
     Raw(RawSpawn),
-    Supervised(Supervised),
+    /// Shared with the task that has it run.
+    Supervised(Arc<Supervised>),
 }
 
 impl Contender {
@@ -167,7 +168,7 @@ impl Contender {
         }
         Ok(Ok(Self {
             yardstick,
-            runs: Runs::Supervised(supervised),
+            runs: Runs::Supervised(Arc::new(supervised)),
             launcher,
         }))
     }

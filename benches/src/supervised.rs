@@ -1,5 +1,6 @@
 //! What supervision costs by itself: an executor and its supervisor, without a master, a network and a store.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,19 +47,23 @@ impl Supervised {
     }
 
     /// Keeps `window` attempts running until this many have succeeded, and says how long that took. Needs a Tokio
-    /// runtime with several threads, as a worker has.
+    /// runtime.
     pub async fn run_many(&self, jobs: usize, window: usize) -> Result<Duration> {
         // Two reports for each attempt that runs: nobody waits.
         let (events, mut reports) = mpsc::channel(2 * window);
-        let mut handles = Vec::with_capacity(jobs);
+        let mut handles = HashMap::with_capacity(window);
+        let mut started = 0;
         let begun = Instant::now();
         let mut finished = 0;
         while finished < jobs {
-            while handles.len() < jobs && handles.len() - finished < window {
-                handles.push(self.start(events.clone()));
+            while started < jobs && handles.len() < window {
+                let (attempt, handle) = self.start(events.clone());
+                handles.insert(attempt, handle);
+                started += 1;
             }
             let (attempt, report) = reports.recv().await.context("the supervisors are gone")?;
             if self.take(attempt, report).await? {
+                handles.remove(&attempt);
                 finished += 1;
             }
         }
@@ -71,7 +76,7 @@ impl Supervised {
         let mut took = Vec::with_capacity(jobs);
         while took.len() < jobs {
             let begun = Instant::now();
-            let handle = self.start(events.clone());
+            let (_, handle) = self.start(events.clone());
             loop {
                 let (attempt, report) = reports.recv().await.context("the supervisor is gone")?;
                 if matches!(report, SupervisorEvent::Finished(_)) {
@@ -99,19 +104,20 @@ impl Supervised {
         Ok(true)
     }
 
-    fn start(&self, events: Events) -> SupervisorHandle {
+    fn start(&self, events: Events) -> (AttemptId, SupervisorHandle) {
         let job = JobId::from_uuid(Uuid::now_v7());
         let attempt = AttemptId::new(job, AttemptNumber::FIRST);
         let path = |name: &str| self.dir.join(name).join(job.to_string());
         let context = AttemptContext::new(attempt, self.spec.clone(), path("scratch"));
         let output = OutputPlace::new(path("output"), u64::MAX);
-        jobyard_executor::supervise(
+        let handle = jobyard_executor::supervise(
             Arc::clone(&self.executor),
             context,
             Output::new(Arc::new(Place(output))),
             Arc::clone(&self.clock),
             events,
-        )
+        );
+        (attempt, handle)
     }
 }
 
