@@ -84,15 +84,18 @@ async fn attempt_dies_while_its_agent_is_gone_and_the_next_one_is_told_why_i5_fw
 
 #[tokio::test]
 async fn attempt_whose_time_is_over_is_not_started() {
-    let bench = bound(now());
-    let executor = life(&bench).await;
-    let (_, nowhere) = output();
-    let error = executor.start(bench.context.clone(), nowhere).await;
-    let reason = InfraReason::LeaseExpired;
-    assert!(
-        matches!(error, Err(StartError::Worker { reason: why, .. }) if why == reason),
-        "{error:?}"
-    );
+    let mut unbound = bound(now());
+    unbound.context.start_by = unbound.context.until.take();
+    for bench in [bound(now()), unbound] {
+        let executor = life(&bench).await;
+        let (_, nowhere) = output();
+        let error = executor.start(bench.context.clone(), nowhere).await;
+        let reason = InfraReason::NeverStarted;
+        assert!(
+            matches!(error, Err(StartError::Worker { reason: why, .. }) if why == reason),
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use jobyard_core::{Outcome, StartFailure};
+use jobyard_clock::SystemClock;
+use jobyard_core::{Clock, InfraReason, Outcome, StartFailure};
 use jobyard_executor::{Ending, ProcessConfig};
 
 use crate::workbench::{Running, Workbench};
@@ -16,6 +17,17 @@ async fn cause_of(bench: Workbench) -> (StartFailure, Ending, Running) {
         Outcome::StartFailed { cause } => (cause, ending, running),
         other => panic!("{other} {:?}", ending.problem),
     }
+}
+
+#[tokio::test]
+async fn what_is_too_late_to_begin_never_runs_i14() {
+    let mut bench = Workbench::script("echo ran");
+    bench.context.start_by = Some(SystemClock::new().now().steady);
+    let (ending, running) = bench.run().await;
+    let reason = InfraReason::NeverStarted;
+    assert_eq!(ending.outcome, Outcome::Infra { reason });
+    assert_eq!(ending.started_at, None);
+    assert!(running.stderr().contains("too late"), "{}", running.stderr());
 }
 
 /// A file in a bench of its own, as the command.

@@ -165,6 +165,15 @@ fn nothing_is_started_whose_time_is_over() {
 }
 
 #[test]
+fn nothing_is_started_later_than_it_may_begin_i14() {
+    let mut bound = Bound::to(now() + LATER);
+    bound.launch.start_by = Some(now());
+    let failure = bound.client.start_in_vain(&bound.launch);
+    assert_eq!(failure.stage, Stage::Expired);
+    assert_nobody(&bound.name);
+}
+
+#[test]
 fn job_that_ends_in_time_ends_as_it_did() {
     let launcher = Launcher::start();
     let mut client = launcher.connect();

@@ -51,6 +51,8 @@ struct Term {
     grants: BTreeMap<AttemptId, WorkerId>,
     sessions: BTreeMap<SessionId, LinkId>,
     peers: BTreeMap<LinkId, (SessionId, WorkerId)>,
+    /// The last session of each worker: what comes on another one is no longer listened to.
+    newest: BTreeMap<WorkerId, SessionId>,
     replies: BTreeMap<ReplyTo, Waiter>,
     last_reply: u64,
     /// Sessions whose worker must not be welcomed, and why.
@@ -137,6 +139,7 @@ impl MasterNode {
             grants: BTreeMap::new(),
             sessions: BTreeMap::new(),
             peers: BTreeMap::new(),
+            newest: BTreeMap::new(),
             replies: BTreeMap::new(),
             last_reply: 0,
             unfit: BTreeMap::new(),
@@ -254,6 +257,7 @@ impl MasterNode {
                 let Some(term) = &mut self.term else { return };
                 term.sessions.insert(session, link);
                 term.peers.insert(link, (session, from));
+                term.newest.insert(from, session);
                 env.send(link, Side::Worker, Frame::Accepted);
                 env.facts.push(Fact::SessionOpened {
                     worker: from,
@@ -282,7 +286,8 @@ impl MasterNode {
                     let worker = from;
                     let by_master = true;
                     env.facts.push(Fact::Heard { worker, by_master });
-                    let messages = self.heard(env, from, message);
+                    let is_newest = term.newest.get(&worker) == Some(&session);
+                    let messages = self.heard(env, from, message, is_newest);
                     self.tell(env, Input::Said { session, messages });
                 }
             }
@@ -292,7 +297,13 @@ impl MasterNode {
     }
 
     /// What the engine is told of a worker's message.
-    fn heard(&self, env: &mut Env, from: WorkerId, message: WorkerMessage) -> Vec<WorkerMessage> {
+    fn heard(
+        &self,
+        env: &mut Env,
+        from: WorkerId,
+        message: WorkerMessage,
+        is_newest: bool,
+    ) -> Vec<WorkerMessage> {
         let (worker, at) = (from, self.clock.read(env.now).wall);
         let fact = match &message {
             WorkerMessage::Accepting(accepting) => Fact::AcceptingHeard {
@@ -307,7 +318,9 @@ impl MasterNode {
             },
             _ => return vec![message],
         };
-        env.facts.push(fact);
+        if is_newest {
+            env.facts.push(fact);
+        }
         if env.is_sabotaged(Sabotage::HideComplaints) {
             return Vec::new();
         }
