@@ -32,6 +32,8 @@ fn fm14_wall_clock_that_is_set_ends_nothing() {
         let job = site.cluster.submit(&options, &site.held_job());
         (job, Process::named(&site.begun(1)))
     });
+    let patient = ["--tag", "nowhere", "--queue-timeout", "1h"];
+    let waits = site.cluster.submit(&patient, "exit 0");
     let mut before = now(&site);
     // Right in the end: who starts looks at the times of certificates, too.
     for seconds in [24 * HOUR, -HOUR, 0] {
@@ -43,6 +45,8 @@ fn fm14_wall_clock_that_is_set_ends_nothing() {
         for (_, process) in &jobs {
             assert!(!process.has_ended_within(LONG), "nobody may end it");
         }
+        let shown = site.cluster.show(&waits);
+        assert_eq!(shown["state"], "queued", "its hour is not over: {shown}");
         assert_eq!(site.cluster.submit_and_print("echo next"), "next");
     }
     let log = worker.log();

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use jobyard_core::{
     Caller, ControlError, Fleet, JobSpec, Jobs, NewJob, Role, StopOptions, WorkerCommand,
 };
 use jobyard_pki::{ClientProfile, client_config};
-use jobyard_tests::{Cluster, MasterProgram, PATIENCE, Process, Ran, Site, assert_once};
+use jobyard_tests::{Cluster, GUARD, MasterProgram, PATIENCE, Process, Ran, Site, assert_once};
 use jobyard_transport::{ConnectOptions, GrpcControl};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -114,7 +115,9 @@ fn fm7_full_disk_refuses_new_jobs_and_loses_none_of_those_that_run() {
 
     disk.fill(30 << 20);
     // What is known of the disk is at most a second old.
+    let begun = Instant::now();
     let refused = loop {
+        assert!(begun.elapsed() < GUARD, "nothing is refused");
         if let Err(refused) = submit_once(&site.cluster) {
             break refused;
         }
