@@ -11,7 +11,7 @@ use crate::program_mutants;
 use crate::workspace::Workspace;
 
 /// How many worlds CI simulates.
-const CI_SEEDS: u64 = 1_000;
+const CI_SEEDS: u64 = 10_000;
 
 /// What the simulation runs most of the time. A bug may hide in hundreds of worlds, so these are worth some compiling.
 const BRAINS: [&str; 5] = [

@@ -32,7 +32,7 @@ pub enum Step {
     Doctest,
     /// The programs in `examples/` run to their end.
     Examples,
-    /// Every invariant holds in a thousand simulated worlds.
+    /// Every invariant holds in ten thousand simulated worlds.
     Simulate,
     /// The simulation finds every deliberate bug.
     Mutants,

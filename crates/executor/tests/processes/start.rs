@@ -27,7 +27,11 @@ async fn what_is_too_late_to_begin_never_runs_i14() {
     let reason = InfraReason::NeverStarted;
     assert_eq!(ending.outcome, Outcome::Infra { reason });
     assert_eq!(ending.started_at, None);
-    assert!(running.stderr().contains("too late"), "{}", running.stderr());
+    assert!(
+        running.stderr().contains("too late"),
+        "{}",
+        running.stderr()
+    );
 }
 
 /// A file in a bench of its own, as the command.

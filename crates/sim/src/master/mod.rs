@@ -51,8 +51,6 @@ struct Term {
     grants: BTreeMap<AttemptId, WorkerId>,
     sessions: BTreeMap<SessionId, LinkId>,
     peers: BTreeMap<LinkId, (SessionId, WorkerId)>,
-    /// The last session of each worker: what comes on another one is no longer listened to.
-    newest: BTreeMap<WorkerId, SessionId>,
     replies: BTreeMap<ReplyTo, Waiter>,
     last_reply: u64,
     /// Sessions whose worker must not be welcomed, and why.
@@ -139,7 +137,6 @@ impl MasterNode {
             grants: BTreeMap::new(),
             sessions: BTreeMap::new(),
             peers: BTreeMap::new(),
-            newest: BTreeMap::new(),
             replies: BTreeMap::new(),
             last_reply: 0,
             unfit: BTreeMap::new(),
@@ -257,13 +254,12 @@ impl MasterNode {
                 let Some(term) = &mut self.term else { return };
                 term.sessions.insert(session, link);
                 term.peers.insert(link, (session, from));
-                term.newest.insert(from, session);
                 env.send(link, Side::Worker, Frame::Accepted);
-                env.facts.push(Fact::SessionOpened {
+                let fact = Fact::SessionOpened {
                     worker: from,
                     at: self.clock.read(env.now).wall,
                     accepting: hello.accepting,
-                });
+                };
                 let mut hello = hello;
                 self.spoil(env, session, from, &mut hello);
                 if env.is_sabotaged(Sabotage::OverstateSlots) {
@@ -280,14 +276,17 @@ impl MasterNode {
                     hello,
                 };
                 self.tell(env, opened);
+                if self.listens_to(session) {
+                    env.facts.push(fact);
+                }
             }
             Frame::Said(message) => {
                 if let Some((session, _)) = term.peers.get(&link).copied() {
                     let worker = from;
                     let by_master = true;
                     env.facts.push(Fact::Heard { worker, by_master });
-                    let is_newest = term.newest.get(&worker) == Some(&session);
-                    let messages = self.heard(env, from, message, is_newest);
+                    let counts = self.listens_to(session);
+                    let messages = self.heard(env, from, message, counts);
                     self.tell(env, Input::Said { session, messages });
                 }
             }
@@ -296,13 +295,19 @@ impl MasterNode {
         }
     }
 
+    /// Whether what comes on this session counts: the engine has taken it, and has not replaced it since.
+    fn listens_to(&self, session: SessionId) -> bool {
+        let term = self.term.as_ref();
+        term.is_some_and(|term| term.engine.has_session(session))
+    }
+
     /// What the engine is told of a worker's message.
     fn heard(
         &self,
         env: &mut Env,
         from: WorkerId,
         message: WorkerMessage,
-        is_newest: bool,
+        counts: bool,
     ) -> Vec<WorkerMessage> {
         let (worker, at) = (from, self.clock.read(env.now).wall);
         let fact = match &message {
@@ -318,7 +323,7 @@ impl MasterNode {
             },
             _ => return vec![message],
         };
-        if is_newest {
+        if counts {
             env.facts.push(fact);
         }
         if env.is_sabotaged(Sabotage::HideComplaints) {
