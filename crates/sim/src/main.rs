@@ -180,7 +180,7 @@ fn find_mutants(arguments: &Arguments, names: &[String]) -> Result<(), String> {
         "deliberate bug", "scenario", "worlds", "seed", "seconds"
     );
     for mutant in Mutant::ALL.iter().filter(is_wanted) {
-        let scenario = &mutant.scenario;
+        let scenario = &mutant.scenario();
         let found = run(
             0..MUTANT_SEEDS,
             scenario,

@@ -4,13 +4,13 @@ use crate::scenario::{Sabotage, Scenario};
 
 /// A deliberate bug. The brains ask for theirs by name, with `jobyard_core::mutated`, in a build with
 /// `--cfg jobyard_mutants`; those of the shells are bugs of the simulated ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Mutant {
     /// What goes wrong.
     pub name: &'static str,
-    /// The worlds in which it has to be found.
-    pub scenario: Scenario,
+    worlds: fn() -> Scenario,
+    sabotage: Option<Sabotage>,
 }
 
 impl Mutant {
@@ -61,80 +61,88 @@ impl Mutant {
         Self::of("a stop is blamed on the job"),
         Self::within(
             "a new term does not wait for the leases of the one before",
-            Scenario::apart(),
+            Scenario::apart,
         ),
-        Self::within("a lease counts without an answer", Scenario::apart()),
-        Self::within("an attempt outlives its lease", Scenario::apart()),
+        Self::within("a lease counts without an answer", Scenario::apart),
+        Self::within("an attempt outlives its lease", Scenario::apart),
         Self::within(
             "an attempt that does not count is not revoked",
-            Scenario::stopped(),
+            Scenario::stopped,
         ),
-        Self::within("a revoked attempt runs on", Scenario::stopped()),
+        Self::within("a revoked attempt runs on", Scenario::stopped),
         Self::within(
             "a stop is not repeated to a worker that is back",
-            Scenario::stopped(),
+            Scenario::stopped,
         ),
         Self::within(
             "a drain is not repeated to a worker that is back",
-            Scenario::stopped(),
+            Scenario::stopped,
         ),
-        Self::within("a stop while it starts is forgotten", Scenario::stopped()),
-        Self::within("a kill is not heeded", Scenario::stopped()),
+        Self::within("a stop while it starts is forgotten", Scenario::stopped),
+        Self::within("a kill is not heeded", Scenario::stopped),
         Self::within(
             "an attempt that was not journaled is not declined",
-            Scenario::unwritten(),
+            Scenario::unwritten,
         ),
-        Self::within(
-            "another job is taken under a known id",
-            Scenario::intruded(),
-        ),
-        Self::within("an order before the welcome counts", Scenario::intruded()),
-        Self::within("a foreign master is served", Scenario::intruded()),
+        Self::within("another job is taken under a known id", Scenario::intruded),
+        Self::within("an order before the welcome counts", Scenario::intruded),
+        Self::within("a foreign master is served", Scenario::intruded),
         Self::sabotage(
             "leases that nobody enforces",
             Sabotage::ForgetLeases,
-            Scenario::apart(),
+            Scenario::apart,
         ),
         Self::sabotage(
             "output is dropped when it is sent",
             Sabotage::TrimBeyondDurable,
-            Scenario::rough(),
+            Scenario::rough,
         ),
-        Self::within("a session that is over is still heard", Scenario::late()),
-        Self::within("a hello counts before its worker answers", Scenario::late()),
-        Self::within("a replaced session is still heard", Scenario::late()),
+        Self::within("a session that is over is still heard", Scenario::late),
+        Self::within("a hello counts before its worker answers", Scenario::late),
+        Self::within("a replaced session is still heard", Scenario::late),
         Self::within(
             "an attempt starts after the promise is over",
-            Scenario::ordered(),
+            Scenario::ordered,
         ),
         Self::within(
             "a stop during a wait for a retry is forgotten",
-            Scenario::ordered(),
+            Scenario::ordered,
         ),
-        Self::within("a drain is acknowledged early", Scenario::ordered()),
+        Self::within("a drain is acknowledged early", Scenario::ordered),
         Self::within(
             "another attempt does not wait for the lease",
-            Scenario::stopped(),
+            Scenario::stopped,
         ),
-        Self::within("a stop wins over an end", Scenario::ordered()),
+        Self::within("a stop wins over an end", Scenario::ordered),
     ];
 
     const fn of(name: &'static str) -> Self {
-        Self::within(name, Scenario::rough())
+        Self::within(name, Scenario::rough)
     }
 
-    const fn within(name: &'static str, scenario: Scenario) -> Self {
-        Self { name, scenario }
+    const fn within(name: &'static str, worlds: fn() -> Scenario) -> Self {
+        Self {
+            name,
+            worlds,
+            sabotage: None,
+        }
     }
 
     /// A bug of a simulated shell.
-    const fn sabotage(name: &'static str, by: Sabotage, scenario: Scenario) -> Self {
+    const fn sabotage(name: &'static str, by: Sabotage, worlds: fn() -> Scenario) -> Self {
         let sabotage = Some(by);
-        let scenario = Scenario {
+        Self {
             sabotage,
-            ..scenario
-        };
-        Self { name, scenario }
+            ..Self::within(name, worlds)
+        }
+    }
+
+    /// The worlds in which it has to be found.
+    pub fn scenario(&self) -> Scenario {
+        Scenario {
+            sabotage: self.sabotage,
+            ..(self.worlds)()
+        }
     }
 
     /// Whether this build has them.

@@ -142,7 +142,7 @@ impl Scenario {
                 Trouble::CrashAgent,
             ],
             complain_every: None,
-            longest_run: Duration::from_secs(60),
+            longest_run: Duration::from_mins(1),
             leased_per_mille: 500,
             force_per_mille: 400,
             ..Self::rough()
