@@ -47,7 +47,7 @@ impl Mutant {
         Self::of("a held attempt is taken again"),
         Self::of("an attempt of the past is taken"),
         Self::of("a forgotten attempt is started"),
-        Self::of("a stopped attempt is started"),
+        Self::within("a stopped attempt is started", Scenario::slow),
         Self::of("an attempt starts before the journal has it"),
         Self::of("a new life starts what an earlier one left"),
         Self::of("an end is dropped before it is durable"),

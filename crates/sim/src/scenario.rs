@@ -49,6 +49,8 @@ pub struct Scenario {
     pub ghosts_per_mille: u64,
     /// How many writes of an attempt into the journal in a thousand fail.
     pub unwritten_per_mille: u64,
+    /// How many of these writes in a thousand take up to two seconds.
+    pub slow_journal_per_mille: u64,
     /// Whether somebody tries what must be refused: another job under a known id, orders of a master that leads no more,
     /// a master of a foreign protocol.
     pub intruders: bool,
@@ -79,6 +81,7 @@ impl Scenario {
             late_hellos_per_mille: 100,
             ghosts_per_mille: 15,
             unwritten_per_mille: 20,
+            slow_journal_per_mille: 40,
             intruders: false,
             wall_jumps: true,
             sabotage: None,
@@ -149,6 +152,17 @@ impl Scenario {
         }
     }
 
+    /// Long jobs that are stopped while a slow disk takes down that they are here.
+    pub const fn slow() -> Self {
+        Self {
+            name: "slow",
+            fault_every: Some(Duration::from_secs(10)),
+            unwritten_per_mille: 0,
+            slow_journal_per_mille: 700,
+            ..Self::stopped()
+        }
+    }
+
     /// Journals that cannot be written while sessions break.
     pub const fn unwritten() -> Self {
         Self {
@@ -209,10 +223,11 @@ impl Scenario {
     }
 
     /// Every one that something goes wrong in.
-    pub const ROUGH: [Self; 7] = [
+    pub const ROUGH: [Self; 8] = [
         Self::rough(),
         Self::apart(),
         Self::stopped(),
+        Self::slow(),
         Self::unwritten(),
         Self::late(),
         Self::ordered(),

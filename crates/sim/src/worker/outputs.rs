@@ -131,11 +131,12 @@ impl WorkerNode {
             let written = !env.mishap(env.scenario.unwritten_per_mille, Fault::JournalFailed);
             // A failure while the session is renewed is a moment that chance alone seldom meets.
             let renewed = !written && env.rng.chance(300);
-            let delay = if renewed || env.mishap(40, Fault::JournalSlow) {
-                env.rng.millis(100, 2_000)
-            } else {
-                env.rng.millis(0, 30)
-            };
+            let delay =
+                if renewed || env.mishap(env.scenario.slow_journal_per_mille, Fault::JournalSlow) {
+                    env.rng.millis(100, 2_000)
+                } else {
+                    env.rng.millis(0, 30)
+                };
             self.later(env, delay, AgentEvent::Journaled { attempt, written });
             let session = self.running.as_ref().and_then(|life| life.session);
             if let (Some(link), true) = (session, renewed) {
