@@ -22,7 +22,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jobyard_core::{Clock, Now, Steady, Timestamp, mutated};
+use jobyard_core::{Clock, Now, Steady, Timestamp};
 
 /// The clocks of this machine.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ impl SystemClock {
         reason = "other systems measure from the start they hold"
     )]
     fn steady(self) -> Steady {
-        if mutated("deadlines go by the wall clock") {
+        if jobyard_core::mutated("deadlines go by the wall clock") {
             return Steady::from_micros(u64::try_from(wall().as_micros()).unwrap_or(0));
         }
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

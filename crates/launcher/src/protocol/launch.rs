@@ -87,7 +87,7 @@ impl Launch {
     }
 
     /// Whether its time has come before it was started.
-    pub(crate) fn is_too_late(&self, now: Steady) -> bool {
+    pub fn is_too_late(&self, now: Steady) -> bool {
         [self.until, self.start_by]
             .iter()
             .flatten()
