@@ -16,6 +16,11 @@ fn hold_every_invariant_while_long_jobs_are_stopped() {
 }
 
 #[test]
+fn hold_every_invariant_while_jobs_are_stopped_before_a_slow_journal_has_them() {
+    run(&Scenario::slow());
+}
+
+#[test]
 fn hold_every_invariant_while_journals_cannot_be_written() {
     run(&Scenario::unwritten());
 }
