@@ -116,13 +116,13 @@ impl Clients {
     /// Somebody submits a few jobs of different kinds.
     pub(crate) fn submit(&mut self, env: &mut Env) {
         let jobs = (0..=env.rng.below(4))
-            .map(|_| (JobId::from_uuid(env.rng.uuid()), random_spec(env)))
+            .map(|_| (JobId::from_uuid(env.rng.uuid()), some_spec(env)))
             .collect();
         self.ask(env, What::Submit(jobs));
         if env.scenario.intruders
             && let Some(job) = env.rng.pick(&self.known).copied()
         {
-            let spec = Box::new(random_spec(env));
+            let spec = Box::new(some_spec(env));
             self.ask(env, What::Impostor(job, spec));
         }
     }
@@ -291,7 +291,8 @@ fn digest(bytes: &[u8]) -> u64 {
     })
 }
 
-fn random_spec(env: &mut Env) -> ValidSpec {
+/// A job of some kind.
+pub(crate) fn some_spec(env: &mut Env) -> ValidSpec {
     let leased_per_mille = env.scenario.leased_per_mille;
     let rng = &mut env.rng;
     let mut spec = JobSpec::new(ExecutorSpec::new(EXECUTOR, "{}"));

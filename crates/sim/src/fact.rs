@@ -112,6 +112,18 @@ pub enum Fact {
         /// How, if anybody can know.
         exit: Option<Exit>,
     },
+    /// A supervisor was told that an attempt could not be sent a signal.
+    SignalFailed {
+        /// Which attempt.
+        attempt: AttemptId,
+    },
+    /// A worker has accepted an attempt that it was to decline.
+    TakenAmiss {
+        /// Which worker.
+        worker: WorkerId,
+        /// What it has against taking any.
+        unwilling: &'static str,
+    },
     /// Whatever an attempt has left on its worker is gone, as far as its executor can tell.
     CleanedUp {
         /// Of which attempt.

@@ -14,8 +14,7 @@ pub struct Mutant {
 }
 
 impl Mutant {
-    /// Every one that has to be found. The brains have one more that no world here finds yet, "a lease counts from its
-    /// answer": the model of the lease protocol, among the tests, shows that its rule is needed.
+    /// Every one that has to be found.
     pub const ALL: &[Self] = &[
         Self::of("a worker of a newer term is taken"),
         Self::of("a removed worker is welcomed"),
@@ -48,7 +47,15 @@ impl Mutant {
         Self::of("an attempt of the past is taken"),
         Self::of("a forgotten attempt is started"),
         Self::within("a stopped attempt is started", Scenario::slow),
-        Self::of("an attempt starts before the journal has it"),
+        Self::within("what is given up counts as never begun", Scenario::forced),
+        Self::within(
+            "what an earlier term gave up is not asked for",
+            Scenario::forced,
+        ),
+        Self::within(
+            "an attempt starts before the journal has it",
+            Scenario::forced,
+        ),
         Self::of("a new life starts what an earlier one left"),
         Self::of("an end is dropped before it is durable"),
         Self::of("a master of an older term is served"),
@@ -65,6 +72,7 @@ impl Mutant {
         ),
         Self::within("a lease counts without an answer", Scenario::apart),
         Self::within("an attempt outlives its lease", Scenario::apart),
+        Self::within("a lease counts from its answer", Scenario::answered_late),
         Self::within(
             "an attempt that does not count is not revoked",
             Scenario::stopped,
@@ -80,12 +88,18 @@ impl Mutant {
         ),
         Self::within("a stop while it starts is forgotten", Scenario::stopped),
         Self::within("a kill is not heeded", Scenario::stopped),
+        Self::within("a signal that fails is forgotten", Scenario::stopped),
+        Self::within("the end of a drain's time is forgotten", Scenario::drained),
         Self::within(
             "an attempt that was not journaled is not declined",
             Scenario::unwritten,
         ),
         Self::within("another job is taken under a known id", Scenario::intruded),
         Self::within("an order before the welcome counts", Scenario::intruded),
+        Self::within("an unknown worker is welcomed", Scenario::intruded),
+        Self::within("a worker that ends takes jobs", Scenario::intruded),
+        Self::within("a worker that drains takes jobs", Scenario::intruded),
+        Self::within("a worker that is exhausted takes jobs", Scenario::intruded),
         Self::within("a foreign master is served", Scenario::intruded),
         Self::sabotage(
             "leases that nobody enforces",

@@ -102,9 +102,16 @@ pub(crate) struct Network {
 struct Stall {
     to_worker: Steady,
     to_master: Steady,
-    /// Until when everything is lost that is sent in that direction.
-    lost_to_worker: Steady,
-    lost_to_master: Steady,
+    /// What is sent in that direction is lost.
+    lost_to_worker: Span,
+    lost_to_master: Span,
+}
+
+/// From a time until another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) from: Steady,
+    pub(crate) until: Steady,
 }
 
 impl Network {
@@ -152,22 +159,23 @@ impl Network {
         }
     }
 
-    /// Everything that is sent is lost until then.
-    pub(crate) fn lose(&mut self, worker: usize, side: Side, until: Steady) {
+    /// Everything that is sent then is lost.
+    pub(crate) fn lose(&mut self, worker: usize, side: Side, when: Span) {
         if let Some(stall) = self.stalls.get_mut(worker) {
             match side {
-                Side::Worker => stall.lost_to_worker = until,
-                Side::Master => stall.lost_to_master = until,
+                Side::Worker => stall.lost_to_worker = when,
+                Side::Master => stall.lost_to_master = when,
             }
         }
     }
 
     fn is_lost(&self, worker: usize, to: Side, now: Steady) -> bool {
         let stall = self.stalls.get(worker).copied().unwrap_or_default();
-        now < match to {
+        let Span { from, until } = match to {
             Side::Worker => stall.lost_to_worker,
             Side::Master => stall.lost_to_master,
-        }
+        };
+        from <= now && now < until
     }
 
     /// What is sent on a connection from now on arrives no earlier than then.

@@ -52,7 +52,7 @@ pub struct Scenario {
     /// How many of these writes in a thousand take up to two seconds.
     pub slow_journal_per_mille: u64,
     /// Whether somebody tries what must be refused: another job under a known id, orders of a master that leads no more,
-    /// a master of a foreign protocol.
+    /// a master of a foreign protocol, a hello of a worker that nobody knows, assignments to workers that take none.
     pub intruders: bool,
     /// Whether wall clocks jump. Nothing else may depend on that.
     pub wall_jumps: bool,
@@ -163,6 +163,38 @@ impl Scenario {
         }
     }
 
+    /// Jobs that are ended by force before a slow journal has them, on workers that drain and are cut off, under masters
+    /// that die.
+    pub const fn forced() -> Self {
+        Self {
+            name: "forced",
+            fault_every: Some(Duration::from_millis(600)),
+            troubles: &[
+                Trouble::Stall,
+                Trouble::Stall,
+                Trouble::CutSession,
+                Trouble::CrashMaster,
+            ],
+            force_per_mille: 900,
+            unwritten_per_mille: 0,
+            slow_journal_per_mille: 700,
+            ..Self::ordered()
+        }
+    }
+
+    /// Long jobs on workers that drain, for as long as they are given.
+    pub const fn drained() -> Self {
+        Self {
+            name: "drained",
+            horizon: Duration::from_mins(1),
+            // So many long jobs take their time.
+            submit_every: Duration::from_secs(3),
+            operate_every: Duration::from_secs(2),
+            longest_run: Duration::from_mins(2),
+            ..Self::stopped()
+        }
+    }
+
     /// Journals that cannot be written while sessions break.
     pub const fn unwritten() -> Self {
         Self {
@@ -213,6 +245,19 @@ impl Scenario {
         }
     }
 
+    /// Jobs that must not outlive a lease, on workers whose master answers late and then hears nothing.
+    pub const fn answered_late() -> Self {
+        Self {
+            name: "answered-late",
+            // So that another worker has room for what is lost.
+            submit_every: Duration::from_secs(4),
+            fault_every: Some(Duration::from_secs(3)),
+            troubles: &[Trouble::AnswerLate],
+            leased_per_mille: 1_000,
+            ..Self::apart()
+        }
+    }
+
     /// As rough as can be, and somebody tries what must be refused.
     pub const fn intruded() -> Self {
         Self {
@@ -223,14 +268,17 @@ impl Scenario {
     }
 
     /// Every one that something goes wrong in.
-    pub const ROUGH: [Self; 8] = [
+    pub const ROUGH: [Self; 11] = [
         Self::rough(),
         Self::apart(),
         Self::stopped(),
         Self::slow(),
+        Self::forced(),
+        Self::drained(),
         Self::unwritten(),
         Self::late(),
         Self::ordered(),
+        Self::answered_late(),
         Self::intruded(),
     ];
 

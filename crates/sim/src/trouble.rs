@@ -16,6 +16,8 @@ pub enum Trouble {
     CutUpload,
     /// Nothing passes to or from a worker for a while.
     Stall,
+    /// What the master answers takes long, and soon nothing reaches the master any more.
+    AnswerLate,
     /// The master dies.
     CrashMaster,
     /// A worker's agent dies.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobyard_core::{AdminState, JobState, WorkerCommand};
+use jobyard_master::engine::Timings;
 
 use crate::agenda::Event;
 use crate::clients::{Clients, What};
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 use crate::fault::Fault;
 use crate::invariants::{self, Invariant, Rest};
 use crate::master::MasterNode;
-use crate::network::Side;
+use crate::network::{Side, Span};
 use crate::scenario::Scenario;
 use crate::summary::Summary;
 use crate::trouble::Trouble;
@@ -362,6 +363,7 @@ impl World {
                 }
             }
             Trouble::CutOneWay => self.cut_one_way(index),
+            Trouble::AnswerLate => self.answer_late(index),
             Trouble::HoldUpSession => {
                 let links = env.network.live(false);
                 if let Some(link) = env.rng.pick(&links).copied() {
@@ -401,7 +403,26 @@ impl World {
             Side::Master
         };
         env.note("one way is cut", Some(worker), None);
-        env.network.lose(worker, to, until);
+        let from = env.now;
+        env.network.lose(worker, to, Span { from, until });
+        let worker = self.workers[worker].id;
+        env.facts.push(Fact::HeldUp { worker, until });
+    }
+
+    /// The master hears one more heartbeat, and then nothing; its answer takes nearly as long as a lease.
+    fn answer_late(&mut self, worker: usize) {
+        let env = &mut self.env;
+        let Timings {
+            heartbeat, lease, ..
+        } = env.scenario.timings;
+        env.fault(Fault::OneWayStalled);
+        env.fault(Fault::OneWayCut);
+        env.note("answers are late", Some(worker), None);
+        let answered = env.now + lease.saturating_sub(env.rng.millis(300, 1_000));
+        let from = env.now + heartbeat + env.rng.millis(50, 300);
+        let until = from + lease * 2;
+        env.network.stall(worker, Side::Worker, answered);
+        env.network.lose(worker, Side::Master, Span { from, until });
         let worker = self.workers[worker].id;
         env.facts.push(Fact::HeldUp { worker, until });
     }

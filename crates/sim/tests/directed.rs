@@ -21,6 +21,16 @@ fn hold_every_invariant_while_jobs_are_stopped_before_a_slow_journal_has_them() 
 }
 
 #[test]
+fn hold_every_invariant_while_jobs_end_by_force_before_they_begin() {
+    run(&Scenario::forced());
+}
+
+#[test]
+fn hold_every_invariant_while_workers_drain() {
+    run(&Scenario::drained());
+}
+
+#[test]
 fn hold_every_invariant_while_journals_cannot_be_written() {
     run(&Scenario::unwritten());
 }
@@ -33,6 +43,11 @@ fn hold_every_invariant_while_hellos_are_late() {
 #[test]
 fn hold_every_invariant_under_many_orders() {
     run(&Scenario::ordered());
+}
+
+#[test]
+fn hold_every_invariant_while_answers_are_late() {
+    run(&Scenario::answered_late());
 }
 
 #[test]

@@ -316,7 +316,8 @@ impl Supervisor {
         match &mut self.state {
             State::Stopping { phase, .. } => {
                 // There is nothing stronger than the kill: after it, only the exit can come.
-                if matches!(phase, Phase::Grace { .. }) {
+                let is_heeded = !mutated("a signal that fails is forgotten");
+                if matches!(phase, Phase::Grace { .. }) && is_heeded {
                     *phase = Phase::Killing;
                     out.push(Command::Kill);
                 }

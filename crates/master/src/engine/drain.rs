@@ -2,7 +2,7 @@
 //!
 //! | what happens while a worker drains | what follows |
 //! |---|---|
-//! | every attempt that was on its way has begun or is over | whoever asked for the drain hears that it is done |
+//! | every attempt that was on its way has begun, is over, or can no longer begin | whoever asked for the drain hears that it is done |
 //! | its session ends | the same if nothing was on its way; else once its lease is over, by its own clock as well: from then on it starts nothing. What has not begun when it is back is stopped |
 //! | it has no job and no output left | an event says so |
 //! | its time is over | what it still has is stopped, and runs elsewhere on the infrastructure's budget |
@@ -155,6 +155,9 @@ impl Engine {
     /// The time of a drain is over: what still runs is stopped, now or when its worker is back.
     pub(super) fn on_drain_over(&mut self, now: Now, worker: WorkerId) {
         self.timers.clear(Timer::DrainPasses(worker));
+        if mutated("the end of a drain's time is forgotten") {
+            return;
+        }
         let Some(drain) = self.drain_mut(worker) else {
             return;
         };
@@ -248,9 +251,16 @@ impl Engine {
     }
 
     /// Whether something may begin on a worker that gets nothing more. One that is not heard may hear what was sent before,
-    /// and begins it as long as it trusts its lease.
+    /// and begins it as long as it trusts its lease. What an earlier term gave up on a worker is known once that has
+    /// answered a welcome of this one.
     pub(super) fn may_begin_something(&self, worker: WorkerId) -> bool {
-        self.lease_over(worker).is_some() && !self.on_its_way(worker).is_empty()
+        let Some(entry) = self.tables.workers.get(&worker) else {
+            return false;
+        };
+        let is_unheard = entry.not_before != Steady::default()
+            && !mutated("what an earlier term gave up is not asked for");
+        let unknown = is_unheard || !entry.given_up.is_empty();
+        self.lease_over(worker).is_some() && (unknown || !self.on_its_way(worker).is_empty())
     }
 
     /// Attempts that a worker has and that are not known to have begun.

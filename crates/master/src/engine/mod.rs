@@ -41,6 +41,7 @@ mod ask;
 mod audit;
 mod drain;
 mod events;
+mod given_up;
 mod input;
 mod joining;
 mod output;
@@ -272,6 +273,7 @@ impl Engine {
                 Timer::SessionSilent(session) => self.on_session_silent(now, session),
                 Timer::ReconcileOver(worker) => self.on_reconcile_over(now, worker),
                 Timer::LeaseOver(worker) => self.on_lease_over(now, worker),
+                Timer::GivenUpOver(worker) => self.on_given_up_over(now, worker),
                 Timer::DrainOver(worker) => self.on_drain_over(now, worker),
                 Timer::DrainPasses(worker) => self.on_drain_passes(now, worker),
                 Timer::RetryDue(job) => self.on_retry_due(now, job),

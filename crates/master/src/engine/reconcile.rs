@@ -14,6 +14,7 @@ use super::settle::Ending;
 use super::tables::{Claims, JobEntry, LiveSession, Stage, WorkerEntry};
 use super::timers::Timer;
 use super::{Engine, Timings};
+use crate::records::WorkerRecord;
 
 impl Engine {
     /// Replaces an older session, and answers for each attempt that the worker holds.
@@ -25,6 +26,11 @@ impl Engine {
         address: String,
         hello: Hello,
     ) {
+        if mutated("an unknown worker is welcomed") {
+            let stranger = || WorkerRecord::new(worker, 0, worker.to_string(), now.wall);
+            let known = self.tables.workers.entry(worker);
+            known.or_insert_with(|| WorkerEntry::new(stranger()));
+        }
         if let Err(refusal) = self.check_hello(worker, &hello) {
             self.outbox
                 .effects
@@ -101,6 +107,7 @@ impl Engine {
             .map(|held| (held.attempt, self.judge(worker, held)))
             .collect();
         self.note_drained(worker, &welcome.verdicts);
+        self.note_unbegun(worker, &hello.inventory, &welcome.verdicts);
         let message = Box::new(MasterMessage::Welcome(welcome));
         self.outbox.effects.push(Effect::Send { session, message });
 
@@ -144,9 +151,11 @@ impl Engine {
         if !mutated("an attempt that its worker does not have is waited for") {
             self.settle_missing(now, worker, &claims, same_boot);
         }
+        self.keep_listed(worker, &claims, same_boot);
         self.abandon_logs(worker, &claims.listed);
         self.no_longer_awaited(now, worker);
         self.tell_availability(now, worker);
+        self.check_drain(now, worker);
     }
 
     fn check_hello(&self, worker: WorkerId, hello: &Hello) -> Result<(), Refusal> {
@@ -277,6 +286,9 @@ impl Engine {
     /// What the worker says of its attempts counts at once.
     fn take_over_inventory(&mut self, now: Now, worker: WorkerId, inventory: Vec<Held>) {
         for held in inventory {
+            if !matches!(held.state, HeldState::Accepted) {
+                self.begins_no_more(now, worker, held.attempt);
+            }
             match held.state {
                 HeldState::Running { pid, started_at } => {
                     self.on_started(now, worker, held.attempt, pid, started_at);
@@ -477,7 +489,7 @@ impl Engine {
                 policy.is_none_or(|policy| entry.record.demand.on_disconnect == policy)
             });
             if let Some(attempt) = entry.and_then(|entry| entry.current()).map(|now| now.id) {
-                let ending = Ending::unconfirmed(Outcome::Infra { reason });
+                let ending = Ending::unheard(Outcome::Infra { reason });
                 self.settle(now, attempt, ending.leased_until(over));
             }
         }

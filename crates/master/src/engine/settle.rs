@@ -27,6 +27,8 @@ pub(super) struct Ending {
     nothing_ran: bool,
     /// Until when something of it may still run under a lease, although it counts as over.
     leased_until: Option<Steady>,
+    /// Whether its worker may begin it all the same, if it has not.
+    may_begin: bool,
 }
 
 impl Ending {
@@ -45,6 +47,7 @@ impl Ending {
             residue: report.residue,
             nothing_ran,
             leased_until: None,
+            may_begin: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Ending {
             residue: Residue::default(),
             nothing_ran: true,
             leased_until: None,
+            may_begin: false,
         }
     }
 
@@ -73,6 +77,15 @@ impl Ending {
             residue,
             nothing_ran: false,
             leased_until: None,
+            may_begin: false,
+        }
+    }
+
+    /// The worker may not even know that the attempt is over.
+    pub(super) fn unheard(outcome: Outcome) -> Self {
+        Self {
+            may_begin: true,
+            ..Self::unconfirmed(outcome)
         }
     }
 
@@ -102,6 +115,8 @@ impl Engine {
         }
         let outcome = decide(entry, ending.outcome);
         let (log_end, nothing_ran) = (ending.log, ending.nothing_ran);
+        let has_begun = entry.current().is_some_and(|now| now.started_at.is_some());
+        let may_begin = ending.may_begin && !has_begun;
         let stops_with_lease = entry.record.demand.on_disconnect == OnDisconnect::Stop;
         let waits = stops_with_lease && !mutated("another attempt does not wait for the lease");
         let not_before = ending.leased_until.filter(|_| waits);
@@ -113,6 +128,9 @@ impl Engine {
             if log_is_open {
                 holder.logs.insert(attempt);
             }
+        }
+        if may_begin {
+            self.may_still_begin(worker, attempt);
         }
         self.tables.dirty.insert(job);
         let finished = Happening::AttemptFinished {

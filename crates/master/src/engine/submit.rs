@@ -206,7 +206,7 @@ impl Engine {
                 if let Some(attempt) = current {
                     if options.force || mutated("a stop counts as done when it is accepted") {
                         let reason = InfraReason::Forced;
-                        self.settle(now, attempt, Ending::unconfirmed(Outcome::Infra { reason }));
+                        self.settle(now, attempt, Ending::unheard(Outcome::Infra { reason }));
                         if !mutated("an attempt that does not count is not revoked") {
                             self.send(worker, MasterMessage::Forget { attempt });
                         }

@@ -274,6 +274,8 @@ pub(super) struct WorkerEntry {
     pub(super) not_before: Steady,
     /// Who waits until no job can start there any more.
     pub(super) drain_waiters: Vec<ReplyTo>,
+    /// Attempts that count no more and that it may begin all the same, with the time from which on it does not.
+    pub(super) given_up: BTreeMap<AttemptId, Steady>,
     /// Attempts that it declines because it was told that it drains, and not because it takes nothing.
     pub(super) told_to_decline: BTreeSet<AttemptId>,
 }
@@ -310,6 +312,7 @@ impl WorkerEntry {
             logs: BTreeSet::new(),
             not_before: Steady::default(),
             drain_waiters: Vec::new(),
+            given_up: BTreeMap::new(),
             told_to_decline: BTreeSet::new(),
         }
     }

@@ -15,6 +15,8 @@ pub(super) enum Timer {
     /// When to give up those attempts of a silent worker that do not outlive its lease: a grace after the end of that,
     /// as the master counts it.
     LeaseOver(WorkerId),
+    /// When the first of those attempts can no longer begin that a worker may not have heard to be given up.
+    GivenUpOver(WorkerId),
     /// When to stop what a worker that drains still has: the time that its drain was given.
     DrainOver(WorkerId),
     /// When to write down how much is left of that.

@@ -40,8 +40,10 @@ impl Engine {
     /// Something was heard in a session, and nothing can be committed: its lease goes on, which needs no commit. `false`
     /// if it does: the worker has not answered its welcome before, and what it has said in its hello counts from now on.
     pub fn renew(&mut self, now: Now, session: SessionId) -> bool {
-        let worker = self.tables.sessions.get(&session);
-        let entry = worker.and_then(|worker| self.tables.workers.get_mut(worker));
+        let Some(worker) = self.tables.sessions.get(&session).copied() else {
+            return false;
+        };
+        let entry = self.tables.workers.get_mut(&worker);
         let Some(entry) = entry.filter(|entry| entry.claims.is_none()) else {
             return false;
         };
@@ -49,6 +51,7 @@ impl Engine {
             live.heard = now.steady;
             live.heard_wall = now.wall;
         }
+        self.begin_later(worker);
         true
     }
 
@@ -56,6 +59,7 @@ impl Engine {
         match message {
             WorkerMessage::Heartbeat => self.send(worker, MasterMessage::Heartbeat),
             WorkerMessage::Started { attempt, pid, at } => {
+                self.begins_no_more(now, worker, attempt);
                 let counts = self.on_started(now, worker, attempt, pid, at);
                 // Whoever settled it has said so already, before this was said or after; once more does no harm.
                 if !counts && !mutated("an attempt that does not count is not revoked") {
@@ -64,6 +68,7 @@ impl Engine {
             }
             WorkerMessage::Finished(report) => {
                 let attempt = report.attempt;
+                self.begins_no_more(now, worker, attempt);
                 if mutated("a later report replaces an earlier one") {
                     self.finish(now, attempt.job, report.outcome);
                 }
@@ -99,6 +104,7 @@ impl Engine {
         attempt: AttemptId,
         reason: DeclineReason,
     ) {
+        self.begins_no_more(now, worker, attempt);
         if !self.holds(worker, attempt) {
             return;
         }

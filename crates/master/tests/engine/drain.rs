@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jobyard_core::{
     AdminState, ControlError, DeclineReason, Exit, FEATURE_DRAIN, Happening, Hello, InfraReason,
-    JobState, MasterMessage, Outcome, SessionId, StopCause, StopOptions, Verdict, WorkerCommand,
-    WorkerMessage, WorkerState,
+    JobState, MasterMessage, Outcome, SessionId, StopCause, StopOptions, Timestamp, Verdict,
+    WorkerCommand, WorkerMessage, WorkerState,
 };
 use jobyard_master::engine::{Answer, Effect};
 
@@ -143,12 +143,43 @@ fn i14_what_was_stopped_on_its_way_counts_only_once_it_is_over() {
     assert!(is_done(&step, 1));
 }
 
+/// The word that it is forgotten may not have arrived.
 #[test]
-fn a_job_that_ends_by_force_is_no_longer_on_its_way() {
-    let (mut cluster, _) = sent();
+fn i14_a_job_that_ends_by_force_may_begin_until_its_worker_trusts_no_lease() {
+    let (mut cluster, session) = sent();
     drain(&mut cluster);
     let step = cluster.stop_with(1, StopOptions::new(None, true));
-    assert_eq!(answers(&step).len(), 2, "the drain and the stop");
+    assert_eq!(answers(&step).len(), 1, "the stop");
+    let due = cluster.now.steady + TIMINGS.lease + TIMINGS.grace;
+    while cluster.now.steady + TIMINGS.heartbeat < due {
+        cluster.pass(TIMINGS.heartbeat);
+        let step = cluster.say(session, WorkerMessage::Heartbeat);
+        assert!(
+            answers(&step).is_empty(),
+            "what it hears now comes after that"
+        );
+    }
+    assert!(is_done(&cluster.pass(TIMINGS.heartbeat), 1));
+}
+
+#[test]
+fn i14_a_job_that_ends_by_force_is_no_longer_on_its_way_once_its_worker_says_where_it_is() {
+    let declined = |attempt| WorkerMessage::Declined {
+        attempt,
+        reason: DeclineReason::Stopping,
+    };
+    let begun = |attempt| WorkerMessage::Started {
+        attempt,
+        pid: Some(1),
+        at: Timestamp::default(),
+    };
+    for says in [&declined as &dyn Fn(_) -> _, &begun] {
+        let (mut cluster, session) = sent();
+        cluster.stop_with(1, StopOptions::new(None, true));
+        assert!(answers(&drain(&mut cluster)).is_empty());
+        let step = cluster.say(session, says(attempt(1, 1)));
+        assert!(is_done(&step, 1), "{step:?}");
+    }
 }
 
 #[test]
@@ -454,8 +485,70 @@ fn r2_whoever_waited_for_a_drain_when_the_master_ended_may_ask_again() {
     drain(&mut cluster);
     cluster.restart();
     assert!(answers(&drain(&mut cluster)).is_empty());
-    let (_, step) = cluster.greet(1, hello(2, vec![running(attempt(1, 1))]));
-    assert!(is_done(&step, 1));
+    let (session, _) = cluster.greet(1, hello(2, vec![running(attempt(1, 1))]));
+    assert!(is_done(&cluster.confirm(session), 1));
+}
+
+/// An earlier term may have ended it by force, and its worker has not heard that.
+#[test]
+fn i14_after_a_restart_the_answer_waits_for_the_worker_or_its_lease() {
+    let (mut cluster, _) = sent();
+    cluster.stop_with(1, StopOptions::new(None, true));
+    cluster.restart();
+    assert!(answers(&drain(&mut cluster)).is_empty());
+    let patience = TIMINGS.failover_grace.max(TIMINGS.lease + TIMINGS.grace);
+    assert!(is_done(&cluster.pass(patience), 1));
+
+    let (mut cluster, _) = sent();
+    cluster.stop_with(1, StopOptions::new(None, true));
+    cluster.restart();
+    drain(&mut cluster);
+    let (session, _) = cluster.greet(1, hello(2, Vec::new()));
+    assert!(is_done(&cluster.confirm(session), 1), "it has nothing");
+}
+
+/// The welcome says that it is to be forgotten, and its executor may be starting it.
+#[test]
+fn i14_what_a_worker_that_is_back_is_to_forget_may_begin_until_the_lease_is_over() {
+    let (mut cluster, _) = sent();
+    cluster.stop_with(1, StopOptions::new(None, true));
+    cluster.restart();
+    drain(&mut cluster);
+    let (session, _) = cluster.greet(1, hello(2, vec![accepted(attempt(1, 1))]));
+    assert!(answers(&cluster.confirm(session)).is_empty());
+    cluster.disconnect(session);
+    assert!(is_done(&cluster.pass(TIMINGS.lease + TIMINGS.grace), 1));
+}
+
+/// A silent worker is given up before it trusts its lease no more, if somebody wants that.
+#[test]
+fn i14_what_is_given_up_early_may_begin_until_the_lease_is_over() {
+    let mut impatient = TIMINGS;
+    impatient.reconcile_for = TIMINGS.lease / 2;
+    let mut cluster = Cluster::with_timings(impatient).and_workers(1);
+    let (session, _) = cluster.connect(1, 2);
+    cluster.submit(1);
+    drain(&mut cluster);
+    cluster.disconnect(session);
+    let step = cluster.pass(impatient.reconcile_for);
+    assert!(answers(&step).is_empty());
+    assert_ne!(cluster.job(1).state, JobState::Assigned, "it is given up");
+    assert!(is_done(&cluster.pass(TIMINGS.lease + TIMINGS.grace), 1));
+}
+
+/// Heartbeats are answered while nothing can be committed, and so before the word that an attempt is forgotten.
+#[test]
+fn i14_answers_that_need_no_commit_move_the_time_in_which_what_was_given_up_may_begin() {
+    let (mut cluster, session) = sent();
+    cluster.stop_with(1, StopOptions::new(None, true));
+    cluster.skip(TIMINGS.lease / 2);
+    assert!(cluster.engine.renew(cluster.now, session));
+    drain(&mut cluster);
+    let due = TIMINGS.lease + TIMINGS.grace;
+    let step = cluster.pass_in_touch(session, due - Duration::from_millis(1));
+    assert!(answers(&step).is_empty());
+    cluster.say(session, WorkerMessage::Heartbeat);
+    assert!(is_done(&cluster.pass(Duration::from_millis(1)), 1));
 }
 
 #[test]

@@ -6,7 +6,9 @@
 mod attempts_increase;
 mod calls_count_once;
 mod complaining_gets_nothing;
+mod contact;
 mod drained_starts_nothing;
+mod drains_end;
 mod ends_are_told_once;
 mod events_have_no_gap;
 mod groups_hold;
@@ -33,7 +35,9 @@ mod suspended_gets_nothing;
 mod tables_agree;
 mod terms_only_rise;
 mod timeouts_hold;
+mod unheard_signals_kill;
 mod unrepeatable_runs_once;
+mod unwilling_take_nothing;
 mod waiting_has_a_reason;
 mod workers_suit;
 mod written_ends_count;
@@ -81,6 +85,9 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(suspended_gets_nothing::SuspendedGetsNothing::default()),
         Box::new(complaining_gets_nothing::ComplainingGetsNothing::default()),
         Box::new(drained_starts_nothing::DrainedStartsNothing::default()),
+        Box::new(drains_end::DrainsEnd::default()),
+        Box::new(unwilling_take_nothing::UnwillingTakeNothing),
+        Box::new(unheard_signals_kill::UnheardSignalsKill::default()),
         Box::new(stale_changes_nothing::StaleChangesNothing::default()),
         Box::new(no_undeclared_overlap::NoUndeclaredOverlap::default()),
         Box::new(log_is_a_prefix::LogIsAPrefix::default()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jobyard_core::{AttemptId, Steady, WorkerId};
 
 use super::Invariant;
+use super::contact::Contact;
 use crate::fact::Fact;
 use crate::master::Books;
 
@@ -18,9 +19,7 @@ pub(super) struct StoppedEnds {
     running: BTreeMap<AttemptId, WorkerId>,
     /// By when each of those that are to be stopped has to be gone, if nothing holds up its worker.
     stopped: BTreeMap<AttemptId, (Steady, Duration)>,
-    /// Since when each worker has a session.
-    in_contact: BTreeMap<WorkerId, Steady>,
-    clear_from: BTreeMap<WorkerId, Steady>,
+    contact: Contact,
 }
 
 impl Invariant for StoppedEnds {
@@ -29,6 +28,7 @@ impl Invariant for StoppedEnds {
     }
 
     fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String> {
+        self.contact.observe(fact, books.now);
         match fact {
             Fact::ProcessStarted {
                 worker, attempt, ..
@@ -43,15 +43,6 @@ impl Invariant for StoppedEnds {
                     stopped.or_insert((books.now, grace));
                 }
             }
-            Fact::SessionOpened { worker, .. } => {
-                self.in_contact.insert(*worker, books.now);
-            }
-            Fact::SessionOver { worker, .. } => drop(self.in_contact.remove(worker)),
-            Fact::HeldUp { worker, until } => {
-                let clear = self.clear_from.entry(*worker).or_default();
-                *clear = (*clear).max(*until);
-            }
-            Fact::TermBegan => self.in_contact.clear(),
             _ => {}
         }
         self.look(books.now)
@@ -61,14 +52,13 @@ impl Invariant for StoppedEnds {
 impl StoppedEnds {
     fn look(&self, now: Steady) -> Result<(), String> {
         for (attempt, worker) in &self.running {
-            let (Some((since, grace)), Some(contact)) =
-                (self.stopped.get(attempt), self.in_contact.get(worker))
-            else {
+            let Some((since, grace)) = self.stopped.get(attempt) else {
                 continue;
             };
-            let clear = self.clear_from.get(worker).copied().unwrap_or_default();
-            let longest = grace.mul_f64(1.2) + MOMENT;
-            if now.since((*since).max(*contact).max(clear)) > longest && now > clear {
+            let Some(since) = self.contact.expects_since(*worker, *since, now) else {
+                continue;
+            };
+            if now.since(since) > grace.mul_f64(1.2) + MOMENT {
                 return Err(format!(
                     "{attempt} was to be stopped long ago, its worker {worker} is in contact, and it still runs"
                 ));

@@ -2,6 +2,7 @@
 
 mod disk;
 mod effects;
+mod unfit;
 mod uploads;
 mod watched;
 
@@ -9,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AdminState, AttemptId, Batch, ClosingReason, Epoch, Hello, JobState, LinkError, LogStatus,
-    MasterMessage, Refusal, RefusalReason, SessionId, Steady, TagSet, WorkerId, WorkerMessage,
+    AttemptId, Batch, ClosingReason, Epoch, JobState, LinkError, LogStatus, MasterMessage, Refusal,
+    RefusalReason, SessionId, Steady, TagSet, WorkerId, WorkerMessage,
 };
 use jobyard_master::engine::{Committed, Effect, Engine, HeldEffects, Input, ReplyTo, Sealed};
 use jobyard_master::records::Counters;
@@ -234,6 +235,10 @@ impl MasterNode {
             env.close(link, Side::Master, LinkError::Refused(refusal));
             return self.on_link_over(env, link);
         }
+        if let Frame::Hello(hello) = &frame {
+            self.meet_stranger(env, hello);
+        }
+        let Some(term) = &mut self.term else { return };
         match frame {
             Frame::Hello(hello) => {
                 // The transport ends an older session of the worker, if it has noticed that there is one.
@@ -374,34 +379,6 @@ impl MasterNode {
         let inputs = self.inputs;
         let moments = &mut self.disk.books_mut().moments;
         moments.entry(now.wall).or_insert(inputs);
-    }
-
-    /// Now and then a hello comes from a worker that must not be welcomed.
-    fn spoil(&mut self, env: &mut Env, session: SessionId, from: WorkerId, hello: &mut Hello) {
-        let mut unfit = None;
-        if env.mishap(5, Fault::HelloUnfit) {
-            match env.rng.below(3) {
-                0 => {
-                    hello.max_epoch = self.epoch.next();
-                    unfit = Some("has served a newer term");
-                }
-                1 => {
-                    hello.protocol.version += 2;
-                    unfit = Some("speaks another protocol");
-                }
-                _ => {
-                    hello.capacity.memory_bytes = u64::MAX;
-                    unfit = Some("has more than there can be");
-                }
-            }
-        }
-        let record = self.disk.books().workers.get(&from);
-        if record.is_some_and(|record| record.admin == AdminState::Removed) {
-            unfit = Some("was removed");
-        }
-        if let (Some(term), Some(unfit)) = (&mut self.term, unfit) {
-            term.unfit.insert(session, unfit);
-        }
     }
 
     /// What was under way on a session's connection that the master closes may be in its queues already.

@@ -86,5 +86,8 @@ impl WorkerNode {
                 exhausted,
             },
         );
+        if exhausted {
+            self.tempt(env, "can run nothing");
+        }
     }
 }

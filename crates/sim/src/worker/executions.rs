@@ -207,6 +207,7 @@ impl WorkerNode {
                 self.supervise(env, attempt, SupervisorInput::CleanedUp(residue));
             }
             AgentEvent::SignalFailed { attempt } => {
+                env.facts.push(Fact::SignalFailed { attempt });
                 self.supervise(env, attempt, SupervisorInput::SignalFailed);
             }
             AgentEvent::SupervisorDeadline { attempt, at } => {

@@ -5,6 +5,7 @@ mod complaints;
 mod executions;
 mod outputs;
 mod slowness;
+mod temptation;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -281,6 +282,7 @@ impl WorkerNode {
         };
         env.note("worker told to end", Some(self.index), None);
         self.feed(env, Input::Shutdown(mode));
+        self.tempt(env, "was told to end");
     }
 
     fn schedule_start(&self, env: &mut Env, after: std::time::Duration) {
@@ -366,7 +368,11 @@ impl WorkerNode {
             }
             Frame::Told(message) => {
                 self.heard(env);
+                let drains = matches!(*message, MasterMessage::Draining(true));
                 self.feed(env, Input::Received(*message));
+                if drains {
+                    self.tempt(env, "is drained");
+                }
             }
             Frame::Closed(error) => self.on_session_over(env, error),
             _ => {}

@@ -231,15 +231,18 @@ impl Agent {
                 attempt.job,
                 AttemptNumber::new(u32::MAX).unwrap_or(attempt.number),
             );
-        if (self.memory.knows(attempt) || self.held.range(later).next().is_some())
-            && !mutated("an attempt of the past is taken")
-        {
+        let is_past = self.memory.knows(attempt) || self.held.range(later).next().is_some();
+        let is_ending = self.ending != Ending::No && !mutated("a worker that ends takes jobs");
+        let is_draining =
+            self.condition.is_draining() && !mutated("a worker that drains takes jobs");
+        let is_full = self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted();
+        if is_past && !mutated("an attempt of the past is taken") {
             Some(DeclineReason::Stale)
-        } else if self.ending != Ending::No || self.condition.is_draining() {
+        } else if is_ending || is_draining {
             // So that it goes elsewhere at once. No promise hangs on it: a drain is acknowledged only when nothing is on its
             // way any more, and what a worker that ends leaves is found by its next life.
             Some(DeclineReason::Stopping)
-        } else if self.held.len() >= MAX_INVENTORY || self.condition.is_exhausted() {
+        } else if is_full && !mutated("a worker that is exhausted takes jobs") {
             Some(DeclineReason::Full)
         } else {
             None
