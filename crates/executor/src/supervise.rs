@@ -252,6 +252,8 @@ impl Shell {
 
     fn launch(mut self, first: Input, begin: impl Future<Output = Begun> + Send + 'static) {
         let span = tracing::info_span!("attempt", attempt = %self.attempt);
+        // Each function that hands it on would have room for one of its own.
+        let begin = Box::pin(begin);
         let task = async move {
             let life = AssertUnwindSafe(self.live(first, begin)).catch_unwind();
             if life.await.is_err() {

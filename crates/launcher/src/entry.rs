@@ -15,7 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
 use crate::cage::{CageOptions, Cages};
 use crate::journal::{self, Journal};
 use crate::protocol::{LOCK, Mechanism};
-use crate::server::{EventLoop, Listener, Log, Setup};
+use crate::server::{EventLoop, Listener, Log, Setup, reserve};
 use crate::sys::{Signals, protect_self};
 
 /// The first argument that makes a host program a launcher, see [`run_if_asked`].
@@ -228,6 +228,7 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
         error,
     };
     umask(Mode::RWXG | Mode::RWXO);
+    let reserved = reserve();
     enter(&options.dir).map_err(in_dir)?;
     let _lock = lock()?;
     let here = Path::new(".");
@@ -244,7 +245,9 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
         .write(true)
         .open("/dev/null")
         .map_err(doing("to open /dev/null"))?;
-    rustix::stdio::dup2_stdin(&nothing).map_err(|errno| doing("to close stdin")(errno.into()))?;
+    // Jobs have it too, and are not to write to it.
+    let no_input = File::open("/dev/null").map_err(doing("to open /dev/null"))?;
+    rustix::stdio::dup2_stdin(&no_input).map_err(|errno| doing("to close stdin")(errno.into()))?;
     rustix::stdio::dup2_stderr(&log).map_err(|errno| doing("to write a log")(errno.into()))?;
     let descriptors = raise_descriptors();
     let cages = Cages::probe(&cage_options(options));
@@ -258,6 +261,7 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
         journal,
         log,
         descriptors,
+        reserved,
         idle: options.idle,
     })
     .map_err(doing("to begin"))?;

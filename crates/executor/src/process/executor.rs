@@ -331,14 +331,15 @@ impl Executor for ProcessExecutor {
         let config = self.read(&context.spec.executor.config).map_err(bad)?;
         let user = self.user_of(&config).map_err(bad)?.cloned();
         let unenforced = self.unenforced(&context.spec.effective_limits())?;
-        let job = Job {
+        // Each function that hands it on would have room for one of its own.
+        let job = Box::new(Job {
             executor: self.clone(),
             config,
             user,
             unenforced,
             context,
             output,
-        };
+        });
         job.start().await
     }
 
@@ -398,13 +399,13 @@ pub(super) struct Job {
 }
 
 impl Job {
-    async fn start(self) -> Result<Box<dyn Execution>, StartError> {
+    async fn start(self: Box<Self>) -> Result<Box<dyn Execution>, StartError> {
         #[cfg(target_os = "linux")]
         if let Some(launcher) = self.executor.launcher() {
             let launcher = launcher.clone();
             return super::launched::start(launcher, self).await;
         }
-        super::system::start(self).await
+        super::system::start(*self).await
     }
 
     pub(super) fn path(&self) -> &str {

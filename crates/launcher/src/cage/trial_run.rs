@@ -77,7 +77,7 @@ impl TrialRun {
             argv: &launch.argv,
             env: &env,
             dir: dir.as_fd(),
-            stdin: null.as_fd(),
+            stdin: Some(null.as_fd()),
             stdout: stdout.as_fd(),
             stderr: null.as_fd(),
             entry: entry.borrow(),
@@ -107,7 +107,7 @@ impl TrialRun {
         while !self.has_ended() {
             let fds = [
                 self.child.report_fd(),
-                Some(self.child.pidfd()),
+                self.child.pidfd(),
                 self.cage.oom_fd(),
             ];
             let fds = fds.iter().flatten();
@@ -170,7 +170,7 @@ impl TrialRun {
 
     /// Waits for the end of the process that was forked.
     fn wait_dead(&mut self) -> bool {
-        let dead = self.deadline.wait(self.child.pidfd(), PollFlags::IN);
+        let dead = wait_dead(&self.child, self.deadline);
         self.hear();
         dead
     }
@@ -187,6 +187,13 @@ impl TrialRun {
     }
 }
 
+/// Whether a child that has a descriptor ends in time.
+fn wait_dead(child: &Child, deadline: Deadline) -> bool {
+    child
+        .pidfd()
+        .is_some_and(|pidfd| deadline.wait(pidfd, PollFlags::IN))
+}
+
 /// Sees whether a process gets in this way: one that then finds no program to execute.
 pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
     let open = |path: &str, flags| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty());
@@ -198,7 +205,7 @@ pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
         argv: &["none".to_owned()],
         env: &BTreeMap::new(),
         dir: dir.as_fd(),
-        stdin: null.as_fd(),
+        stdin: Some(null.as_fd()),
         stdout: null.as_fd(),
         stderr: null.as_fd(),
         entry,
@@ -207,7 +214,7 @@ pub(super) fn try_entry(entry: Entry<'_>) -> io::Result<()> {
         isolation: &Isolation::default(),
     };
     let mut child = spawn(&how, &mut Starter::new()).map_err(refused)?;
-    Deadline::after(PATIENCE).wait(child.pidfd(), PollFlags::IN);
+    wait_dead(&child, Deadline::after(PATIENCE));
     let mut reports = Vec::new();
     child.reap(&mut reports);
     match reports.into_iter().next() {

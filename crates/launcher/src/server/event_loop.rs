@@ -11,11 +11,12 @@ use super::connection::{Closed, Connection, Greeting};
 use super::listener::{Listener, Visitor};
 use super::log::Log;
 use super::poller::{Interest, Poller, Source};
+use super::starters::Starters;
 use super::yard::Yard;
 use crate::cage::Cages;
 use crate::journal::Journal;
 use crate::protocol::{KnownState, PROTOCOL_VERSION, Reply, Request, Welcome};
-use crate::sys::Signals;
+use crate::sys::{LowFds, Signals};
 
 /// What an event loop is made of.
 #[derive(Debug)]
@@ -32,8 +33,15 @@ pub(crate) struct Setup {
     pub(crate) log: Log,
     /// How many descriptors it may have.
     pub(crate) descriptors: u64,
+    /// What was [reserved](reserve) of them.
+    pub(crate) reserved: Vec<LowFds>,
     /// How long it lives without an agent and without attempts that run.
     pub(crate) idle: Duration,
+}
+
+/// Reserves the descriptors that an event loop wants with low numbers: to be called before much is opened.
+pub(crate) fn reserve() -> Vec<LowFds> {
+    Starters::reserve()
 }
 
 /// A launcher: the loop around its [`Yard`].
@@ -60,6 +68,7 @@ impl EventLoop {
             setup.journal,
             setup.log,
             setup.descriptors,
+            setup.reserved,
         )?;
         Ok(Self {
             yard,

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat, openat2};
 use rustix::io::Errno;
@@ -20,8 +19,6 @@ pub(super) struct Order {
     /// The way into its cage.
     pub(super) entry: OwnedEntry,
     pub(super) rlimits: Vec<(Resource, u64, u64)>,
-    /// What it reads if it is given nothing to read.
-    pub(super) nothing: Arc<OwnedFd>,
     pub(super) stdout: OwnedFd,
     /// `None`: the same as standard output.
     pub(super) stderr: Option<OwnedFd>,
@@ -54,7 +51,8 @@ impl Order {
             argv: &launch.argv,
             env: &launch.env,
             dir: dir.as_fd(),
-            stdin: stdin.as_ref().unwrap_or(&self.nothing).as_fd(),
+            // The launcher's own is one at which nothing is to be read.
+            stdin: stdin.as_ref().map(AsFd::as_fd),
             stdout: self.stdout.as_fd(),
             stderr: self.stderr.as_ref().unwrap_or(&self.stdout).as_fd(),
             entry: self.entry.borrow(),

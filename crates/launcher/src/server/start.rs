@@ -1,9 +1,7 @@
 //! The start of an attempt.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::OutputStream;
@@ -56,7 +54,6 @@ impl Yard {
         let order = Order {
             entry: cage.entry(),
             rlimits: cage.rlimits(),
-            nothing: Arc::clone(&self.nothing),
             stdout: pipes.stdout,
             stderr: pipes.stderr,
             launch,
@@ -176,9 +173,4 @@ fn not_written(error: &io::Error) -> LaunchFailure {
     let errno = error.raw_os_error().unwrap_or_default();
     let problem = format!("nothing can be written to the journal: {error}");
     LaunchFailure::new(Stage::Resources, errno, problem)
-}
-
-/// What a job reads that is given nothing to read.
-pub(super) fn nothing() -> io::Result<Arc<OwnedFd>> {
-    Ok(Arc::new(File::open("/dev/null")?.into()))
 }

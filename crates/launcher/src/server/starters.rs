@@ -13,7 +13,7 @@ use rustix::process::Pid;
 use super::clock;
 use super::order::Order;
 use crate::protocol::{LaunchFailure, Stage};
-use crate::sys::{Child, Newborn, Starter, hold_back_signals};
+use crate::sys::{Child, LowFds, Newborn, Starter, be_as_others, be_patient, hold_back_signals};
 
 /// How many threads there are from the beginning. A start takes one for as long as the child takes to get its turn on a
 /// processor and to execute its program, some milliseconds on a busy machine. From 3 to 16 there was no difference that
@@ -42,6 +42,9 @@ const STACK_BYTES: usize = 128 * 1024;
 pub(super) struct Starters {
     shared: Arc<Shared>,
     starter: Starter,
+    /// Whether the thread that begins them has become patient. They are not: their children have to be as others, and they
+    /// only wait for those.
+    is_patient: bool,
 }
 
 /// A start that is over: which, and what was forked, or why nothing was.
@@ -91,25 +94,36 @@ enum Doing {
 }
 
 impl Starters {
-    /// Begins them. Signals that this thread holds back are held back by them.
-    pub(super) fn new() -> io::Result<Self> {
-        let starters = Self {
+    /// What those that begin at once need of descriptors with low numbers. Best taken before anything else is opened: what lies
+    /// below is copied for each child.
+    pub(super) fn reserve() -> Vec<LowFds> {
+        LowFds::reserve(FIRST_THREADS)
+    }
+
+    /// Begins them, with what was reserved. Signals that this thread holds back are held back by them. This thread alone
+    /// reaps children, and [is patient](be_patient) from now on.
+    pub(super) fn new(reserved: Vec<LowFds>) -> io::Result<Self> {
+        let mut starters = Self {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
                 work: Condvar::new(),
                 done: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             }),
-            starter: Starter::new(),
+            starter: Starter::new().without_descriptors(),
+            is_patient: false,
         };
+        let mut reserved = reserved.into_iter();
         for _ in 0..FIRST_THREADS {
-            starters.begin_thread()?;
+            starters.begin_thread(reserved.next())?;
         }
+        starters.is_patient = be_patient();
         Ok(starters)
     }
 
-    fn begin_thread(&self) -> io::Result<()> {
+    fn begin_thread(&self, low: Option<LowFds>) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let mut starter = self.starter.another();
+        let mut starter = self.starter.another(low);
+        let is_patient = self.is_patient;
         let mut state = self.shared.lock();
         let index = state.threads.len();
         let newborn = starter.newborn();
@@ -119,6 +133,9 @@ impl Starters {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 hold_back_signals();
+                if is_patient {
+                    be_as_others();
+                }
                 let _guard = NeverEnds;
                 loop {
                     shared.start_one(index, &mut starter);
@@ -200,7 +217,7 @@ impl Starters {
             state.patient_until = now + PATIENCE;
             drop(state);
             // If there is none to be had, one may be later.
-            let _ = self.begin_thread();
+            let _ = self.begin_thread(LowFds::reserve(1).pop());
             state = self.shared.lock();
         }
         let mut refused = Vec::new();

@@ -4,8 +4,6 @@ mod commands;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 use jobyard_core::{AttemptId, Steady};
 use rustix::process::Pid;
@@ -17,12 +15,11 @@ use super::log::Log;
 use super::order::Order;
 use super::pipe::READ_BYTES;
 use super::poller::{Interest, Part, Poller, Source};
-use super::start::nothing;
 use super::starters::{Done, Starters};
 use crate::cage::{Cage, Cages};
 use crate::journal::{Journal, Record};
 use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
-use crate::sys::{Child, Dead, Report, reap_any};
+use crate::sys::{Child, Dead, LowFds, Report, reap_any};
 
 /// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
 const MOST_ATTEMPTS: usize = 4096;
@@ -38,8 +35,6 @@ pub(super) struct Yard {
     pub(super) journal: Journal,
     pub(super) log: Log,
     pub(super) is_accepting: bool,
-    /// What a job reads that is given nothing to read.
-    pub(super) nothing: Arc<OwnedFd>,
     /// Who starts them.
     pub(super) starters: Starters,
     /// What they are to start, once that is written down.
@@ -63,17 +58,19 @@ pub(super) struct Yard {
 }
 
 impl Yard {
-    /// An empty one, of a launcher that may have so many descriptors.
+    /// An empty one, of a launcher that may have so many descriptors, and that has reserved these for its children. Its
+    /// thread is the one that reaps.
     pub(super) fn new(
         poller: Poller,
         cages: Cages,
         journal: Journal,
         log: Log,
         descriptors: u64,
+        reserved: Vec<LowFds>,
     ) -> io::Result<Self> {
         // A quarter is kept for everything else: the socket, the pool of cages, a start in its midst.
         let most_held = (descriptors - descriptors / 4) / DESCRIPTORS_PER_ATTEMPT;
-        let starters = Starters::new()?;
+        let starters = Starters::new(reserved)?;
         poller.add(&starters, Source::Starters, Interest::News)?;
         Ok(Self {
             poller,
@@ -81,7 +78,6 @@ impl Yard {
             journal,
             log,
             is_accepting: true,
-            nothing: nothing()?,
             starters,
             orders: Vec::new(),
             early: Vec::new(),
@@ -157,13 +153,15 @@ impl Yard {
         }
     }
 
-    fn on_child(&mut self, key: u64, child: Child) {
+    fn on_child(&mut self, key: u64, mut child: Child) {
         let Some(attempt) = self.held.get_mut(&key) else {
             return;
         };
         let pid = child.pid();
-        let early = self.early.iter().position(|dead| dead.pid() == pid);
-        let early = early.map(|place| self.early.swap_remove(place));
+        let early = take_early(&mut self.early, pid);
+        if early.is_some() {
+            child.will_be_told_of_its_end();
+        }
         let has_news = child.has_news();
         attempt.has_child(child, early.is_some());
         if let Some((pid, start_time)) = attempt.cage.warden() {
@@ -197,8 +195,11 @@ impl Yard {
             return;
         };
         if let Ok(child) = result {
-            let killed = cage.kill(Some(child.pid()));
-            if let Err(error) = killed.and_then(|()| child.kill()) {
+            let is_reaped = take_early(&mut self.early, child.pid()).is_some();
+            let forked = (!is_reaped).then(|| child.pid());
+            let killed = cage.kill(forked);
+            let killed = killed.and_then(|()| forked.map_or(Ok(()), |_| child.kill()));
+            if let Err(error) = killed {
                 self.log.say(format_args!(
                     "something that was given up cannot be killed: {error}"
                 ));
@@ -480,6 +481,12 @@ impl Yard {
         self.cages.close();
         self.journal.close();
     }
+}
+
+/// A child that was found dead before it was known.
+fn take_early(early: &mut Vec<Dead>, pid: Pid) -> Option<Dead> {
+    let place = early.iter().position(|dead| dead.pid() == pid)?;
+    Some(early.swap_remove(place))
 }
 
 /// Writes down what has happened already, whether that can be written or not.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use jobyard_core::{Exit, Usage};
 use rustix::io::{Errno, read};
-use rustix::process::{Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
 
 use super::raw;
 use super::record::{Ended, RECORD_BYTES, Record};
@@ -21,7 +23,8 @@ use crate::protocol::{LaunchFailure, Signal, Stage};
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
-    pidfd: OwnedFd,
+    /// `None`: its number has to do, which is its own for as long as nobody has reaped it.
+    pidfd: Option<OwnedFd>,
     report: Option<OwnedFd>,
     /// What is known without a pipe, and was not reported yet.
     known: Vec<Record>,
@@ -34,6 +37,8 @@ pub(crate) struct Child {
     phase: Phase,
     /// Whether its end, once it is reaped, is the end of everything.
     left_nothing: bool,
+    /// Whether it is reaped, and was not told yet.
+    is_numberless: bool,
 }
 
 /// How far the reports are.
@@ -57,7 +62,7 @@ impl Child {
     ) -> Self {
         Self {
             pid,
-            pidfd,
+            pidfd: Some(pidfd),
             report: Some(report),
             known: Vec::new(),
             warden,
@@ -66,13 +71,14 @@ impl Child {
             main: None,
             phase: Phase::Starting,
             left_nothing: false,
+            is_numberless: false,
         }
     }
 
     /// One of which it is known already whether its program was executed.
     pub(super) fn borrowing(
         pid: Pid,
-        pidfd: OwnedFd,
+        pidfd: Option<OwnedFd>,
         program: &Path,
         stat: Stat,
         failed: Option<Failed>,
@@ -92,6 +98,7 @@ impl Child {
             main: None,
             phase: Phase::Starting,
             left_nothing: false,
+            is_numberless: false,
         }
     }
 
@@ -105,9 +112,19 @@ impl Child {
         self.pid
     }
 
-    /// Readable when that process is dead, until it is reaped and after.
-    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    /// Readable when that process is dead, until it is reaped and after; `None`: whoever had it made wants none.
+    pub(crate) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// It is dead and was reaped, and will be [told so](Self::was_reaped) in a moment: from now on its number is not its own.
+    pub(crate) fn will_be_told_of_its_end(&mut self) {
+        self.is_numberless = true;
+    }
+
+    /// Its number, while that is its own.
+    fn own_number(&self) -> Option<Pid> {
+        (!self.is_numberless && self.phase != Phase::Reaped).then_some(self.pid)
     }
 
     /// Readable when reports are there; `None` once there will be none any more.
@@ -200,10 +217,12 @@ impl Child {
     ///
     /// It has ended, or is of a user that this one may not touch.
     pub(crate) fn kill(&self) -> io::Result<()> {
-        Ok(pidfd_send_signal(
-            &self.pidfd,
-            rustix::process::Signal::KILL,
-        )?)
+        let signal = rustix::process::Signal::KILL;
+        match &self.pidfd {
+            Some(pidfd) => pidfd_send_signal(pidfd, signal)?,
+            None => kill_process(self.own_number().ok_or(Errno::SRCH)?, signal)?,
+        }
+        Ok(())
     }
 
     /// Delivers a signal to the main process and its group, and lets them go on if they are stopped. Never reaches a
@@ -213,16 +232,23 @@ impl Child {
     ///
     /// Nothing is there to be reached: it does not run yet, or not any more.
     pub(crate) fn signal_main(&self, signal: Signal) -> io::Result<()> {
-        let pidfd = match (self.warden, &self.main) {
-            (None, _) => Some(&self.pidfd),
-            (Some(_), main) => main.as_ref(),
-        };
-        let (Some(pidfd), Phase::Running) = (pidfd, self.phase) else {
+        if self.phase != Phase::Running {
             return Err(Errno::SRCH.into());
-        };
+        }
         let signal = match signal {
             Signal::Terminate => rustix::process::Signal::TERM,
             Signal::Interrupt => rustix::process::Signal::INT,
+        };
+        let pidfd = match self.warden {
+            None => &self.pidfd,
+            Some(_) => &self.main,
+        };
+        let Some(pidfd) = pidfd else {
+            let own = self.warden.is_none().then(|| self.own_number()).flatten();
+            let own = own.ok_or(Errno::SRCH)?;
+            // It leads its session, so its number is that of its group, and no other group gets it while it is not reaped.
+            kill_process_group(own, signal)?;
+            return Ok(kill_process_group(own, rustix::process::Signal::CONT)?);
         };
         self.signal_group(pidfd.as_fd(), signal)?;
         self.signal_group(pidfd.as_fd(), rustix::process::Signal::CONT)?;

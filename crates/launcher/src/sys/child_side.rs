@@ -36,9 +36,11 @@ pub(super) fn run(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> i32 {
 /// What the child does that borrows its parent's memory: it executes the program, or says what failed. If it has the table of
 /// its parent, all that it needs later is below `shared_from`.
 pub(super) fn borrow(prepared: &Prepared<'_>, fds: Fds<'_>, shared_from: Option<c_uint>) -> Failed {
+    let launcher = prepared.inherited.launcher;
     match enter(prepared)
+        .and_then(|()| enter_dir(prepared))
         .and_then(|()| shared_from.map_or(Ok(()), take_table))
-        .and_then(|()| become_job(prepared, fds, Some(prepared.launcher), None))
+        .and_then(|()| become_job(prepared, fds, Some(launcher), None))
         .and_then(|()| execute(prepared, 0))
     {
         Err(failed) => failed,
@@ -49,7 +51,7 @@ pub(super) fn borrow(prepared: &Prepared<'_>, fds: Fds<'_>, shared_from: Option<
 fn begin(prepared: &Prepared<'_>, report: BorrowedFd<'_>) -> Result<Infallible, Failed> {
     enter(prepared)?;
     match prepared.warden {
-        None => run_job(prepared, Some(prepared.launcher), report),
+        None => run_job(prepared, Some(prepared.inherited.launcher), report),
         Some(kind) => warden::become_warden(prepared, kind, report),
     }
 }
@@ -59,6 +61,13 @@ fn enter(prepared: &Prepared<'_>) -> Result<(), Failed> {
         write(group, b"0").map_err(|errno| Step::Join.failed(errno))?;
     }
     Ok(())
+}
+
+fn enter_dir(prepared: &Prepared<'_>) -> Result<(), Failed> {
+    if !prepared.enters_dir_first() {
+        return Ok(());
+    }
+    fchdir(&prepared.dir).map_err(|errno| Step::Directory.failed(errno))
 }
 
 fn take_table(first: c_uint) -> Result<(), Failed> {
@@ -87,6 +96,7 @@ pub(super) fn run_job(
     report: BorrowedFd<'_>,
 ) -> Result<Infallible, Failed> {
     introduce(report);
+    enter_dir(prepared)?;
     become_job(prepared, prepared.fds(), parent, Some(report))?;
     execute(prepared, LONGEST_WAIT)
 }
@@ -106,17 +116,16 @@ fn become_job(
         raw::default_signal(*signal);
     }
     setsid().map_err(|errno| Step::Session.failed(errno))?;
-    if prepared.namespaces.moves_mounts() {
-        // The working directory moves into the new mounts with its process, a descriptor would not.
-        fchdir(fds.dir).map_err(|errno| Step::Directory.failed(errno))?;
-    }
     prepared.namespaces.enter()?;
     prepared
         .limits
         .apply()
         .map_err(|errno| Step::Limits.failed(errno))?;
-    for (fd, target) in fds.stdio.into_iter().zip(0..) {
-        raw::dup_onto(fd, target).map_err(|errno| Step::Stdio.failed(errno))?;
+    let stdio = [fds.stdin, Some(fds.stdout), Some(fds.stderr)];
+    for (fd, target) in stdio.into_iter().zip(0..) {
+        if let Some(fd) = fd {
+            raw::dup_onto(fd, target).map_err(|errno| Step::Stdio.failed(errno))?;
+        }
     }
     umask(Mode::WGRP | Mode::WOTH);
     if let Some(user) = &prepared.user {
@@ -129,11 +138,13 @@ fn become_job(
         }
     }
     give_up_rights(fds.landlock)?;
-    if prepared.namespaces.moves_mounts() {
+    match fds.dir {
+        Some(dir) => fchdir(dir).map_err(|errno| Step::Directory.failed(errno))?,
         // Whether this user may be there.
-        chdir(c".").map_err(|errno| Step::Directory.failed(errno))?;
-    } else {
-        fchdir(fds.dir).map_err(|errno| Step::Directory.failed(errno))?;
+        None if prepared.namespaces.moves_mounts() => {
+            chdir(c".").map_err(|errno| Step::Directory.failed(errno))?;
+        }
+        None => {}
     }
     // Now and not by the exec: a copy of a file that is open for writing would be in the way of its execution.
     match report {

@@ -4,7 +4,9 @@ use std::ffi::{CStr, c_int};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit};
+use rustix::process::{
+    DumpableBehavior, Pid, Resource, Rlimit, dumpable_behavior, getpid, getrlimit,
+};
 
 use super::limits::RESOURCES;
 use super::raw;
@@ -13,6 +15,8 @@ use super::raw;
 /// all children, and most of it is as a job shall have it anyway. Whoever changes it for this process looks again.
 #[derive(Debug)]
 pub(super) struct Inherited {
+    /// Which process this is.
+    pub(super) launcher: Pid,
     /// The signals that are ignored.
     pub(super) ignored: Vec<c_int>,
     /// The limits.
@@ -27,6 +31,7 @@ impl Inherited {
     /// Looks at this process.
     pub(super) fn look() -> Self {
         Self {
+            launcher: getpid(),
             ignored: raw::ignored_signals(),
             limits: RESOURCES
                 .into_iter()

@@ -1,13 +1,19 @@
 //! Descriptors with low numbers that belong to one starter.
 
 use std::ffi::c_uint;
+use std::iter::repeat_with;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{DupFlags, Errno, dup3, fcntl_dupfd_cloexec};
 
-/// What a child needs: three standard descriptors, a directory, and Landlock rules.
-const SLOTS: usize = 5;
+/// What every child needs: its output and its errors.
+const ALWAYS: usize = 2;
+
+/// What some need: their input, a directory, and Landlock rules.
+const SELDOM: usize = 3;
 
 /// The lowest number: none of the three that the child replaces.
 const LOWEST: RawFd = 3;
@@ -15,36 +21,53 @@ const LOWEST: RawFd = 3;
 /// All lie below. A table of 64 is part of what the kernel keeps for each process anyway, a longer one is made.
 const END: RawFd = 64;
 
-/// A few numbers in a row, each of which always names something: nothing of interest, or what the next child needs. Whoever
+/// A few numbers, each of which always names something: nothing of interest, or what the next child needs. Whoever
 /// is cloned with the table of this process, and then copies what lies below [`end`](Lent::end) alone, has all that it
 /// needs, and little else.
 #[derive(Debug)]
-pub(super) struct LowFds {
-    nothing: OwnedFd,
-    /// Either [`SLOTS`] or, once one could not be emptied, none.
+pub(crate) struct LowFds {
+    nothing: Arc<OwnedFd>,
+    /// All, from the lowest on; or, once one could not be emptied, none.
     slots: Vec<OwnedFd>,
 }
 
 impl LowFds {
-    /// Takes the lowest that are free. `None`: there are none, since this process has opened much already.
-    pub(super) fn reserve() -> Option<Self> {
+    /// Takes the lowest that are free, for so many starters. What every child needs comes first for all of them: a child
+    /// copies what lies below. Fewer than were asked for: there are no more, since this process has opened much already.
+    pub(crate) fn reserve(starters: usize) -> Vec<Self> {
+        Self::try_reserve(starters).unwrap_or_default()
+    }
+
+    fn try_reserve(starters: usize) -> Result<Vec<Self>, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let nothing = open(c"/", flags, Mode::empty()).ok()?;
+        let low = open(c"/", flags, Mode::empty())?;
         // Out of the way of those that are copied.
-        let nothing = fcntl_dupfd_cloexec(&nothing, END).ok()?;
-        let mut slots: Vec<OwnedFd> = Vec::with_capacity(SLOTS);
-        while slots.len() < SLOTS {
-            let next = slots.last().map_or(LOWEST, |last| last.as_raw_fd() + 1);
-            let slot = fcntl_dupfd_cloexec(&nothing, next).ok()?;
-            if slot.as_raw_fd() >= END {
-                return None;
+        let nothing = Arc::new(fcntl_dupfd_cloexec(&low, END)?);
+        drop(low);
+        let empty = || Self {
+            nothing: Arc::clone(&nothing),
+            slots: Vec::with_capacity(ALWAYS + SELDOM),
+        };
+        let mut reserved: Vec<Self> = repeat_with(empty).take(starters).collect();
+        for wanted in [ALWAYS, ALWAYS + SELDOM] {
+            for low in &mut reserved {
+                low.fill(wanted);
             }
-            if slot.as_raw_fd() != next {
-                slots.clear();
-            }
-            slots.push(slot);
+            reserved.retain(|low| low.slots.len() == wanted);
         }
-        Some(Self { nothing, slots })
+        Ok(reserved)
+    }
+
+    /// Takes numbers until it has so many, or until there are none.
+    fn fill(&mut self, wanted: usize) {
+        while self.slots.len() < wanted
+            && let Ok(slot) = fcntl_dupfd_cloexec(&*self.nothing, LOWEST)
+            && slot.as_raw_fd() < END
+        {
+            self.slots.push(slot);
+        }
+        // Something else may have been closed meanwhile.
+        self.slots.sort_by_key(AsRawFd::as_raw_fd);
     }
 
     /// Has them name these instead, in this order.
@@ -87,7 +110,7 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let LowFds { nothing, slots } = &mut *self.low;
         for slot in slots.iter_mut().take(self.used) {
-            if dup3(&*nothing, slot, DupFlags::CLOEXEC).is_err() {
+            if dup3(&**nothing, slot, DupFlags::CLOEXEC).is_err() {
                 // A pipe must not stay open by it. The next children do without.
                 slots.clear();
                 return;
@@ -108,7 +131,7 @@ mod tests {
         let nothing = open(c"/", OFlags::PATH, Mode::empty()).expect("there");
         let slots = [700, 701].map(|number| fcntl_dupfd_cloexec(&nothing, number).expect("free"));
         let mut low = LowFds {
-            nothing,
+            nothing: Arc::new(nothing),
             slots: slots.into(),
         };
         let end = low.slots[1].as_raw_fd().unsigned_abs() + 1;
@@ -128,12 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn reserved_numbers_are_low_and_in_a_row() {
+    fn reserved_numbers_are_low_and_lowest_what_every_child_needs() {
         // Another test may hold the low ones just now.
-        let Some(low) = LowFds::reserve() else { return };
-        let numbers: Vec<_> = low.slots.iter().map(AsRawFd::as_raw_fd).collect();
-        assert_eq!(numbers.len(), SLOTS);
-        assert!(numbers.iter().all(|number| (LOWEST..END).contains(number)));
-        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        let reserved = LowFds::reserve(2);
+        let numbers: Vec<Vec<_>> = reserved
+            .iter()
+            .map(|low| low.slots.iter().map(AsRawFd::as_raw_fd).collect())
+            .collect();
+        for numbers in &numbers {
+            assert_eq!(numbers.len(), ALWAYS + SELDOM);
+            assert!(numbers.iter().all(|number| (LOWEST..END).contains(number)));
+            assert!(numbers.is_sorted());
+        }
+        if let [one, other] = numbers.as_slice() {
+            assert!(one[ALWAYS - 1] < other[0] && other[ALWAYS - 1] < one[ALWAYS]);
+        }
     }
 }

@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::process::{Gid, Pid, Uid, getpid};
+use rustix::process::{Gid, Uid};
 
 use super::c_strings::{CStrings, HasNul};
 use super::limits::ProcessLimits;
-use super::low_fds::{Lent, LowFds};
+use super::low_fds::Lent;
 use super::namespaces::NamespacePlan;
-use super::{Inherited, Spawn, WardenKind, landlock};
+use super::{Inherited, LowFds, Spawn, WardenKind, landlock};
 use crate::protocol::{LaunchFailure, Stage, User};
 
 /// What a child does, in the form in which it can do it without memory of its own.
@@ -25,8 +25,10 @@ pub(super) struct Prepared<'a> {
     pub(super) env: CStrings,
     /// Its working directory.
     pub(super) dir: HighFd<'a>,
-    /// What become its descriptors 0, 1 and 2.
-    pub(super) stdio: [HighFd<'a>; 3],
+    /// What becomes its descriptor 0; `None`: it stays what it is here.
+    pub(super) stdin: Option<HighFd<'a>>,
+    /// What become its descriptors 1 and 2.
+    pub(super) output: [HighFd<'a>; 2],
     /// The groups that it enters first.
     pub(super) join: &'a [BorrowedFd<'a>],
     /// The user that it becomes.
@@ -39,8 +41,6 @@ pub(super) struct Prepared<'a> {
     pub(super) landlock: Option<OwnedFd>,
     /// What stands above it.
     pub(super) warden: Option<WardenKind>,
-    /// The launcher.
-    pub(super) launcher: Pid,
     /// What it has of the launcher.
     pub(super) inherited: &'a Inherited,
 }
@@ -91,18 +91,14 @@ impl<'a> Prepared<'a> {
             )
             .map_err(|HasNul| has_nul("an environment variable"))?,
             dir: HighFd::new(spawn.dir)?,
-            stdio: [
-                HighFd::new(spawn.stdin)?,
-                HighFd::new(spawn.stdout)?,
-                HighFd::new(spawn.stderr)?,
-            ],
+            stdin: spawn.stdin.map(HighFd::new).transpose()?,
+            output: [HighFd::new(spawn.stdout)?, HighFd::new(spawn.stderr)?],
             join: &spawn.entry.join,
             user: spawn.user.map(Identity::new),
             limits: ProcessLimits::new(spawn.rlimits, inherited),
             namespaces: NamespacePlan::new(asked, warden),
             landlock,
             warden,
-            launcher: getpid(),
             inherited,
         })
     }
@@ -113,11 +109,20 @@ impl<'a> Prepared<'a> {
         self.warden.is_none() && user && self.namespaces.is_empty()
     }
 
-    /// The descriptors that it needs, as they are here.
+    /// Whether it enters its directory first of all, with the launcher's rights, since it keeps these, or since a descriptor
+    /// does not lead into the mounts that it will have.
+    pub(super) fn enters_dir_first(&self) -> bool {
+        self.user.is_none() || self.namespaces.moves_mounts()
+    }
+
+    /// The descriptors that it needs, as they are here, once it has entered its directory if it does so first.
     pub(super) fn fds(&self) -> Fds<'_> {
+        let [stdout, stderr] = self.output.each_ref().map(AsFd::as_fd);
         Fds {
-            stdio: self.stdio.each_ref().map(AsFd::as_fd),
-            dir: self.dir.as_fd(),
+            stdout,
+            stderr,
+            stdin: self.stdin.as_ref().map(AsFd::as_fd),
+            dir: (!self.enters_dir_first()).then(|| self.dir.as_fd()),
             landlock: self.landlock.as_ref().map(AsFd::as_fd),
         }
     }
@@ -141,27 +146,42 @@ impl Identity {
 /// The descriptors that a child needs when it has put off most of what it has of the launcher.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fds<'a> {
-    /// See [`Prepared::stdio`].
-    pub(super) stdio: [BorrowedFd<'a>; 3],
-    /// See [`Prepared::dir`].
-    pub(super) dir: BorrowedFd<'a>,
+    /// See [`Prepared::output`].
+    pub(super) stdout: BorrowedFd<'a>,
+    /// See [`Prepared::output`].
+    pub(super) stderr: BorrowedFd<'a>,
+    /// See [`Prepared::stdin`].
+    pub(super) stdin: Option<BorrowedFd<'a>>,
+    /// See [`Prepared::dir`]; `None`: it is there already.
+    pub(super) dir: Option<BorrowedFd<'a>>,
     /// See [`Prepared::landlock`].
     pub(super) landlock: Option<BorrowedFd<'a>>,
 }
 
-impl<'a> Fds<'a> {
+impl Fds<'_> {
     /// The same with low numbers. `None`: they have no room there.
     pub(super) fn lend<'b>(&self, low: &'b mut LowFds) -> Option<Lent<'b>> {
-        let all = self.stdio.into_iter().chain([self.dir]);
-        low.lend(all.chain(self.landlock)).ok()
+        let always = [self.stdout, self.stderr];
+        let seldom = [self.stdin, self.dir, self.landlock];
+        low.lend(always.into_iter().chain(seldom.into_iter().flatten()))
+            .ok()
     }
 
-    /// What was lent.
-    pub(super) fn lent(lent: &'a Lent<'_>) -> Option<Self> {
-        Some(Self {
-            stdio: [lent.get(0)?, lent.get(1)?, lent.get(2)?],
-            dir: lent.get(3)?,
-            landlock: lent.get(4),
+    /// These as they were lent.
+    pub(super) fn lent<'b>(&self, lent: &'b Lent<'_>) -> Option<Fds<'b>> {
+        let mut next = (0..).map_while(|index| lent.get(index));
+        let (stdout, stderr) = (next.next()?, next.next()?);
+        // `None` is what is missing though it was lent.
+        let mut as_lent = |own: Option<BorrowedFd<'_>>| match own {
+            Some(_) => next.next().map(Some),
+            None => Some(None),
+        };
+        Some(Fds {
+            stdout,
+            stderr,
+            stdin: as_lent(self.stdin)?,
+            dir: as_lent(self.dir)?,
+            landlock: as_lent(self.landlock)?,
         })
     }
 }

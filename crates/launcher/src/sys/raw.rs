@@ -80,7 +80,7 @@ pub(super) fn fork(
 
 const FLAG_NEWPID: u64 = 0x2000_0000;
 const FLAG_NEWUSER: u64 = 0x1000_0000;
-const FLAG_PIDFD: u64 = 0x1000;
+pub(super) const FLAG_PIDFD: u64 = 0x1000;
 const FLAG_PARENT_SETTID: u64 = 0x10_0000;
 const FLAG_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const FLAG_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -469,6 +469,29 @@ unsafe fn owned(result: c_long) -> Result<OwnedFd, Errno> {
 fn errno() -> Errno {
     // SAFETY: the C library gives a pointer to this thread's own number, which is always valid.
     Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
+
+/// How the kernel gives this thread its turns; `None`: it does not say.
+pub(super) fn scheduling() -> Option<c_int> {
+    // SAFETY: it takes no pointers.
+    let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+    c_int::try_from(policy).ok().filter(|policy| *policy >= 0)
+}
+
+/// Has the kernel give this thread its turns so, one of the ways without priorities. Not by the C library, of which some
+/// refuse to.
+pub(super) fn set_scheduling(policy: c_int) -> Result<(), Errno> {
+    // A `struct sched_param` of the kernel.
+    let priority: c_int = 0;
+    // SAFETY: the pointer is to as many bytes as the kernel reads.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_sched_setscheduler,
+            0,
+            policy,
+            ptr::from_ref(&priority),
+        )
+    })
 }
 
 /// Has all threads of this process take their memory from one place (glibc, which otherwise gives each its own). To be

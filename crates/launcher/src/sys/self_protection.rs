@@ -47,6 +47,21 @@ pub(crate) fn protect_self() -> io::Result<()> {
     Ok(())
 }
 
+/// Has this thread not interrupt what has its turn on a processor when something happens, but wait until that turn is over:
+/// where jobs take all of a machine, each interruption costs them more than what is done for it. Where a processor is
+/// free, it is not slower. If whoever started this process has said how it is to have its turns, that stays. Says whether
+/// anything was changed: threads that begin after it, and their children, are patient as well, until they are
+/// [told otherwise](be_as_others).
+pub(crate) fn be_patient() -> bool {
+    raw::scheduling() == Some(libc::SCHED_OTHER) && raw::set_scheduling(libc::SCHED_BATCH).is_ok()
+}
+
+/// Takes back for this thread what [`be_patient`] has changed.
+pub(crate) fn be_as_others() {
+    // What could be done can be undone.
+    let _ = raw::set_scheduling(libc::SCHED_OTHER);
+}
+
 /// As it is listed; at most 15 bytes.
 const NAME: &std::ffi::CStr = c"jobyard-launch";
 

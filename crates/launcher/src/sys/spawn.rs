@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Resource;
 
-use super::prepared::{Fds, Prepared, above_standard, no_resources};
+use super::prepared::{Prepared, above_standard, no_resources};
 use super::raw::{self, Clone3};
 use super::stat::Stat;
 use super::step::{Failed, Step};
@@ -28,8 +28,8 @@ pub(crate) struct Spawn<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,
     /// Where it runs: a directory, `O_PATH` is enough. Entered as the user of the job.
     pub(crate) dir: BorrowedFd<'a>,
-    /// Its standard input.
-    pub(crate) stdin: BorrowedFd<'a>,
+    /// Its standard input; `None`: that of this process.
+    pub(crate) stdin: Option<BorrowedFd<'a>>,
     /// Its standard output.
     pub(crate) stdout: BorrowedFd<'a>,
     /// Its standard error; may be the same as its standard output.
@@ -74,16 +74,18 @@ fn spawn_borrowing(
     let before = born;
     let own = prepared.fds();
     let lent = starter.low.as_mut().and_then(|low| own.lend(low));
-    let (fds, shared_from) = match lent
-        .as_ref()
-        .and_then(|lent| Some((Fds::lent(lent)?, lent)))
-    {
+    let (fds, shared_from) = match lent.as_ref().and_then(|lent| Some((own.lent(lent)?, lent))) {
         Some((fds, lent)) => (fds, Some(lent.end())),
         None => (own, None),
     };
     let table = shared_from.map_or(Table::Copied, |_| Table::Shared);
-    let Starter { stack, newborn, .. } = starter;
-    let made = vfork(spawn.entry.cgroup2, table, stack, newborn, || {
+    let Starter {
+        stack,
+        newborn,
+        named,
+        ..
+    } = starter;
+    let made = vfork(spawn.entry.cgroup2, table, *named, stack, newborn, || {
         born = start_time::now();
         let problem = child_side::borrow(prepared, fds, shared_from);
         failed = Some(problem);

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::low_fds::LowFds;
-use super::vfork::ChildStack;
-use super::{Inherited, Newborn};
+use super::vfork::{ChildStack, Named};
+use super::{Inherited, LowFds, Newborn};
 
 /// What a thread needs to start children: what is to be known of this process, and what belongs to the thread alone. Two
 /// threads that start at the same time have one each.
@@ -16,6 +15,8 @@ pub(crate) struct Starter {
     pub(super) stack: ChildStack,
     /// What its children need, in low numbers. `None`: they copy all that this process has open.
     pub(super) low: Option<LowFds>,
+    /// How its children are told apart.
+    pub(super) named: Named,
     /// Which child was made last, until that was told.
     pub(super) newborn: Newborn,
 }
@@ -28,17 +29,28 @@ impl Starter {
             inherited: Arc::new(Inherited::look()),
             stack: ChildStack::new(),
             low: None,
+            named: Named::ByDescriptor,
             newborn: Newborn::default(),
         }
     }
 
-    /// The same for another thread, which starts many. Best made before much is open, since it keeps low descriptors.
-    pub(crate) fn another(&self) -> Self {
+    /// The same for another thread, which starts many, with these low descriptors for what its children need.
+    pub(crate) fn another(&self, low: Option<LowFds>) -> Self {
         Self {
             inherited: Arc::clone(&self.inherited),
             stack: ChildStack::new(),
-            low: LowFds::reserve(),
+            low,
+            named: self.named,
             newborn: Newborn::default(),
+        }
+    }
+
+    /// Gives out no descriptors of its children. For a process in which one thread alone reaps them, and knows by that
+    /// whether the number of a child is still its own.
+    pub(crate) fn without_descriptors(self) -> Self {
+        Self {
+            named: Named::ByNumber,
+            ..self
         }
     }
 

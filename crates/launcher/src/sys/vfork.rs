@@ -42,10 +42,11 @@ use super::raw::{self, Clone3, CloneArgs};
 pub(super) fn vfork<F: FnMut() -> c_int>(
     cgroup: Option<BorrowedFd<'_>>,
     table: Table,
+    named: Named,
     stack: &mut ChildStack,
     newborn: &Newborn,
     mut child: F,
-) -> Result<(Pid, OwnedFd), Errno> {
+) -> Result<(Pid, Option<OwnedFd>), Errno> {
     let mut pidfd: RawFd = -1;
     let how = Clone3 {
         cgroup,
@@ -55,6 +56,9 @@ pub(super) fn vfork<F: FnMut() -> c_int>(
     args.flags |= FLAG_VM | FLAG_VFORK;
     if table == Table::Shared {
         args.flags |= FLAG_FILES;
+    }
+    if named == Named::ByNumber {
+        args.flags &= !raw::FLAG_PIDFD;
     }
     args.stack = stack.0.as_mut_ptr() as u64;
     args.stack_size = size_of::<Stack>() as u64;
@@ -67,9 +71,22 @@ pub(super) fn vfork<F: FnMut() -> c_int>(
     if pid < 0 {
         return Err(Errno::from_raw_os_error(-pid));
     }
-    // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let pidfd = match named {
+        // SAFETY: the kernel has just opened this descriptor for us and nobody else knows it.
+        Named::ByDescriptor => Some(unsafe { OwnedFd::from_raw_fd(pidfd) }),
+        Named::ByNumber => None,
+    };
     Ok((Pid::from_raw(pid).ok_or(Errno::INVAL)?, pidfd))
+}
+
+/// How a child is told apart from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// By a descriptor, which can be waited for.
+    ByDescriptor,
+    /// By its number, which is its own until it is reaped: for those who alone reap. A descriptor costs as much as a tenth of
+    /// the rest of a start.
+    ByNumber,
 }
 
 /// What descriptors a child has.

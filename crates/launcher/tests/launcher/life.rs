@@ -1,5 +1,7 @@
 //! The life of a job, from its start to its being forgotten.
 
+use std::fs;
+
 use jobyard_core::Exit;
 use jobyard_launcher::protocol::{KnownState, Reply, Request, Signal, Stage};
 
@@ -106,3 +108,33 @@ fn an_attempt_that_is_known_is_not_started_again() {
     client.ended(attempt);
     assert_eq!(client.start_in_vain(&launch).stage, Stage::Refused);
 }
+
+#[test]
+fn launcher_waits_for_its_turn_and_its_jobs_as_everybody() {
+    let own = scheduling(&fs::read_to_string("/proc/self/stat").expect("ours"));
+    for mechanism in ["cgroup2", "pid-namespace", "freezer", "subreaper"] {
+        let launcher = Launcher::start_with(&["--mechanism", mechanism]);
+        let launch = launcher.sh("cat /proc/$$/stat");
+        launcher.connect().run(&launch);
+        let output = launcher.output(launch.attempt).stdout;
+        let job = scheduling(&String::from_utf8_lossy(&output));
+        assert_eq!(job, own, "{mechanism}");
+        if own == OTHER {
+            let stat = format!("/proc/{}/stat", launcher.pid());
+            let stat = fs::read_to_string(stat).expect("it lives");
+            assert_eq!(scheduling(&stat), BATCH, "{mechanism}");
+        }
+    }
+}
+
+/// How a process has its turns, from its `stat`, where names come first and may have spaces.
+fn scheduling(stat: &str) -> u32 {
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    let field = rest.split(' ').nth(38).expect("the forty-first");
+    field.parse().expect("a number")
+}
+
+/// `SCHED_OTHER`
+const OTHER: u32 = 0;
+/// `SCHED_BATCH`
+const BATCH: u32 = 3;

@@ -1,7 +1,8 @@
 //! A connection to a launcher, and its beginning.
 
-use std::io;
-use std::os::fd::AsRawFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream as Stream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,19 @@ use jobyard_launcher::protocol::{
     CodecError, Decoder, PROTOCOL_VERSION, Reply, Request, SOCKET, Welcome, encode,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// A stream of messages in both directions.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: UnixStream,
+    /// Woken by what comes, and not by room for more: there is more of that whenever the launcher has taken something, which
+    /// would wake us once for each message.
+    stream: AsyncFd<Stream>,
+    /// The same, woken by room for more, while something waits for that.
+    full: Option<AsyncFd<OwnedFd>>,
     decoder: Decoder,
     out: BytesMut,
     /// How many bytes were ever added to `out`.
@@ -50,7 +57,7 @@ impl Wire {
 
     /// Says hello over a stream and waits for the welcome.
     pub(super) async fn over(stream: UnixStream) -> Result<(Self, Welcome), WireError> {
-        let mut wire = Self::silent(stream);
+        let mut wire = Self::silent(stream)?;
         let version = PROTOCOL_VERSION;
         wire.push(&Request::Hello { version })?;
         wire.send()?;
@@ -66,13 +73,14 @@ impl Wire {
     }
 
     /// A stream over which nothing was said yet.
-    pub(super) fn silent(stream: UnixStream) -> Self {
-        Self {
-            stream,
+    pub(super) fn silent(stream: UnixStream) -> io::Result<Self> {
+        Ok(Self {
+            stream: woken(stream.into_std()?, Interest::READABLE)?,
+            full: None,
             decoder: Decoder::default(),
             out: BytesMut::new(),
             pushed: 0,
-        }
+        })
     }
 
     /// How many bytes were ever to be sent: what is pushed next begins here.
@@ -108,14 +116,38 @@ impl Wire {
         &mut self,
         other: impl Future<Output = T>,
     ) -> Result<Turn<T>, WireError> {
-        let has_out = !self.out.is_empty();
+        if !self.out.is_empty() && self.full.is_none() {
+            let same = self.stream.get_ref().as_fd().try_clone_to_owned()?;
+            self.full = Some(woken(same, Interest::WRITABLE)?);
+        }
+        let full = &self.full;
+        let has_room = async {
+            match full {
+                // Before it is tried: what changes from then on is told anew.
+                Some(full) => full.writable().await.map(|mut ready| ready.clear_ready()),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ready = self.stream.readable() => {
-                ready?;
-                self.receive()?;
+                let mut ready = ready?;
+                let mut buffer = [0; READ_BYTES];
+                match ready.try_io(|stream| stream.get_ref().read(&mut buffer)) {
+                    Ok(Ok(0)) => return Err(WireError::Closed),
+                    Ok(Ok(count)) => {
+                        if count < READ_BYTES {
+                            // That was all; what comes from now on is told anew.
+                            ready.clear_ready();
+                        }
+                        self.decoder.push(&buffer[..count]);
+                    }
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Ok(Err(error)) => return Err(error.into()),
+                    Err(_nothing_yet) => {}
+                }
                 Ok(Turn::Moved)
             }
-            ready = self.stream.writable(), if has_out => {
+            ready = has_room => {
                 ready?;
                 self.send()?;
                 Ok(Turn::Moved)
@@ -127,27 +159,25 @@ impl Wire {
     /// Sends as much as goes at once.
     pub(super) fn send(&mut self) -> Result<(), WireError> {
         while !self.out.is_empty() {
-            match self.stream.try_write(&self.out) {
+            match self.stream.get_ref().write(&self.out) {
                 Ok(count) => self.out.advance(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        self.full = None;
         Ok(())
     }
+}
 
-    fn receive(&mut self) -> Result<(), WireError> {
-        let mut buffer = [0; READ_BYTES];
-        match self.stream.try_read(&mut buffer) {
-            Ok(0) => Err(WireError::Closed),
-            Ok(count) => {
-                self.decoder.push(&buffer[..count]);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// A descriptor that does not block, and what wakes those who wait for it. Needs a runtime.
+fn woken<T: AsRawFd>(fd: T, by: Interest) -> io::Result<AsyncFd<T>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, since a type could change its descriptor; these never do"
+    )]
+    AsyncFd::with_interest(fd, by)
 }
 
 /// Why a launcher cannot be talked to.

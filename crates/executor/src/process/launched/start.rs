@@ -21,7 +21,7 @@ use crate::launcher::{Launcher, Stage};
 /// files, and from then on, without anything to wait for in between, an execution that ends itself when it is dropped.
 pub(crate) async fn start(
     launcher: Launcher,
-    mut job: Job,
+    mut job: Box<Job>,
 ) -> Result<Box<dyn Execution>, StartError> {
     let attempt = job.context.attempt;
     refuse_what_runs(&launcher, attempt)?;
@@ -43,13 +43,16 @@ pub(crate) async fn start(
     let (launch, mut scratch) = describe(&job, prepared, place);
     let program = launch.program.clone();
     let own_output = told.is_none().then(|| launch.output.clone());
+    let Job {
+        output, unenforced, ..
+    } = *job;
 
     let room = link.room().await;
     scratch.hand_over();
     let cell = link.start(room, launch, told);
-    let copier = own_output.map(|dir| Copier::start(dir, cell.progress(), job.output));
+    let copier = own_output.map(|dir| Copier::start(dir, cell.progress(), output));
     let execution = LaunchedExecution::new(&launcher, link, Arc::clone(&cell), attempt, scratch)
-        .with_unenforced(job.unenforced)
+        .with_unenforced(unenforced)
         .with_copier(copier);
     let stage = cell.reached(|stage| *stage != Stage::Asked).await;
     match refusal(&program, stage).await {

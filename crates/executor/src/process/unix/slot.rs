@@ -41,6 +41,8 @@ struct Mark {
     inode: u64,
     mode: u32,
     owner: Owner,
+    /// So that what has the same mark is as quickly looked through as when it was made.
+    size: i64,
     changed: (i64, i64),
 }
 
@@ -128,20 +130,22 @@ impl Slot {
     /// Whether nothing was done to it since it was handed out, or put by, by one look at each directory; `false`: it
     /// takes more to know. Asks for what the kernel has in memory, of a slot that was in use a moment ago.
     pub(super) fn is_untouched(&mut self) -> bool {
-        let since = self.taken_at.max(self.seen_at);
-        // A change in the same moment as the proof would not show.
-        if since.saturating_duration_since(self.proven_at) < GRAIN {
-            return false;
-        }
         let dir = self.dir();
         let is_same = [WORK, TMP]
             .iter()
             .zip(&self.proven)
             .all(|(name, proven)| lstat(dir.join(name)).is_ok_and(|now| Mark::of(&now) == *proven));
-        if is_same {
-            self.seen_at = Instant::now();
+        if !is_same {
+            return false;
         }
-        is_same
+        let since = self.taken_at.max(self.seen_at);
+        if since.saturating_duration_since(self.proven_at) < GRAIN {
+            // A change in the same moment as the proof would not show. What was made a moment ago, and has not grown, is
+            // looked through in less time than it takes to have another thread do it.
+            return self.prove();
+        }
+        self.seen_at = Instant::now();
+        true
     }
 
     /// Whether it is as it was made, by looking at all there is to see. Blocks on the disk.
@@ -184,6 +188,7 @@ impl Mark {
             inode: u64::from(found.st_ino),
             mode: u32::from(found.st_mode),
             owner: (found.st_uid, found.st_gid),
+            size: i64::from(found.st_size),
             changed: (
                 i64::from(found.st_ctime),
                 i64::try_from(found.st_ctime_nsec).unwrap_or_default(),

@@ -137,5 +137,6 @@ fn end(mut writer: Started) {
 }
 
 fn kill(child: &Child) {
-    pidfd_send_signal(child.pidfd(), Signal::KILL).expect("it is there");
+    let pidfd = child.pidfd().expect("it has one");
+    pidfd_send_signal(pidfd, Signal::KILL).expect("it is there");
 }

@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource};
 
 use crate::protocol::{Isolation, LaunchFailure, Namespaces, User};
-use crate::sys::{Child, Entry, Report, Spawn, Starter, WardenKind, spawn};
+use crate::sys::{Child, Entry, LowFds, Report, Spawn, Starter, WardenKind, spawn};
 
 /// What is started.
 pub(super) struct Job {
@@ -67,7 +67,7 @@ impl Job {
 
     /// Starts it, with standard output and standard error in one pipe.
     pub(super) fn start(&self) -> Result<Started, LaunchFailure> {
-        self.start_by(&mut Starter::new().another())
+        self.start_by(&mut Starter::new().another(LowFds::reserve(1).pop()))
     }
 
     /// The same by one that is there.
@@ -80,7 +80,7 @@ impl Job {
             argv: &self.argv,
             env: &self.env,
             dir: dir.as_fd(),
-            stdin: stdin.as_fd(),
+            stdin: Some(stdin.as_fd()),
             stdout: write.as_fd(),
             stderr: write.as_fd(),
             entry: Entry {
@@ -158,7 +158,7 @@ impl Started {
         let watched = [
             self.output.as_ref().map(AsFd::as_fd),
             self.child.report_fd(),
-            (!reaped).then(|| self.child.pidfd()),
+            self.child.pidfd().filter(|_| !reaped),
         ];
         let ready = wait_for(watched);
         if ready[0] {

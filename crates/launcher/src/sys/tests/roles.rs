@@ -198,7 +198,7 @@ fn take_in_strays() {
     job.dir = dir.path().to_path_buf();
     let mut started = job.start().expect("forked");
     let main = started.main();
-    wait_for([Some(started.child.pidfd())]);
+    wait_for([started.child.pidfd()]);
     let dead = reap_any().expect("it is dead");
     assert_eq!(dead.pid(), main);
     started.child.was_reaped(&dead, &mut started.reports);

@@ -202,7 +202,7 @@ fn cut_off(dir: &Path) -> (Connection, Link, UnixStream) {
     let (stream, other) = UnixStream::pair().expect("a pair");
     let connection = Connection {
         board: Arc::clone(&board),
-        wire: Wire::silent(stream),
+        wire: Wire::silent(stream).expect("a stream"),
         orders,
         unsent: VecDeque::new(),
         curious: VecDeque::new(),
