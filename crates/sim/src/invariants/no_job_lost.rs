@@ -50,8 +50,10 @@ impl Invariant for NoJobLost {
             }
             let record = rest.books.jobs.get(job).map(|(record, _)| record);
             if record.is_none_or(|record| record.outcome.is_none()) {
+                let workers = rest.books.workers.values();
+                let workers: Vec<_> = workers.map(|worker| (&worker.name, worker.admin)).collect();
                 return Err(format!(
-                    "job {job} was acknowledged and never finished: {record:#?}"
+                    "job {job} was acknowledged and never finished: {record:#?} of workers {workers:?}"
                 ));
             }
         }

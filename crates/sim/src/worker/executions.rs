@@ -205,6 +205,10 @@ impl WorkerNode {
             AgentEvent::CleanedUp { attempt, residue } => {
                 env.facts.push(Fact::CleanedUp { attempt });
                 self.supervise(env, attempt, SupervisorInput::CleanedUp(residue));
+                if env.calm {
+                    // What could not be killed was found when the others were cleaned.
+                    self.be_clean(env);
+                }
             }
             AgentEvent::SignalFailed { attempt } => {
                 env.facts.push(Fact::SignalFailed { attempt });
