@@ -15,8 +15,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid, umask};
 use crate::cage::{CageOptions, Cages};
 use crate::journal::{self, Journal};
 use crate::protocol::{LOCK, Mechanism};
-use crate::server::{EventLoop, Listener, Log, Setup, reserve};
-use crate::sys::{Signals, protect_self};
+use crate::server::{EventLoop, Listener, Log, Setup};
+use crate::sys::{LowNumbers, Signals, protect_self};
 
 /// The first argument that makes a host program a launcher, see [`run_if_asked`].
 pub const ASKED: &str = "__jobyard-launcher";
@@ -228,7 +228,7 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
         error,
     };
     umask(Mode::RWXG | Mode::RWXO);
-    let reserved = reserve();
+    let low = LowNumbers::occupy();
     enter(&options.dir).map_err(in_dir)?;
     let _lock = lock()?;
     let here = Path::new(".");
@@ -261,11 +261,11 @@ pub fn run(options: &LauncherOptions) -> Result<(), LauncherError> {
         journal,
         log,
         descriptors,
-        reserved,
         idle: options.idle,
     })
     .map_err(doing("to begin"))?;
     be_ready(&nothing).map_err(doing("to say that it is ready"))?;
+    drop(low);
     event_loop.run().map_err(doing("to wait for events"))
 }
 

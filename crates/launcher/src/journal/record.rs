@@ -47,6 +47,9 @@ pub(crate) enum Record {
     Forgotten { attempt: AttemptId },
 }
 
+/// What most lines have at most.
+const USUAL_BYTES: usize = 768;
+
 impl Record {
     /// Of which attempt.
     pub(crate) const fn attempt(&self) -> AttemptId {
@@ -69,11 +72,13 @@ impl Record {
 
     /// Appends a line, with its end. Nothing is appended if that fails.
     pub(super) fn write_line(&self, out: &mut String) -> Result<(), serde_json::Error> {
-        let json = serde_json::to_string(self)?;
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut json, self)?;
+        let json = str::from_utf8(&json).map_err(serde::ser::Error::custom)?;
         let crc = crc32fast::hash(json.as_bytes());
         // A string takes everything.
         let _ = write!(out, "{crc:08x} ");
-        out.push_str(&json);
+        out.push_str(json);
         out.push('\n');
         Ok(())
     }

@@ -27,8 +27,8 @@ pub(crate) struct Journal {
     large: u64,
     /// From which size on it is written anew: `large`, or more after that has failed.
     rewrite_from: u64,
-    /// The lines of every attempt that is not forgotten.
-    live: BTreeMap<AttemptId, String>,
+    /// The lines of every attempt that is not forgotten, each for itself: together they would be moved about as they grow.
+    live: BTreeMap<AttemptId, Vec<Box<str>>>,
     live_bytes: u64,
     /// What was not written yet.
     fresh: String,
@@ -68,11 +68,12 @@ impl Journal {
         let attempt = record.attempt();
         if record.is_last() {
             if let Some(lines) = self.live.remove(&attempt) {
-                self.live_bytes -= lines.len() as u64;
+                let bytes: usize = lines.iter().map(|line| line.len()).sum();
+                self.live_bytes -= bytes as u64;
             }
         } else {
             self.live_bytes += line.len() as u64;
-            self.live.entry(attempt).or_default().push_str(line);
+            self.live.entry(attempt).or_default().push(line.into());
         }
         Ok(())
     }
@@ -117,7 +118,7 @@ impl Journal {
     /// Writes all that is not forgotten into a new file, which then takes the place of the old one.
     fn rewrite(&mut self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let lines: String = self.live.values().map(String::as_str).collect();
+        let lines: String = self.live.values().flatten().map(|line| &**line).collect();
         let written = begin(&new).and_then(|mut file| {
             file.write_all(lines.as_bytes())?;
             fs::rename(&new, &self.path)?;

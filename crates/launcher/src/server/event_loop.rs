@@ -11,12 +11,11 @@ use super::connection::{Closed, Connection, Greeting};
 use super::listener::{Listener, Visitor};
 use super::log::Log;
 use super::poller::{Interest, Poller, Source};
-use super::starters::Starters;
 use super::yard::Yard;
 use crate::cage::Cages;
 use crate::journal::Journal;
 use crate::protocol::{KnownState, PROTOCOL_VERSION, Reply, Request, Welcome};
-use crate::sys::{LowFds, Signals};
+use crate::sys::Signals;
 
 /// What an event loop is made of.
 #[derive(Debug)]
@@ -33,15 +32,8 @@ pub(crate) struct Setup {
     pub(crate) log: Log,
     /// How many descriptors it may have.
     pub(crate) descriptors: u64,
-    /// What was [reserved](reserve) of them.
-    pub(crate) reserved: Vec<LowFds>,
     /// How long it lives without an agent and without attempts that run.
     pub(crate) idle: Duration,
-}
-
-/// Reserves the descriptors that an event loop wants with low numbers: to be called before much is opened.
-pub(crate) fn reserve() -> Vec<LowFds> {
-    Starters::reserve()
 }
 
 /// A launcher: the loop around its [`Yard`].
@@ -68,7 +60,6 @@ impl EventLoop {
             setup.journal,
             setup.log,
             setup.descriptors,
-            setup.reserved,
         )?;
         Ok(Self {
             yard,
@@ -274,11 +265,13 @@ impl EventLoop {
     fn tell(&mut self) {
         loop {
             self.yard.write_down();
-            for reply in self.yard.take_news() {
+            let mut news = self.yard.take_news();
+            for reply in news.drain(..) {
                 if self.is_understood() {
                     self.say(&reply);
                 }
             }
+            self.yard.keep_room(news);
             // How far output is can wait until the agent has read the rest.
             let is_full = self.connection.as_ref().is_some_and(Connection::is_full);
             if self.is_understood() && !is_full {

@@ -20,6 +20,6 @@ mod start;
 mod starters;
 mod yard;
 
-pub(crate) use self::event_loop::{EventLoop, Setup, reserve};
+pub(crate) use self::event_loop::{EventLoop, Setup};
 pub(crate) use self::listener::Listener;
 pub(crate) use self::log::Log;

@@ -27,9 +27,18 @@ pub(super) struct Order {
 impl Order {
     /// Forks it. Asks `may_fork` when everything is there; if that says no, nothing is forked, and `None` returned.
     /// Blocks, for as long as files do not open, or the child is kept from executing its program. All that it holds is
-    /// closed when it returns.
+    /// closed when it returns; what it was told comes back.
     pub(super) fn carry_out(
         self,
+        starter: &mut Starter,
+        may_fork: impl FnOnce() -> bool,
+    ) -> (Box<Launch>, Option<Result<Child, LaunchFailure>>) {
+        let result = self.start(starter, may_fork);
+        (self.launch, result)
+    }
+
+    fn start(
+        &self,
         starter: &mut Starter,
         may_fork: impl FnOnce() -> bool,
     ) -> Option<Result<Child, LaunchFailure>> {

@@ -7,6 +7,8 @@ use jobyard_core::OutputStream;
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::sys::set_aside;
+
 /// How much is read at once. Then it is another attempt's turn.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
@@ -29,9 +31,10 @@ pub(super) enum Piece<'a> {
 }
 
 impl Pipe {
-    /// A pipe, and its other end, which is for the job: it waits when the pipe is full.
+    /// A pipe, and its other end, which is for the job: it waits when the pipe is full, and has a low number.
     pub(super) fn new(stream: OutputStream) -> io::Result<(Self, OwnedFd)> {
         let (fd, job) = pipe_with(PipeFlags::CLOEXEC)?;
+        let fd = set_aside(fd);
         rustix::io::ioctl_fionbio(&fd, true)?;
         Ok((Self { fd, stream }, job))
     }

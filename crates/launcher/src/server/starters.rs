@@ -12,8 +12,8 @@ use rustix::process::Pid;
 
 use super::clock;
 use super::order::Order;
-use crate::protocol::{LaunchFailure, Stage};
-use crate::sys::{Child, LowFds, Newborn, Starter, be_as_others, be_patient, hold_back_signals};
+use crate::protocol::{Launch, LaunchFailure, Stage};
+use crate::sys::{Child, Newborn, Starter, be_as_others, be_patient, hold_back_signals};
 
 /// How many threads there are from the beginning. A start takes one for as long as the child takes to get its turn on a
 /// processor and to execute its program, some milliseconds on a busy machine. From 3 to 16 there was no difference that
@@ -63,6 +63,12 @@ struct Shared {
 struct State {
     queue: VecDeque<Waiting>,
     done: Vec<Done>,
+    /// What those were told. The loop has made it and lets go of it: memory that one thread gives back for another is dear.
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes are handed over, not what is in them"
+    )]
+    spent: Vec<Box<Launch>>,
     threads: Vec<Thread>,
     idle: usize,
     /// When the next thread may follow, if one is missing.
@@ -94,15 +100,9 @@ enum Doing {
 }
 
 impl Starters {
-    /// What those that begin at once need of descriptors with low numbers. Best taken before anything else is opened: what lies
-    /// below is copied for each child.
-    pub(super) fn reserve() -> Vec<LowFds> {
-        LowFds::reserve(FIRST_THREADS)
-    }
-
-    /// Begins them, with what was reserved. Signals that this thread holds back are held back by them. This thread alone
+    /// Begins them. Signals that this thread holds back are held back by them. This thread alone
     /// reaps children, and [is patient](be_patient) from now on.
-    pub(super) fn new(reserved: Vec<LowFds>) -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let mut starters = Self {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
@@ -112,17 +112,16 @@ impl Starters {
             starter: Starter::new().without_descriptors(),
             is_patient: false,
         };
-        let mut reserved = reserved.into_iter();
         for _ in 0..FIRST_THREADS {
-            starters.begin_thread(reserved.next())?;
+            starters.begin_thread()?;
         }
         starters.is_patient = be_patient();
         Ok(starters)
     }
 
-    fn begin_thread(&self, low: Option<LowFds>) -> io::Result<()> {
+    fn begin_thread(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
-        let mut starter = self.starter.another(low);
+        let mut starter = self.starter.another();
         let is_patient = self.is_patient;
         let mut state = self.shared.lock();
         let index = state.threads.len();
@@ -180,7 +179,14 @@ impl Starters {
 
     /// All starts that are over, once each.
     pub(super) fn take_done(&self) -> Vec<Done> {
-        std::mem::take(&mut self.shared.lock().done)
+        let mut state = self.shared.lock();
+        let (done, spent) = (
+            std::mem::take(&mut state.done),
+            std::mem::take(&mut state.spent),
+        );
+        drop(state);
+        drop(spent);
+        done
     }
 
     /// Whether this dead child may be of a start that was not taken yet.
@@ -217,7 +223,7 @@ impl Starters {
             state.patient_until = now + PATIENCE;
             drop(state);
             // If there is none to be had, one may be later.
-            let _ = self.begin_thread(LowFds::reserve(1).pop());
+            let _ = self.begin_thread();
             state = self.shared.lock();
         }
         let mut refused = Vec::new();
@@ -247,7 +253,7 @@ impl Shared {
     fn start_one(&self, index: usize, starter: &mut Starter) {
         let Waiting { key, order, .. } = self.wait(index);
         let newborn = starter.newborn();
-        let result = (*order).carry_out(starter, || self.go_on(index, key));
+        let (launch, result) = (*order).carry_out(starter, || self.go_on(index, key));
         let mut state = self.lock();
         // At one moment, so that whoever looks finds the child in one of the two.
         newborn.is_told();
@@ -255,6 +261,7 @@ impl Shared {
         let Some(result) = result else {
             return;
         };
+        state.spent.push(launch);
         let is_first = state.done.is_empty();
         state.done.push((key, result));
         drop(state);

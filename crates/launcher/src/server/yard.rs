@@ -19,13 +19,16 @@ use super::starters::{Done, Starters};
 use crate::cage::{Cage, Cages};
 use crate::journal::{Journal, Record};
 use crate::protocol::{End, Known, KnownState, LaunchFailure, Reply, Signal, Stage};
-use crate::sys::{Child, Dead, LowFds, Report, reap_any};
+use crate::sys::{Child, Dead, Report, reap_any};
 
 /// How many attempts are known at once, ended ones that nobody has forgotten with them: their list fits a welcome.
 const MOST_ATTEMPTS: usize = 4096;
 
 /// How many descriptors an attempt needs at most: pipes, child, cage, output.
 const DESCRIPTORS_PER_ATTEMPT: u64 = 20;
+
+/// For how many news room is kept: as many as come at once when a machine is busy with short jobs.
+const MOST_NEWS_KEPT: usize = 256;
 
 /// All attempts, and what is needed to hold them. Takes what happens to each, and does what its life says.
 #[derive(Debug)]
@@ -49,7 +52,8 @@ pub(super) struct Yard {
     held: BTreeMap<u64, Box<Attempt>>,
     keys: BTreeMap<AttemptId, u64>,
     children: HashMap<Pid, u64>,
-    ended: BTreeMap<AttemptId, (u32, End)>,
+    /// Boxed for the same reason.
+    ended: BTreeMap<AttemptId, (u32, Box<End>)>,
     deadlines: BTreeSet<(Steady, u64)>,
     /// Those whose output has grown since that was told.
     grown: BTreeSet<u64>,
@@ -58,19 +62,17 @@ pub(super) struct Yard {
 }
 
 impl Yard {
-    /// An empty one, of a launcher that may have so many descriptors, and that has reserved these for its children. Its
-    /// thread is the one that reaps.
+    /// An empty one, of a launcher that may have so many descriptors. Its thread is the one that reaps.
     pub(super) fn new(
         poller: Poller,
         cages: Cages,
         journal: Journal,
         log: Log,
         descriptors: u64,
-        reserved: Vec<LowFds>,
     ) -> io::Result<Self> {
         // A quarter is kept for everything else: the socket, the pool of cages, a start in its midst.
         let most_held = (descriptors - descriptors / 4) / DESCRIPTORS_PER_ATTEMPT;
-        let starters = Starters::new(reserved)?;
+        let starters = Starters::new()?;
         poller.add(&starters, Source::Starters, Interest::News)?;
         Ok(Self {
             poller,
@@ -433,6 +435,13 @@ impl Yard {
         std::mem::take(&mut self.news)
     }
 
+    /// Takes back what news were in, so that there is room for the next.
+    pub(super) fn keep_room(&mut self, news: Vec<Reply>) {
+        if news.is_empty() && self.news.is_empty() && news.capacity() <= MOST_NEWS_KEPT {
+            self.news = news;
+        }
+    }
+
     /// How far the output is of those whose output has grown, once. Of those of which nobody knows yet that they run, it
     /// is said afterwards.
     pub(super) fn take_progress(&mut self) -> Vec<Reply> {
@@ -469,7 +478,7 @@ impl Yard {
             let output = end.output;
             let state = KnownState::Ended {
                 pid: *pid,
-                end: end.clone(),
+                end: End::clone(end),
             };
             Known::new(*attempt, state, output)
         });

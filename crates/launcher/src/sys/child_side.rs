@@ -40,6 +40,7 @@ pub(super) fn borrow(prepared: &Prepared<'_>, fds: Fds<'_>, shared_from: Option<
     match enter(prepared)
         .and_then(|()| enter_dir(prepared))
         .and_then(|()| shared_from.map_or(Ok(()), take_table))
+        .and_then(|()| take_stdio(fds))
         .and_then(|()| become_job(prepared, fds, Some(launcher), None))
         .and_then(|()| execute(prepared, 0))
     {
@@ -74,6 +75,17 @@ fn take_table(first: c_uint) -> Result<(), Failed> {
     raw::take_table_below(first).map_err(|errno| Step::Table.failed(errno))
 }
 
+/// Takes the three standard descriptors.
+fn take_stdio(fds: Fds<'_>) -> Result<(), Failed> {
+    let stdio = [fds.stdin, Some(fds.stdout), Some(fds.stderr)];
+    for (fd, target) in stdio.into_iter().zip(0..) {
+        if let Some(fd) = fd {
+            raw::dup_onto(fd, target).map_err(|errno| Step::Stdio.failed(errno))?;
+        }
+    }
+    Ok(())
+}
+
 /// Says what failed. The code with which the process is to end.
 pub(super) fn fail(failed: Failed, report: BorrowedFd<'_>) -> i32 {
     let record = Record::Failed {
@@ -97,6 +109,7 @@ pub(super) fn run_job(
 ) -> Result<Infallible, Failed> {
     introduce(report);
     enter_dir(prepared)?;
+    take_stdio(prepared.fds())?;
     become_job(prepared, prepared.fds(), parent, Some(report))?;
     execute(prepared, LONGEST_WAIT)
 }
@@ -108,6 +121,10 @@ fn become_job(
     parent: Option<Pid>,
     report: Option<BorrowedFd<'_>>,
 ) -> Result<(), Failed> {
+    if report.is_none() {
+        // At once: the pipes of others that are being started are among them, which others wait to see closed.
+        close_all_but_kept(fds);
+    }
     if prepared.inherited.is_preferred {
         // The launcher made itself a bad choice; it may not be allowed to, and then this is not either.
         let _ = write_file(c"/proc/self/oom_score_adj", b"0");
@@ -121,12 +138,6 @@ fn become_job(
         .limits
         .apply()
         .map_err(|errno| Step::Limits.failed(errno))?;
-    let stdio = [fds.stdin, Some(fds.stdout), Some(fds.stderr)];
-    for (fd, target) in stdio.into_iter().zip(0..) {
-        if let Some(fd) = fd {
-            raw::dup_onto(fd, target).map_err(|errno| Step::Stdio.failed(errno))?;
-        }
-    }
     umask(Mode::WGRP | Mode::WOTH);
     if let Some(user) = &prepared.user {
         become_user(user)?;
@@ -149,11 +160,20 @@ fn become_job(
     // Now and not by the exec: a copy of a file that is open for writing would be in the way of its execution.
     match report {
         Some(report) => raw::close_all_but(FIRST_OTHER, [report]),
-        None => raw::close_all_but(FIRST_OTHER, []),
+        None if fds.kept().next().is_some() => raw::close_all_but(FIRST_OTHER, []),
+        None => {}
     }
     end_with_parent(parent)?;
     raw::block_signals(false);
     Ok(())
+}
+
+/// Closes what is not needed beside the three.
+fn close_all_but_kept(fds: Fds<'_>) {
+    match (fds.kept().next(), fds.kept().last()) {
+        (Some(one), Some(other)) => raw::close_all_but(FIRST_OTHER, [one, other]),
+        _ => raw::close_all_but(FIRST_OTHER, []),
+    }
 }
 
 /// The first descriptor that is none of the three.

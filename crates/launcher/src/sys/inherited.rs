@@ -4,9 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
-use rustix::process::{
-    DumpableBehavior, Pid, Resource, Rlimit, dumpable_behavior, getpid, getrlimit,
-};
+use rustix::process::{DumpableBehavior, Pid, Rlimit, dumpable_behavior, getpid, getrlimit};
 
 use super::limits::RESOURCES;
 use super::raw;
@@ -19,8 +17,8 @@ pub(super) struct Inherited {
     pub(super) launcher: Pid,
     /// The signals that are ignored.
     pub(super) ignored: Vec<c_int>,
-    /// The limits.
-    pub(super) limits: Vec<(Resource, Rlimit)>,
+    /// The limits, in the order of [`RESOURCES`].
+    pub(super) limits: [Rlimit; RESOURCES.len()],
     /// Whether the kernel would rather kill others, or rather this, when memory is short.
     pub(super) is_preferred: bool,
     /// Whether its memory stays hidden from other users when a child that borrows it becomes one of them.
@@ -33,19 +31,10 @@ impl Inherited {
         Self {
             launcher: getpid(),
             ignored: raw::ignored_signals(),
-            limits: RESOURCES
-                .into_iter()
-                .map(|resource| (resource, getrlimit(resource)))
-                .collect(),
+            limits: RESOURCES.map(getrlimit),
             is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
             is_hidden: is_hidden(),
         }
-    }
-
-    /// What the limit is.
-    pub(super) fn limit(&self, resource: Resource) -> Option<Rlimit> {
-        let limit = self.limits.iter().find(|(other, _)| *other == resource);
-        limit.map(|(_, limit)| *limit)
     }
 }
 

@@ -80,10 +80,9 @@ impl ProcessLimits {
         Self {
             limits: limits
                 .into_iter()
-                .filter(|(resource, bound)| {
-                    let has = inherited.limit(*resource);
-                    has.is_none_or(|has| !bound.is_met(has))
-                })
+                .zip(inherited.limits)
+                .filter(|((_, bound), has)| !bound.is_met(*has))
+                .map(|(limit, _)| limit)
                 .collect(),
         }
     }

@@ -18,8 +18,8 @@
 //! with a copy.
 //!
 //! Such a child also has the launcher's table of descriptors at first. To copy hundreds of them, only to close the copies,
-//! costs as much as the rest of a start: so each thread keeps a few low numbers for what its child needs (see `low_fds`),
-//! and the first thing that the child does is to ask for a table of its own with what lies below the end of them alone.
+//! costs as much as the rest of a start: so what a child needs has low numbers (see `low_fds`), and one of the first things
+//! that the child does is to ask for a table of its own with what lies below the end of them alone.
 //! Until it has that it changes nothing in the table, and if it cannot have it, it ends.
 //!
 //! Between its birth and the moment at which the thread that made it has told of it, a child may already be dead, and
@@ -62,7 +62,7 @@ mod warden;
 pub(crate) use self::child::Child;
 pub(crate) use self::entry::{Entry, OwnedEntry, WardenKind};
 use self::inherited::Inherited;
-pub(crate) use self::low_fds::LowFds;
+pub(crate) use self::low_fds::{LowNumbers, set_aside};
 pub(crate) use self::newborn::Newborn;
 pub(crate) use self::probe::{landlock_version, try_namespaces};
 pub(crate) use self::report::Report;

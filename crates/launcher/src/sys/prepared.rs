@@ -1,6 +1,6 @@
 //! All that a child needs, made before it is there.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_uint};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -9,9 +9,8 @@ use rustix::process::{Gid, Uid};
 
 use super::c_strings::{CStrings, HasNul};
 use super::limits::ProcessLimits;
-use super::low_fds::Lent;
 use super::namespaces::NamespacePlan;
-use super::{Inherited, LowFds, Spawn, WardenKind, landlock};
+use super::{Inherited, Spawn, WardenKind, landlock};
 use crate::protocol::{LaunchFailure, Stage, User};
 
 /// What a child does, in the form in which it can do it without memory of its own.
@@ -159,30 +158,19 @@ pub(super) struct Fds<'a> {
 }
 
 impl Fds<'_> {
-    /// The same with low numbers. `None`: they have no room there.
-    pub(super) fn lend<'b>(&self, low: &'b mut LowFds) -> Option<Lent<'b>> {
-        let always = [self.stdout, self.stderr];
-        let seldom = [self.stdin, self.dir, self.landlock];
-        low.lend(always.into_iter().chain(seldom.into_iter().flatten()))
-            .ok()
+    /// The number that follows the last of them.
+    pub(super) fn end(&self) -> c_uint {
+        [self.stdout, self.stderr]
+            .into_iter()
+            .chain(self.stdin)
+            .chain(self.kept())
+            .map(|fd| fd.as_raw_fd().unsigned_abs() + 1)
+            .fold(0, c_uint::max)
     }
 
-    /// These as they were lent.
-    pub(super) fn lent<'b>(&self, lent: &'b Lent<'_>) -> Option<Fds<'b>> {
-        let mut next = (0..).map_while(|index| lent.get(index));
-        let (stdout, stderr) = (next.next()?, next.next()?);
-        // `None` is what is missing though it was lent.
-        let mut as_lent = |own: Option<BorrowedFd<'_>>| match own {
-            Some(_) => next.next().map(Some),
-            None => Some(None),
-        };
-        Some(Fds {
-            stdout,
-            stderr,
-            stdin: as_lent(self.stdin)?,
-            dir: as_lent(self.dir)?,
-            landlock: as_lent(self.landlock)?,
-        })
+    /// Those that are needed after the child has its three.
+    pub(super) fn kept(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.dir.into_iter().chain(self.landlock)
     }
 }
 

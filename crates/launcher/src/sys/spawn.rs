@@ -72,12 +72,8 @@ fn spawn_borrowing(
     let mut failed = None;
     let mut born = start_time::now();
     let before = born;
-    let own = prepared.fds();
-    let lent = starter.low.as_mut().and_then(|low| own.lend(low));
-    let (fds, shared_from) = match lent.as_ref().and_then(|lent| Some((own.lent(lent)?, lent))) {
-        Some((fds, lent)) => (fds, Some(lent.end())),
-        None => (own, None),
-    };
+    let fds = prepared.fds();
+    let shared_from = starter.shares_table.then(|| fds.end());
     let table = shared_from.map_or(Table::Copied, |_| Table::Shared);
     let Starter {
         stack,
@@ -91,7 +87,6 @@ fn spawn_borrowing(
         failed = Some(problem);
         child_side::FAILED
     });
-    drop(lent);
     let (pid, pidfd) = match made {
         Err(Errno::NOSYS) => return Ok(None),
         made => made.map_err(|errno| {
@@ -106,7 +101,7 @@ fn spawn_borrowing(
         && let Some(again) = Again::after(failed)
     {
         if again == Again::WithoutSharing {
-            starter.low = None;
+            starter.shares_table = false;
         }
         // It is dead, so this does not wait; or somebody else has reaped it.
         let _ = raw::wait(Some(pid), true);

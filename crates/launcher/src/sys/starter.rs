@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::vfork::{ChildStack, Named};
-use super::{Inherited, LowFds, Newborn};
+use super::{Inherited, Newborn};
 
 /// What a thread needs to start children: what is to be known of this process, and what belongs to the thread alone. Two
 /// threads that start at the same time have one each.
@@ -13,8 +13,8 @@ pub(crate) struct Starter {
     pub(super) inherited: Arc<Inherited>,
     /// Where a child lives that borrows the memory of this process.
     pub(super) stack: ChildStack,
-    /// What its children need, in low numbers. `None`: they copy all that this process has open.
-    pub(super) low: Option<LowFds>,
+    /// Whether its children have the table of descriptors of this process at first. If not, they copy all that it has open.
+    pub(super) shares_table: bool,
     /// How its children are told apart.
     pub(super) named: Named,
     /// Which child was made last, until that was told.
@@ -28,18 +28,18 @@ impl Starter {
         Self {
             inherited: Arc::new(Inherited::look()),
             stack: ChildStack::new(),
-            low: None,
+            shares_table: false,
             named: Named::ByDescriptor,
             newborn: Newborn::default(),
         }
     }
 
-    /// The same for another thread, which starts many, with these low descriptors for what its children need.
-    pub(crate) fn another(&self, low: Option<LowFds>) -> Self {
+    /// The same for another thread, which starts many. What is opened for these should have low numbers.
+    pub(crate) fn another(&self) -> Self {
         Self {
             inherited: Arc::clone(&self.inherited),
             stack: ChildStack::new(),
-            low,
+            shares_table: true,
             named: self.named,
             newborn: Newborn::default(),
         }

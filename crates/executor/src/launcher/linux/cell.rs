@@ -72,6 +72,11 @@ impl Cell {
         self.waits.store(false, Ordering::Relaxed);
     }
 
+    /// Something of where it is now, without a copy of all of it.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Stage) -> T) -> T {
+        at(&self.stage.borrow())
+    }
+
     /// Where it is now.
     pub(crate) fn stage(&self) -> Stage {
         self.stage.borrow().clone()

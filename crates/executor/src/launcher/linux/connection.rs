@@ -195,44 +195,45 @@ impl Connection {
         };
         self.board
             .find(launch.attempt)
-            .is_none_or(|cell| cell.stage() != Stage::Asked)
+            .is_none_or(|cell| cell.look(|stage| *stage != Stage::Asked))
     }
 
     fn on_reply(&self, reply: Reply) {
-        let (attempt, stage) = match reply {
-            Reply::Output { attempt, progress } => {
-                if let Some(cell) = self.board.find(attempt) {
-                    cell.on_output(progress);
-                }
-                return;
-            }
-            Reply::Started {
-                attempt,
-                pid,
-                start_time,
-            } => (attempt, Stage::Running { pid, start_time }),
-            Reply::NotStarted {
-                attempt,
-                failure,
-                unconfirmed,
-            } => (attempt, not_started(failure, unconfirmed)),
-            Reply::Exited { attempt, exit, at } => {
-                let cell = self.board.find(attempt);
-                let pid = cell.and_then(|cell| cell.stage().pid()).unwrap_or(0);
-                (attempt, Stage::Exited { pid, exit, at })
-            }
-            Reply::Ended { attempt, end } => {
-                let cell = self.board.find(attempt);
-                let pid = cell.and_then(|cell| cell.stage().pid()).unwrap_or(0);
-                let end = Box::new(end);
-                (attempt, Stage::Ended { pid, end })
-            }
+        let attempt = match &reply {
+            Reply::Started { attempt, .. }
+            | Reply::NotStarted { attempt, .. }
+            | Reply::Output { attempt, .. }
+            | Reply::Exited { attempt, .. }
+            | Reply::Ended { attempt, .. } => *attempt,
             // A second welcome, or what a later version may say.
             _ => return,
         };
-        if let Some(cell) = self.board.find(attempt) {
-            cell.advance(stage);
-        }
+        let Some(cell) = self.board.find(attempt) else {
+            return;
+        };
+        let pid = || cell.look(Stage::pid).unwrap_or(0);
+        let stage = match reply {
+            Reply::Output { progress, .. } => return cell.on_output(progress),
+            Reply::Started {
+                pid, start_time, ..
+            } => Stage::Running { pid, start_time },
+            Reply::NotStarted {
+                failure,
+                unconfirmed,
+                ..
+            } => not_started(failure, unconfirmed),
+            Reply::Exited { exit, at, .. } => Stage::Exited {
+                pid: pid(),
+                exit,
+                at,
+            },
+            Reply::Ended { end, .. } => Stage::Ended {
+                pid: pid(),
+                end: Box::new(end),
+            },
+            _ => return,
+        };
+        cell.advance(stage);
     }
 
     /// Connects again; `None`: the launcher is dead.

@@ -81,7 +81,7 @@ impl Keeper {
     /// Whether one of the launchers holds an attempt that is not over, as far as is known.
     pub(crate) fn runs(&self, attempt: AttemptId) -> bool {
         self.find(attempt)
-            .is_some_and(|(_, cell)| !cell.stage().is_final())
+            .is_some_and(|(_, cell)| !cell.look(Stage::is_final))
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -160,12 +160,12 @@ impl Keeper {
         let Some((link, cell)) = self.find(attempt) else {
             return;
         };
-        let stage = cell.stage();
-        if !stage.is_final() {
+        if !cell.look(Stage::is_final) {
             return;
         }
         link.remove(attempt);
-        if matches!(stage, Stage::Refused(_)) || link.send(Request::Forget { attempt }).await {
+        let is_refused = cell.look(|stage| matches!(stage, Stage::Refused(_)));
+        if is_refused || link.send(Request::Forget { attempt }).await {
             return;
         }
         let dir = link.dir().to_owned();

@@ -105,7 +105,7 @@ impl Body {
     /// Ends it, waits for the rest, and removes what is left. Cancel-safe: if the future is dropped, it can be done again
     /// from the beginning.
     async fn clean_up(&mut self) -> Residue {
-        if !self.cell.stage().has_exited() {
+        if !self.cell.look(Stage::has_exited) {
             self.kill().await;
         }
         let (mut residue, output) = match self.cell.reached(Stage::is_final).await {
@@ -142,7 +142,7 @@ impl Body {
 #[async_trait]
 impl Execution for LaunchedExecution {
     fn pid(&self) -> Option<u32> {
-        self.body().cell.stage().pid()
+        self.body().cell.look(Stage::pid)
     }
 
     fn trace(&self) -> Option<ExecutionTrace> {
@@ -156,7 +156,7 @@ impl Execution for LaunchedExecution {
             StopSignal::Interrupt => Signal::Interrupt,
             _ => Signal::Terminate,
         };
-        if !body.cell.stage().has_exited() {
+        if !body.cell.look(Stage::has_exited) {
             body.link.send(Request::Signal { attempt, signal }).await;
         }
         Ok(())
@@ -164,7 +164,7 @@ impl Execution for LaunchedExecution {
 
     async fn kill(&self) -> Result<(), SignalError> {
         let body = self.body();
-        if !body.cell.stage().has_exited() {
+        if !body.cell.look(Stage::has_exited) {
             body.kill().await;
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Execution for LaunchedExecution {
 
     async fn extend(&self, until: Steady) {
         let body = self.body();
-        if body.link.knows_leases() && !body.cell.stage().has_exited() {
+        if body.link.knows_leases() && !body.cell.look(Stage::has_exited) {
             let attempt = body.attempt;
             body.link.send(Request::Extend { attempt, until }).await;
         }
@@ -203,11 +203,11 @@ impl Execution for LaunchedExecution {
     }
 
     fn ended_at(&self) -> Option<Timestamp> {
-        match self.body().cell.stage() {
-            Stage::Exited { at, .. } => Some(at),
+        self.body().cell.look(|stage| match stage {
+            Stage::Exited { at, .. } => Some(*at),
             Stage::Ended { end, .. } => Some(end.at),
             _ => None,
-        }
+        })
     }
 
     async fn detach(mut self: Box<Self>) {
@@ -225,7 +225,7 @@ impl Drop for LaunchedExecution {
             return;
         };
         let attempt = body.attempt;
-        if !body.cell.stage().has_exited() {
+        if !body.cell.look(Stage::has_exited) {
             // At once, and not only when the task gets its turn.
             body.cell.want_kill();
             let _ = body.link.try_send(Request::Kill { attempt });

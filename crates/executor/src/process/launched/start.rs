@@ -105,7 +105,7 @@ async fn refusal(program: &Path, answer: Stage) -> Option<StartError> {
 /// An attempt is started once. A second start would begin by removing the files of the first, and end by forgetting it.
 fn refuse_what_runs(launcher: &Launcher, attempt: AttemptId) -> Result<(), StartError> {
     match launcher.keeper().find(attempt) {
-        Some((_, cell)) if !cell.stage().is_final() => Err(StartError::Worker {
+        Some((_, cell)) if !cell.look(Stage::is_final) => Err(StartError::Worker {
             reason: InfraReason::WorkerFault,
             problem: format!("the attempt {attempt} runs already"),
         }),
@@ -122,7 +122,11 @@ fn describe(job: &Job, prepared: Prepared, place: Option<OutputPlace>) -> (Launc
         prepared.program,
         prepared.argv,
         prepared.place.dir,
-        std::path::absolute(&dir).unwrap_or(dir),
+        if dir.is_absolute() {
+            dir
+        } else {
+            std::path::absolute(&dir).unwrap_or(dir)
+        },
     );
     launch.env = prepared.env;
     launch.stdin = prepared.stdin;

@@ -101,7 +101,8 @@ impl Yard {
             end: end.clone(),
         };
         note(&mut self.journal, &mut self.log, &record);
-        self.ended.insert(attempt, (main.pid, end.clone()));
+        self.ended
+            .insert(attempt, (main.pid, Box::new(end.clone())));
         self.news.push(Reply::Ended { attempt, end });
         self.take_back(held, unconfirmed);
     }

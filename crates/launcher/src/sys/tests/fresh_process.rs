@@ -11,7 +11,7 @@ use rustix::process::Resource;
 use super::job::nobody;
 use super::{Job, Ran};
 use crate::protocol::{Signal, Stage, User};
-use crate::sys::{LowFds, Report, Starter, WardenKind};
+use crate::sys::{Report, Starter, WardenKind};
 
 const WARDENS: [Option<WardenKind>; 3] = [
     None,
@@ -41,15 +41,11 @@ fn a_job_has_three_descriptors() {
 }
 
 #[test]
-fn descriptors_are_copied_where_no_low_numbers_are_left_for_them() {
-    let mut starter = Starter::new().another(LowFds::reserve(1).pop());
-    assert!(starter.low.is_some(), "nothing is open in this process");
+fn descriptors_are_copied_where_the_table_cannot_be_shared() {
+    let mut starter = Starter::new().another();
     let job = Job::program("/bin/readlink", &["readlink", "/proc/self/fd/3"]);
-    // As often with the same numbers, and without.
-    for low in [true, true, false] {
-        if !low {
-            starter.low = None;
-        }
+    for shares in [true, true, false] {
+        starter.shares_table = shares;
         let mut started = job.start_by(&mut starter).expect("forked");
         started.end();
         let ran = started.ran();

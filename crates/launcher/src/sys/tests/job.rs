@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Resource};
 
 use crate::protocol::{Isolation, LaunchFailure, Namespaces, User};
-use crate::sys::{Child, Entry, LowFds, Report, Spawn, Starter, WardenKind, spawn};
+use crate::sys::{Child, Entry, Report, Spawn, Starter, WardenKind, spawn};
 
 /// What is started.
 pub(super) struct Job {
@@ -67,7 +67,7 @@ impl Job {
 
     /// Starts it, with standard output and standard error in one pipe.
     pub(super) fn start(&self) -> Result<Started, LaunchFailure> {
-        self.start_by(&mut Starter::new().another(LowFds::reserve(1).pop()))
+        self.start_by(&mut Starter::new().another())
     }
 
     /// The same by one that is there.
