@@ -240,7 +240,11 @@ impl Scratch {
         pool: &Pool,
         attempt: AttemptId,
     ) -> Option<Self> {
-        let base = std::path::absolute(base).ok()?;
+        let base = if base.is_absolute() {
+            base.to_owned()
+        } else {
+            std::path::absolute(base).ok()?
+        };
         let user = owner.unwrap_or_else(ourselves);
         let slot = pool.take_fresh(base.parent()?, user, owner.is_some(), attempt)?;
         Some(Self::in_slot(base, owner, pool, slot))
