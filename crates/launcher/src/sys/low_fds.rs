@@ -16,6 +16,9 @@ const LOWEST: RawFd = 3;
 /// From here on numbers are high. A table of 64 is part of what the kernel keeps for each process anyway.
 const HIGH: RawFd = 64;
 
+/// Who may not have so many has none to spare.
+const PLENTY: RawFd = 256;
+
 /// The same with a high number. If there is none to be had, it stays where it is: children are slower then, and nothing else.
 pub(crate) fn set_aside(fd: OwnedFd) -> OwnedFd {
     if fd.as_raw_fd() >= HIGH {
@@ -31,10 +34,11 @@ pub(crate) struct LowNumbers {
 }
 
 impl LowNumbers {
-    /// Takes them.
+    /// Takes them, or none where this process may not have many.
     pub(crate) fn occupy() -> Self {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let nothing = open(c"/", flags, Mode::empty()).map(set_aside);
+        let nothing = open(c"/", flags, Mode::empty());
+        let nothing = nothing.and_then(|low| fcntl_dupfd_cloexec(&low, PLENTY));
         let next = || fcntl_dupfd_cloexec(nothing.as_ref().ok()?, LOWEST).ok();
         let is_low = |fd: &OwnedFd| fd.as_raw_fd() < HIGH;
         Self {
