@@ -544,11 +544,9 @@ fn i14_answers_that_need_no_commit_move_the_time_in_which_what_was_given_up_may_
     cluster.skip(TIMINGS.lease / 2);
     assert!(cluster.engine.renew(cluster.now, session));
     drain(&mut cluster);
-    let due = TIMINGS.lease + TIMINGS.grace;
-    let step = cluster.pass_in_touch(session, due - Duration::from_millis(1));
-    assert!(answers(&step).is_empty());
-    cluster.say(session, WorkerMessage::Heartbeat);
-    assert!(is_done(&cluster.pass(Duration::from_millis(1)), 1));
+    let nearly = just_before(TIMINGS.lease + TIMINGS.grace);
+    assert!(answers(&cluster.pass_in_touch(session, nearly)).is_empty());
+    assert!(is_done(&cluster.pass(MOMENT), 1));
 }
 
 #[test]
