@@ -110,8 +110,7 @@ pub fn require(workspace: &Workspace) -> Result<Vec<String>> {
     let seeds = CI_SEEDS.to_string();
     let mut simulation = cargo(workspace);
     simulation.args(["run", "--quiet", "-p", "jobyard-sim"]);
-    let hot = BRAINS.iter().chain(&BESIDE_BRAINS);
-    simulation.args(hot.map(|name| format!("--config=profile.dev.package.{name}.opt-level=3")));
+    simulation.args(optimised(BRAINS.iter().chain(&BESIDE_BRAINS), 3));
     command::run_remembering(simulation.args(["--", "--seeds", &seeds]), |line| {
         line.contains(" worlds in ")
     })
@@ -133,11 +132,20 @@ pub fn mutants(workspace: &Workspace, mutants: &Mutants) -> Result<()> {
         cargo(workspace)
             .args(["run", "--quiet", "-p", "jobyard-sim", "--target-dir"])
             .arg(target)
-            .args(BRAINS.map(|brain| format!("--config=profile.dev.package.{brain}.opt-level=1")))
+            .args(optimised(&BRAINS, 1))
             .args(["--", "--mutants"])
             .args(&mutants.names)
             .env("RUSTFLAGS", flags.trim()),
     )
+}
+
+/// What has cargo optimise these packages so far, in builds for tests too.
+fn optimised<'a>(
+    packages: impl IntoIterator<Item = &'a &'static str>,
+    level: u8,
+) -> impl Iterator<Item = String> {
+    let packages = packages.into_iter();
+    packages.map(move |name| format!("--config=profile.dev.package.{name}.opt-level={level}"))
 }
 
 fn release(workspace: &Workspace) -> Command {
