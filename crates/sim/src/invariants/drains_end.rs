@@ -10,12 +10,8 @@ use super::contact::Contact;
 use crate::fact::Fact;
 use crate::master::Books;
 
-/// As for what is to be stopped: a session that is broken without anybody having noticed, a slow commit, a kill.
-const MOMENT: Duration = Duration::from_secs(12);
-
 #[derive(Debug, Default)]
 pub(super) struct DrainsEnd {
-    running: BTreeMap<AttemptId, WorkerId>,
     drains: BTreeMap<WorkerId, Drain>,
     contact: Contact,
 }
@@ -35,10 +31,6 @@ impl Invariant for DrainsEnd {
     fn observe(&mut self, fact: &Fact, books: &Books) -> Result<(), String> {
         self.contact.observe(fact, books.now);
         match fact {
-            Fact::ProcessStarted {
-                worker, attempt, ..
-            } => drop(self.running.insert(*attempt, *worker)),
-            Fact::ProcessEnded { attempt, .. } => drop(self.running.remove(attempt)),
             Fact::WorkerWritten { after } => {
                 let drain = after.drain.filter(|drain| !drain.over);
                 let left = drain.and_then(|drain| drain.left);
@@ -69,25 +61,17 @@ impl DrainsEnd {
     }
 
     fn look(&self, books: &Books) -> Result<(), String> {
-        for (attempt, worker) in &self.running {
-            let Some(drain) = self.drains.get(worker) else {
-                continue;
-            };
-            let Some(since) = self.contact.expects_since(*worker, drain.due, books.now) else {
-                continue;
-            };
-            let grace = books
-                .jobs
-                .get(&attempt.job)
-                .map_or(Duration::ZERO, |(job, _)| {
-                    job.stop_grace.unwrap_or_default().max(job.demand.grace)
-                });
-            if books.now.since(since) > grace.mul_f64(1.2) + MOMENT {
-                return Err(format!(
-                    "{attempt} still runs on {worker}, the time of whose drain was over long ago"
-                ));
-            }
+        let wanted = |attempt: AttemptId, worker| {
+            let drain = self.drains.get(&worker)?;
+            let job = books.jobs.get(&attempt.job).map(|(job, _)| job);
+            let grace = job.map(|job| job.stop_grace.unwrap_or_default().max(job.demand.grace));
+            Some((drain.due, grace.unwrap_or_default()))
+        };
+        match self.contact.overdue(books.now, wanted) {
+            Some((attempt, worker)) => Err(format!(
+                "{attempt} still runs on {worker}, the time of whose drain was over long ago"
+            )),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
