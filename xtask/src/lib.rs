@@ -27,6 +27,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bugs;
 pub mod chaos;
 pub mod codegen;
 pub mod command;

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::bugs;
 use xtask::chaos;
 use xtask::codegen;
 use xtask::floors;
@@ -42,6 +43,9 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = bugs::compile() {
+        return code;
+    }
     match run(Arguments::parse().chore) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,7 +4,6 @@
 //! of its bugs, chosen by a variable that all programs of the test inherit, and has to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use wait_timeout::ChildExt;
 
+use crate::bugs;
 use crate::command::{self, cargo};
 use crate::workspace::Workspace;
 
@@ -172,8 +172,6 @@ struct Target {
 
 /// Builds programs and tests with the deliberate bugs; the programs with the tests.
 fn build(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
-    flags.push_str(" --cfg jobyard_mutants");
     let mut build = cargo(workspace);
     build
         .args(["build", "--message-format", "json-render-diagnostics"])
@@ -181,8 +179,8 @@ fn build(workspace: &Workspace) -> Result<Vec<PathBuf>> {
         .arg(workspace.path(TARGET))
         .args(["--bins", "--example", "jobyard-master-failpoints"])
         .args(PACKAGES.iter().flat_map(|package| ["-p", package]))
-        .args(TESTS.iter().flat_map(|test| ["--test", test]))
-        .env("RUSTFLAGS", flags.trim());
+        .args(TESTS.iter().flat_map(|test| ["--test", test]));
+    bugs::compile_in(&mut build)?;
     command::announce(&build);
     let output = command::output(&mut build)?;
     let built = output

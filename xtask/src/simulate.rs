@@ -1,11 +1,11 @@
 //! Simulated worlds by the thousand, and whether they find deliberate bugs.
 
-use std::env;
 use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
 
+use crate::bugs;
 use crate::command::{self, cargo};
 use crate::program_mutants;
 use crate::workspace::Workspace;
@@ -13,19 +13,15 @@ use crate::workspace::Workspace;
 /// How many worlds CI simulates.
 const CI_SEEDS: u64 = 10_000;
 
-/// What the simulation runs most of the time. A bug may hide in hundreds of worlds, so these are worth some compiling.
-const BRAINS: [&str; 5] = [
+/// What the simulation runs most of the time. With these alone optimised it is nearly as fast as a release build, which
+/// takes minutes more to compile where there is none, and it looks for overflows as tests do.
+const OFTEN_RUN: [&str; 12] = [
     "jobyard-core",
     "jobyard-executor",
     "jobyard-master",
     "jobyard-scheduler",
-    "jobyard-worker",
-];
-
-/// What else it runs often enough. With these alone it is nearly as fast as a release build, which takes minutes more to
-/// compile where there is none, and it looks for overflows as tests do.
-const BESIDE_BRAINS: [&str; 7] = [
     "jobyard-sim",
+    "jobyard-worker",
     "serde",
     "serde_core",
     "serde_json",
@@ -108,15 +104,13 @@ pub fn run(workspace: &Workspace, worlds: &Worlds) -> Result<()> {
 /// As [`run`].
 pub fn require(workspace: &Workspace) -> Result<Vec<String>> {
     let seeds = CI_SEEDS.to_string();
-    let mut simulation = cargo(workspace);
-    simulation.args(["run", "--quiet", "-p", "jobyard-sim"]);
-    simulation.args(optimised(BRAINS.iter().chain(&BESIDE_BRAINS), 3));
-    command::run_remembering(simulation.args(["--", "--seeds", &seeds]), |line| {
+    let worlds = ["--", "--seeds", &seeds];
+    command::run_remembering(simulation(workspace).args(worlds), |line| {
         line.contains(" worlds in ")
     })
 }
 
-/// Builds the simulation with the deliberate bugs, beside the usual build, and looks for each of them.
+/// Builds the simulation with the deliberate bugs, and looks for each of them.
 ///
 /// # Errors
 ///
@@ -125,27 +119,19 @@ pub fn mutants(workspace: &Workspace, mutants: &Mutants) -> Result<()> {
     if mutants.programs {
         return program_mutants::run(workspace, &mutants.names);
     }
-    let mut flags = env::var("RUSTFLAGS").unwrap_or_default();
-    flags.push_str(" --cfg jobyard_mutants");
-    let target = workspace.path("target/mutants");
-    command::run(
-        cargo(workspace)
-            .args(["run", "--quiet", "-p", "jobyard-sim", "--target-dir"])
-            .arg(target)
-            .args(optimised(&BRAINS, 1))
-            .args(["--", "--mutants"])
-            .args(&mutants.names)
-            .env("RUSTFLAGS", flags.trim()),
-    )
+    let mut simulation = simulation(workspace);
+    bugs::compile_in(&mut simulation)?;
+    command::run(simulation.args(["--", "--mutants"]).args(&mutants.names))
 }
 
-/// What has cargo optimise these packages so far, in builds for tests too.
-fn optimised<'a>(
-    packages: impl IntoIterator<Item = &'a &'static str>,
-    level: u8,
-) -> impl Iterator<Item = String> {
-    let packages = packages.into_iter();
-    packages.map(move |name| format!("--config=profile.dev.package.{name}.opt-level={level}"))
+/// The simulation, so compiled that it is worth it in CI; the arguments of its own follow after `--`.
+fn simulation(workspace: &Workspace) -> Command {
+    let mut command = cargo(workspace);
+    command.args(["run", "--quiet", "-p", "jobyard-sim"]);
+    let packages = OFTEN_RUN.iter();
+    let level = |name| format!("--config=profile.dev.package.{name}.opt-level=3");
+    command.args(packages.map(level));
+    command
 }
 
 fn release(workspace: &Workspace) -> Command {
