@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use jobyard_tests::{Proxy, Ran, Site, assert_once};
+use jobyard_tests::{Proxy, Ran, Site, Way, assert_once, in_background};
+use serde_json::Value;
 
 /// Guards: `ShutdownMode::Drain`: what runs is finished, nothing new is taken, and what waits goes elsewhere.
 #[test]
@@ -90,6 +91,34 @@ fn fw14_nothing_begins_on_a_worker_after_its_drain_was_acknowledged() {
         fs::write(&starts, "").expect("ours");
         let _ = site.cluster.cli(&["worker", "resume", "leaves"]).ok();
     }
+}
+
+/// An assignment is under way when the drain comes, and stays so: the network holds it. Guards: that the answer waits for
+/// the worker (`Engine::check_drain`).
+#[test]
+fn fw14_drain_is_not_acknowledged_while_an_assignment_is_under_way() {
+    let site = Site::with(&["--retry-first", "100ms"]);
+    let network = Proxy::to(site.cluster.address());
+    let address = network.address();
+    let _leaves = site.cluster.worker_at(&address, "leaves", &site.token, &[]);
+    network.hold(Way::FromMaster);
+    let job = site.cluster.submit(&[], &site.runs.note());
+    let happenings = site.cluster.happenings();
+    let is = |kind: &'static str| move |event: &Value| event["kind"] == kind;
+    happenings.wait_for(is("attempt_assigned"));
+    network.wait_for_held(Way::FromMaster);
+    let drain = in_background(site.cluster.command(&["worker", "drain", "leaves"]));
+    happenings.wait_for(is("worker_draining"));
+    // Whoever asks later is answered, from beginning to end of a program.
+    for _ in 0..5 {
+        site.cluster.show(&job);
+        assert!(!drain.is_finished(), "it may begin there");
+    }
+    network.heal();
+    let _ = drain.join().expect("it asks").ok();
+    let _stays = site.worker("stays", &[]);
+    site.cluster.wait_for(std::slice::from_ref(&job));
+    site.runs.assert_each_once(&[job]);
 }
 
 fn hundredths_since_boot() -> u64 {
