@@ -4,6 +4,7 @@
 //! One task owns the engine ([`term`]); everybody else sends it requests over one bounded channel and waits. Log bytes
 //! pass it by: they go from the upload links ([`uploads`]) straight to the log store.
 
+mod arrivals;
 mod authorize;
 mod control;
 mod effects;

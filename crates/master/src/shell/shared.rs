@@ -9,6 +9,7 @@ use jobyard_pki::JoinSecret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Held;
 use super::ended::MasterEnded;
 use super::failpoint::Failpoints;
 use super::gate::Gate;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) ports: Ports,
     pub(super) specs: SpecCache,
+    /// What uploads hold in memory.
+    pub(super) held: Held,
     pub(super) failpoints: Failpoints,
     pub(super) started_at: Timestamp,
     pub(super) stopping: CancellationToken,
@@ -64,6 +67,7 @@ impl Shared {
             gate: Gate::default(),
             ports: Ports::default(),
             specs: SpecCache::default(),
+            held: Held::default(),
             failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),

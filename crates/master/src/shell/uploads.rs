@@ -1,11 +1,14 @@
 //! Output on its way from a worker into the log store. The engine learns only that a log is settled.
 
+use std::pin::pin;
+
 use jobyard_core::{
-    AppendError, Appended, AttemptId, Link, LinkError, LinkSender, LogEnd, LogStatus, Refusal,
-    RefusalReason, UploadAnswer, UploadFrame, WorkerId,
+    AppendError, Appended, AttemptId, Link, LinkError, LinkReceiver, LinkSender, LogEnd, LogStatus,
+    Refusal, RefusalReason, UploadAnswer, UploadFrame, WorkerId,
 };
 use tracing::{debug, warn};
 
+use super::arrivals::Arrivals;
 use super::shared::Shared;
 use crate::engine::Input;
 
@@ -34,38 +37,62 @@ pub(super) async fn serve(
     {
         return Ok(());
     }
+    let mut arrivals = Arrivals::new(shared.held.clone());
     loop {
-        let frames = match receiver.receive().await {
-            Ok(frames) => frames,
-            Err(problem) => {
-                debug!(%problem, "upload link over");
-                return Ok(());
+        let Some(frame) = arrivals.next() else {
+            match receiver.receive().await {
+                Ok(frames) => arrivals.add(frames),
+                Err(problem) => {
+                    debug!(%problem, "upload link over");
+                    return Ok(());
+                }
             }
+            continue;
         };
-        for frame in frames {
-            if !shared.gate.may_upload(worker, attempt) {
-                return Err(stale());
-            }
-            let answer = match frame {
-                UploadFrame::Chunks(chunks) => {
-                    match logs.append(shared.epoch(), attempt, chunks).await {
-                        Ok(Appended::Durable { to }) => UploadAnswer::Durable(to),
-                        Ok(Appended::Gap { expected }) => return Err(gap(expected)),
-                        Err(problem) => appending(shared, attempt, problem).await?,
-                    }
+        if !shared.gate.may_upload(worker, attempt) {
+            return Err(stale());
+        }
+        let answer = match frame {
+            UploadFrame::Chunks(chunks) => {
+                let appending = logs.append(shared.epoch(), attempt, chunks);
+                match gathering(appending, &mut *receiver, &mut arrivals).await {
+                    Ok(Appended::Durable { to }) => UploadAnswer::Durable(to),
+                    Ok(Appended::Gap { expected }) => return Err(gap(expected)),
+                    Err(problem) => refused(shared, attempt, problem).await?,
                 }
-                UploadFrame::End(end) => {
-                    settle(shared, attempt, end).await?;
-                    UploadAnswer::Sealed
-                }
-                _ => continue,
-            };
-            let said = say(&mut sender, answer).await;
-            if answer == UploadAnswer::Sealed || said.is_err() {
-                return Ok(());
             }
+            UploadFrame::End(end) => {
+                settle(shared, attempt, end).await?;
+                UploadAnswer::Sealed
+            }
+            _ => continue,
+        };
+        let said = say(&mut sender, answer).await;
+        if answer == UploadAnswer::Sealed || said.is_err() {
+            return Ok(());
         }
     }
+}
+
+/// Takes in what arrives while something is at the disk, as far as there is room. A link that ends meanwhile is found
+/// over again by whoever receives next.
+async fn gathering<T>(
+    at_disk: impl Future<Output = T>,
+    receiver: &mut dyn LinkReceiver<UploadFrame>,
+    arrivals: &mut Arrivals,
+) -> T {
+    let mut at_disk = pin!(at_disk);
+    while arrivals.may_grow() {
+        tokio::select! {
+            biased;
+            done = &mut at_disk => return done,
+            received = receiver.receive() => match received {
+                Ok(frames) => arrivals.add(frames),
+                Err(_) => break,
+            },
+        }
+    }
+    at_disk.await
 }
 
 async fn say(
@@ -92,7 +119,7 @@ async fn settle(shared: &Shared, attempt: AttemptId, end: LogEnd) -> Result<(), 
 }
 
 /// What an append that failed means for the link.
-async fn appending(
+async fn refused(
     shared: &Shared,
     attempt: AttemptId,
     problem: AppendError,
