@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument;
 
 use super::event::{Event, SessionEvent};
-use crate::uploader::Upload;
+use crate::uploader::{Pacer, Upload};
 
 /// How many messages wait for the network. A session that has fallen behind this far is given up: everything that
 /// counts is in the next inventory.
@@ -23,6 +23,8 @@ pub(super) struct Connection {
     number: u64,
     outbox: mpsc::Sender<WorkerMessage>,
     uploads: Option<Arc<dyn Uploads>>,
+    /// Of all uploads together, over this way.
+    pacer: Pacer,
     task: AbortHandle,
     uploading: JoinSet<()>,
 }
@@ -48,6 +50,7 @@ impl Connection {
             number,
             outbox,
             uploads: None,
+            pacer: Pacer::new(),
             task: task.abort_handle(),
             uploading: JoinSet::new(),
         }
@@ -70,13 +73,13 @@ impl Connection {
     pub(super) fn upload(
         &mut self,
         attempt: AttemptId,
-        upload: impl FnOnce(Arc<dyn Uploads>) -> Upload,
+        upload: impl FnOnce(Arc<dyn Uploads>, Pacer) -> Upload,
         events: mpsc::Sender<Event>,
     ) {
         // Those that are over are forgotten here, so that the set stays as small as what goes on.
         while self.uploading.try_join_next().is_some() {}
         let Some(uploads) = &self.uploads else { return };
-        let upload = upload(Arc::clone(uploads));
+        let upload = upload(Arc::clone(uploads), self.pacer.clone());
         let number = self.number;
         let task = async move {
             let end = upload.run().await;

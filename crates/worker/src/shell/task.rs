@@ -447,10 +447,11 @@ impl Task {
         };
         let (places, backoff, worker) =
             (self.places.clone(), self.config.backoff, self.config.worker);
-        let upload = |uploads| Upload {
+        let upload = |uploads, pacer| Upload {
             log,
             uploads,
             places,
+            pacer,
             backoff,
             worker,
         };

@@ -17,7 +17,7 @@ mod sink;
 mod store;
 
 pub use self::log::{LogProgress, SpoolLog};
-pub use self::reader::{ReadError, SpoolReader};
+pub use self::reader::{CHUNK_COST, ReadError, SpoolReader};
 pub use self::sink::SpoolSink;
 pub use self::store::{Discarded, Spool, SpoolError};
 pub use jobyard_launcher::spool::SEGMENT_BYTES;

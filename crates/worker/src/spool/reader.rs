@@ -15,9 +15,14 @@ pub struct SpoolReader {
     log: Arc<SpoolLog>,
     /// The next byte to read.
     offset: u64,
-    /// The segment that is being read, positioned at a frame that begins at or before the offset.
+    /// The segment that is being read, positioned at a frame that begins at or before the offset, or behind the rest.
     file: Option<BufReader<File>>,
+    /// What was read of a chunk, and begins at the offset.
+    rest: Option<LogChunk>,
 }
+
+/// What a chunk counts for beside its bytes when output is read in pieces: about what it takes on the wire.
+pub const CHUNK_COST: usize = 40;
 
 impl SpoolReader {
     /// A reader from this offset on. Touches no file.
@@ -26,6 +31,7 @@ impl SpoolReader {
             log,
             offset,
             file: None,
+            rest: None,
         }
     }
 
@@ -34,15 +40,21 @@ impl SpoolReader {
         self.offset
     }
 
-    /// The next chunks, at most about `limit` bytes of output; none at the present end. The first is cut so that it
-    /// begins exactly where the reader stands.
+    /// The next chunks, as many as `limit` bytes hold, for each of which [`CHUNK_COST`] is added, and at least one byte;
+    /// none at the present end. The first is cut so that it begins exactly where the reader stands, and the last so that it
+    /// fits.
     pub fn read(&mut self, limit: usize) -> Result<Vec<LogChunk>, ReadError> {
         let end = self.log.progress().end;
         let mut chunks = Vec::new();
-        let mut size = 0;
-        while self.offset < end && size < limit {
-            let Some(chunk) = self.next()? else { break };
-            size += chunk.bytes.len();
+        let mut left = limit.max(CHUNK_COST + 1);
+        while self.offset < end && left > CHUNK_COST {
+            let Some(mut chunk) = self.next()? else { break };
+            left -= CHUNK_COST;
+            if chunk.bytes.len() > left {
+                let rest = chunk.bytes.split_off(left);
+                self.rest = Some(LogChunk::new(chunk.end(), chunk.stream, chunk.at, rest));
+            }
+            left -= chunk.bytes.len();
             self.offset = chunk.end();
             chunks.push(chunk);
         }
@@ -51,6 +63,9 @@ impl SpoolReader {
 
     /// The chunk that begins where the reader stands.
     fn next(&mut self) -> Result<Option<LogChunk>, ReadError> {
+        if let Some(rest) = self.rest.take() {
+            return Ok(Some(rest));
+        }
         loop {
             let file = match &mut self.file {
                 Some(file) => file,

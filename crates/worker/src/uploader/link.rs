@@ -9,8 +9,9 @@ use jobyard_core::{
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use super::{Places, READ_BATCH};
-use crate::spool::{ReadError, SEGMENT_BYTES, SpoolLog, SpoolReader};
+use super::pacer::{Flights, Grant};
+use super::{Pacer, Places, READ_BATCH};
+use crate::spool::{CHUNK_COST, LogProgress, ReadError, SEGMENT_BYTES, SpoolLog, SpoolReader};
 
 /// How a link came to its end.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(super) enum LinkEnd {
 pub(super) async fn run(
     log: &Arc<SpoolLog>,
     places: &Places,
+    pacer: &Pacer,
     mut link: Link<UploadFrame, UploadAnswer>,
 ) -> LinkEnd {
     let (from, rest) = match first_answer(&mut *link.receiver).await {
@@ -36,8 +38,15 @@ pub(super) async fn run(
         Err(error) => return LinkEnd::Broken(error),
     };
     let (durable, _) = watch::channel(from);
-    let answers = listen(log, &mut *link.receiver, rest, &durable);
-    let sending = send(log, places, &mut *link.sender, from, durable.subscribe());
+    let flights = Flights::default();
+    let answers = listen(log, &mut *link.receiver, rest, &durable, &flights);
+    let way = Way {
+        places,
+        pacer,
+        flights: &flights,
+        durable: durable.subscribe(),
+    };
+    let sending = send(log, way, &mut *link.sender, from);
     tokio::pin!(answers);
     tokio::select! {
         end = &mut answers => return end,
@@ -72,6 +81,7 @@ async fn listen(
     receiver: &mut dyn LinkReceiver<UploadAnswer>,
     mut answers: Vec<UploadAnswer>,
     durable: &watch::Sender<u64>,
+    flights: &Flights,
 ) -> LinkEnd {
     loop {
         for answer in answers {
@@ -89,6 +99,7 @@ async fn listen(
             }
         }
         let reached = *durable.borrow();
+        flights.durable(reached);
         trim(log, reached).await;
         answers = match receiver.receive().await {
             Ok(answers) => answers,
@@ -114,31 +125,43 @@ enum Sent {
     Stopped(LinkEnd),
 }
 
+/// What sending goes by.
+struct Way<'a> {
+    places: &'a Places,
+    pacer: &'a Pacer,
+    flights: &'a Flights,
+    durable: watch::Receiver<u64>,
+}
+
 /// Sends output as it comes, and its end.
 async fn send(
     log: &Arc<SpoolLog>,
-    places: &Places,
+    mut way: Way<'_>,
     sender: &mut dyn LinkSender<UploadFrame>,
     from: u64,
-    mut durable: watch::Receiver<u64>,
 ) -> Sent {
     let mut progress = log.watch();
     let mut reader = SpoolReader::new(Arc::clone(log), from);
     loop {
         // Seen before the read, so that what is read then is all there is.
-        let closed = progress.borrow_and_update().closed;
-        let chunks;
-        (reader, chunks) = match read(reader).await {
-            Ok(read) => read,
-            Err(ReadError::Io(error)) => return Sent::Stopped(LinkEnd::Unreadable(error)),
-            Err(error) => {
-                tracing::warn!(attempt = %log.attempt(), %error, "output is lost");
-                return send_end_when_closed(log, sender).await;
-            }
-        };
-        if !chunks.is_empty() {
-            if let Err(error) = sender.send(vec![UploadFrame::Chunks(chunks)]).await {
-                return Sent::Stopped(LinkEnd::Broken(error));
+        let LogProgress { end, closed } = *progress.borrow_and_update();
+        if reader.offset() < end {
+            let grant = way.pacer.grant(READ_BATCH).await;
+            let chunks;
+            (reader, chunks) = match read(reader, &grant).await {
+                Ok(read) => read,
+                Err(ReadError::Io(error)) => return Sent::Stopped(LinkEnd::Unreadable(error)),
+                Err(error) => {
+                    tracing::warn!(attempt = %log.attempt(), %error, "output is lost");
+                    drop(grant);
+                    return send_end_when_closed(log, sender).await;
+                }
+            };
+            if !chunks.is_empty() {
+                way.flights.add(grant, cost(&chunks), reader.offset());
+                if let Err(error) = sender.send(vec![UploadFrame::Chunks(chunks)]).await {
+                    return Sent::Stopped(LinkEnd::Broken(error));
+                }
             }
             continue;
         }
@@ -149,17 +172,27 @@ async fn send(
         tokio::select! {
             // The sender of both lives as long as the link.
             _ = progress.changed() => {}
-            durable = make_room(places, &mut durable, sent) => {
+            durable = make_room(way.places, &mut way.durable, sent) => {
                 return Sent::Stopped(LinkEnd::MadeRoom { durable });
             }
         }
     }
 }
 
-async fn read(mut reader: SpoolReader) -> Result<(SpoolReader, Vec<LogChunk>), ReadError> {
-    let task = spawn_blocking(move || reader.read(READ_BATCH).map(|chunks| (reader, chunks)));
+async fn read(
+    mut reader: SpoolReader,
+    grant: &Grant,
+) -> Result<(SpoolReader, Vec<LogChunk>), ReadError> {
+    let size = grant.size();
+    let task = spawn_blocking(move || reader.read(size).map(|chunks| (reader, chunks)));
     task.await
         .unwrap_or_else(|error| Err(ReadError::Io(io::Error::other(error))))
+}
+
+/// What these chunks take of a grant.
+fn cost(chunks: &[LogChunk]) -> usize {
+    let cost = |chunk: &LogChunk| chunk.bytes.len() + CHUNK_COST;
+    chunks.iter().map(cost).sum()
 }
 
 /// Returns when others wait for a link and the master has all that was sent.

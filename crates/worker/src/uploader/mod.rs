@@ -4,11 +4,17 @@
 //! until there is output; takes one of [`MAX_LINKS`] places; opens a link, sends from where the master says, follows
 //! what the attempt prints, says where the output ends and waits until the master has sealed it. A link that breaks is
 //! opened again after a while. When attempts wait for a place, a link that has nothing to send makes room.
+//!
+//! All links of a session together have no more under way than its [`Pace`](pace::Pace) lets out, so that output never
+//! delays what the worker has to say besides, however narrow the way to its master is.
 
 mod link;
+mod pace;
+mod pacer;
 mod places;
 mod upload;
 
+pub(crate) use self::pacer::Pacer;
 pub(crate) use self::places::Places;
 pub(crate) use self::upload::{Upload, Uploaded};
 
@@ -16,6 +22,6 @@ pub(crate) use self::upload::{Upload, Uploaded};
 /// network busy.
 pub const MAX_LINKS: usize = 128;
 
-/// How many bytes of output are read and sent at a time: several chunks, and small against what a worker with
+/// How many bytes of output are read and sent at a time, at most: several chunks, and small against what a worker with
 /// [`MAX_LINKS`] links may hold in memory.
 pub const READ_BATCH: usize = 256 * 1024;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jobyard_core::{LinkError, Refusal, Uploads, WorkerId};
 use jobyard_transport::Backoff;
 
-use super::Places;
 use super::link::{self, LinkEnd};
+use super::{Pacer, Places};
 use crate::spool::SpoolLog;
 
 /// Everything that the upload of one attempt needs. Lives as long as the session; dropping the future of
@@ -16,6 +16,7 @@ pub(crate) struct Upload {
     pub(crate) log: Arc<SpoolLog>,
     pub(crate) uploads: Arc<dyn Uploads>,
     pub(crate) places: Places,
+    pub(crate) pacer: Pacer,
     pub(crate) backoff: Backoff,
     pub(crate) worker: WorkerId,
 }
@@ -42,7 +43,7 @@ impl Upload {
             }
             let place = self.places.take().await;
             let end = match self.uploads.open(attempt, self.log.first()).await {
-                Ok(link) => link::run(&self.log, &self.places, link).await,
+                Ok(link) => link::run(&self.log, &self.places, &self.pacer, link).await,
                 Err(error) => LinkEnd::Broken(error),
             };
             drop(place);

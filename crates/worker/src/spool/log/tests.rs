@@ -261,7 +261,7 @@ fn the_torn_tail_of_a_writer_that_lives_is_left_alone() {
         assert_eq!(log.progress().end, 5, "cut at {cut}");
         assert_eq!(read(&log, 0).unwrap(), b"first");
         let mut reader = SpoolReader::new(Arc::clone(&log), 0);
-        assert_eq!(reader.read(5).unwrap().len(), 1);
+        assert_eq!(reader.read(100).unwrap().len(), 1);
         // The writer goes on where it was.
         let mut writer = OpenOptions::new().append(true).open(&file).unwrap();
         writer.write_all(&second[cut..]).unwrap();
@@ -315,4 +315,32 @@ fn what_is_dropped_before_the_limit_is_told_once() {
     assert!(was_told(&shortage));
     followed.follow(OutputProgress::new(0, 99, 8));
     assert!(!was_told(&shortage));
+}
+
+#[test]
+fn pieces_are_as_small_as_the_reader_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    let all = pattern(3_000);
+    for part in all.chunks(450) {
+        put(&log, part);
+    }
+    let mut reader = SpoolReader::new(Arc::clone(&log), 0);
+    let mut read = Vec::new();
+    loop {
+        let chunks = reader.read(100).unwrap();
+        let cost: usize = chunks
+            .iter()
+            .map(|chunk| chunk.bytes.len() + crate::spool::CHUNK_COST)
+            .sum();
+        assert!(cost <= 100, "{cost}");
+        if chunks.is_empty() {
+            break;
+        }
+        for chunk in chunks {
+            assert_eq!(chunk.offset, read.len() as u64);
+            read.extend_from_slice(&chunk.bytes);
+        }
+    }
+    assert!(read == all, "{} bytes", read.len());
 }
