@@ -114,8 +114,21 @@ pub trait LogStore: Send + Sync + fmt::Debug {
     /// How much room all logs take.
     async fn usage(&self) -> Result<LogUsage, LogReadError>;
 
+    /// How much room the log of one attempt takes. Zero logs if there is none.
+    async fn usage_of(&self, attempt: AttemptId) -> Result<LogUsage, LogReadError> {
+        let end = self.status(attempt).await?.end;
+        Ok(LogUsage::new(u64::from(end > 0), end))
+    }
+
     /// Removes an attempt's output. Repeating it is no error.
     async fn remove(&self, attempt: AttemptId) -> Result<(), LogReadError>;
+
+    /// Does the store's own work beside everything else, as compressing what is sealed, for as long as this is polled.
+    /// Ends never; the default has nothing to do. The host runs one of these at a time and drops it when it likes:
+    /// what was begun is then left as it was, or done.
+    async fn maintain(&self) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What an append came to.
@@ -155,9 +168,11 @@ impl LogStatus {
         }
     }
 
-    /// A sealed log: complete, or lost from the end of what is held.
+    /// A sealed log: complete, or lost or corrupt from the end of what is held.
     pub const fn sealed(held: u64, end: LogEnd) -> Self {
-        let state = if end.bytes > held {
+        let state = if end.bytes == LogEnd::CORRUPT.bytes {
+            LogState::Corrupt(held)
+        } else if end.bytes > held {
             LogState::LostFrom(held)
         } else {
             LogState::Complete
@@ -183,12 +198,18 @@ pub struct LogUsage {
     pub logs: u64,
     /// Bytes on disk, or in memory for a store that has no disk.
     pub bytes: u64,
+    /// Bytes in an archive elsewhere, which `bytes` does not count.
+    pub archived: u64,
 }
 
 impl LogUsage {
     /// So many logs of so many bytes.
     pub const fn new(logs: u64, bytes: u64) -> Self {
-        Self { logs, bytes }
+        Self {
+            logs,
+            bytes,
+            archived: 0,
+        }
     }
 }
 

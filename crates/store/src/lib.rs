@@ -66,19 +66,24 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod backup;
 mod chunks;
 mod files;
 mod memory_logs;
 mod memory_store;
 mod page;
+mod sealed;
 mod sqlite;
 
+pub use archive::{ArchiveError, DirectoryArchive, LogArchive};
+#[cfg(feature = "object-store")]
+pub use archive::{InvalidArchive, ObjectArchive};
 pub use backup::{
     BackupError, BackupFile, BackupPlan, BackupProgress, BackupReport, Manifest, RestoreError,
     RestoreOptions, backup, epoch_after_restore, restore, verify_backup,
 };
-pub use files::{FileLogs, OpenLogsError};
+pub use files::{FileLogs, LogOptions, OpenLogsError, SettleError};
 pub use memory_logs::MemoryLogs;
 pub use memory_store::MemoryStore;
 pub use sqlite::{CheckReport, DamagedRow, OpenStoreError, SqliteOptions, SqliteStore};

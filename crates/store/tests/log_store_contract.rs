@@ -1,10 +1,10 @@
 //! Both log stores against the suite.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use jobyard_core::LogStore;
-use jobyard_store::{FileLogs, MemoryLogs};
+use jobyard_store::{DirectoryArchive, FileLogs, LogOptions, MemoryLogs};
 use jobyard_testkit::log_store::LogStoreFactory;
 use tempfile::TempDir;
 
@@ -21,19 +21,51 @@ impl LogStoreFactory for Memory {
     }
 }
 
+/// Segment files, which may become something else when they are over.
 struct Files {
     directory: TempDir,
+    archive: Option<TempDir>,
+    compress_from: Option<u64>,
+    opened: Mutex<Weak<FileLogs>>,
 }
 
 impl Files {
-    fn new() -> Self {
+    /// Logs stay in their segments.
+    fn live() -> Self {
         Self {
             directory: tempfile::tempdir().expect("a directory"),
+            archive: None,
+            compress_from: None,
+            opened: Mutex::default(),
+        }
+    }
+
+    /// Every log is compressed.
+    fn sealed() -> Self {
+        Self {
+            compress_from: Some(0),
+            ..Self::live()
+        }
+    }
+
+    /// Every log is moved to an archive.
+    fn archived() -> Self {
+        Self {
+            archive: Some(tempfile::tempdir().expect("a directory")),
+            ..Self::sealed()
         }
     }
 
     fn open(&self) -> Arc<dyn LogStore> {
-        Arc::new(FileLogs::open(self.directory.path()).expect("the directory is ours"))
+        let mut options = LogOptions::default();
+        options.compress_from = self.compress_from;
+        if let Some(archive) = &self.archive {
+            options.archive = Some(Arc::new(DirectoryArchive::new(archive.path())));
+        }
+        let logs = FileLogs::open_with(self.directory.path(), options);
+        let logs = Arc::new(logs.expect("the directory is ours"));
+        *self.opened.lock().expect("no panic") = Arc::downgrade(&logs);
+        logs
     }
 }
 
@@ -48,6 +80,12 @@ impl LogStoreFactory for Files {
         drop(logs);
         Some(self.open())
     }
+
+    async fn settle(&self, _logs: &dyn LogStore) {
+        let logs = self.opened.lock().expect("no panic").upgrade();
+        let logs = logs.expect("the suite has it");
+        logs.settle().await.expect("everything has its place");
+    }
 }
 
 mod memory {
@@ -55,5 +93,13 @@ mod memory {
 }
 
 mod files {
-    jobyard_testkit::log_store_suite!(#[tokio::test], super::Files::new());
+    jobyard_testkit::log_store_suite!(#[tokio::test], super::Files::live());
+}
+
+mod sealed_files {
+    jobyard_testkit::log_store_suite!(#[tokio::test], super::Files::sealed());
+}
+
+mod archived_files {
+    jobyard_testkit::log_store_suite!(#[tokio::test], super::Files::archived());
 }

@@ -10,6 +10,7 @@ mod fixture;
 mod follows;
 mod reads;
 mod seals;
+mod settles;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub use appends::*;
 pub use follows::*;
 pub use reads::*;
 pub use seals::*;
+pub use settles::*;
 
 /// Makes the log stores that the suite tries.
 #[async_trait]
@@ -30,6 +32,12 @@ pub trait LogStoreFactory: Send + Sync {
     /// Closes a log store that [`fresh`](Self::fresh) made and opens the same again, as after a restart. The suite
     /// holds no other reference to it. `None` if the log store forgets by design.
     async fn reopen(&self, logs: Arc<dyn LogStore>) -> Option<Arc<dyn LogStore>>;
+
+    /// Brings what is sealed into the form in which the store keeps it for long, if it has one of its own: does what
+    /// [`LogStore::maintain`] would do, and returns when that is done.
+    async fn settle(&self, logs: &dyn LogStore) {
+        let _ = logs;
+    }
 }
 
 /// Makes a test of each case. The first part is the attribute of the tests, the second an expression for a new
@@ -90,6 +98,12 @@ macro_rules! log_store_suite {
             refuse_an_end_before_held_bytes
             sealed_log_takes_only_repeats
             seal_is_kept_over_a_restart
+            settled_log_reads_as_before_from_every_offset
+            settled_log_keeps_borders_streams_and_times
+            settled_large_log_reads_back_and_reopens
+            settled_log_does_not_keep_its_follower_waiting
+            settled_log_can_be_removed_and_written_again
+            settling_disturbs_no_other_log
         }
     };
     ($(#[$attribute:meta])+, $factory:expr) => {

@@ -1,73 +1,111 @@
 //! Which bytes of the log directory are copied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use jobyard_core::AttemptId;
 
-use crate::files::{durable_prefix, numbered_directories, parse_name};
+use crate::files::{Kind, durable_prefix, numbered_directories, parse_name};
 
-/// A segment to copy.
+/// A file to copy.
 #[derive(Debug)]
-pub(crate) struct SegmentFile {
+pub(crate) struct LogFile {
     pub(crate) path: PathBuf,
     /// Relative to the directory of logs.
     pub(crate) name: String,
-    /// `Some` for the last one of a log, which may grow meanwhile.
-    last_of: Option<(AttemptId, u64)>,
+    attempt: AttemptId,
+    kind: Kind,
+    /// Whether it is the last segment of a log, which may grow meanwhile.
+    is_last: bool,
 }
 
-impl SegmentFile {
-    /// What of it is copied: all but what a write that is not finished has left at the end of a log. `None` if it was
-    /// removed meanwhile. A segment is a few MiB long.
-    pub(crate) fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = Vec::new();
-        match File::open(&self.path) {
-            Ok(mut file) => file.read_to_end(&mut bytes)?,
+/// What is copied of a file.
+#[derive(Debug)]
+pub(crate) enum Copied {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// All of it, so long: it does not change any more.
+    Whole(File, u64),
+}
+
+impl LogFile {
+    /// What of it is copied: of a segment all but what a write that is not finished has left at the end of a log. `None`
+    /// if it is gone: it was removed meanwhile, or what it held is in another file now. A segment is a few MiB long.
+    pub(crate) fn open(&self) -> io::Result<Option<Copied>> {
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        if let Some((attempt, base)) = self.last_of {
-            bytes.truncate(durable_prefix(&bytes, attempt, base));
+        let Kind::Segment { base } = self.kind else {
+            let bytes = file.metadata()?.len();
+            return Ok(Some(Copied::Whole(file, bytes)));
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        if self.is_last {
+            bytes.truncate(durable_prefix(&bytes, self.attempt, base));
         }
-        Ok(Some(bytes))
+        Ok(Some(Copied::Bytes(bytes)))
     }
 }
 
-/// Hands out all segments, directory by directory; of each log in order.
-pub(crate) fn each_segment<E: From<io::Error>>(
+/// Hands out all files of logs, directory by directory; of each log in order. `take` says whether the file was still
+/// there. A log of which one was not may have been compressed or archived in between: what it has become is handed out
+/// then, and wins over its segments when it is restored.
+pub(crate) fn each_log_file<E: From<io::Error>>(
     root: &Path,
-    mut take: impl FnMut(SegmentFile) -> Result<(), E>,
+    mut take: impl FnMut(LogFile) -> Result<bool, E>,
 ) -> Result<(), E> {
     for (_, branch) in numbered_directories(root)? {
         for (_, leaf) in numbered_directories(&branch)? {
-            for segment in segments_of(root, &leaf)? {
-                take(segment)?;
+            let mut taken = BTreeSet::new();
+            let mut wanted: Option<BTreeSet<AttemptId>> = None;
+            loop {
+                let mut gone = BTreeSet::new();
+                for file in files_of(root, &leaf)? {
+                    let (attempt, kind) = (file.attempt, file.kind);
+                    let is_wanted = wanted.as_ref().is_none_or(|some| some.contains(&attempt));
+                    if !is_wanted || !taken.insert((attempt, kind)) {
+                        continue;
+                    }
+                    if !take(file)? {
+                        gone.insert(attempt);
+                    }
+                }
+                if gone.is_empty() {
+                    break;
+                }
+                // A log goes from form to form and never back, so this ends.
+                wanted = Some(gone);
             }
         }
     }
     Ok(())
 }
 
-fn segments_of(root: &Path, leaf: &Path) -> io::Result<Vec<SegmentFile>> {
+fn files_of(root: &Path, leaf: &Path) -> io::Result<Vec<LogFile>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(leaf)? {
         let entry = entry?;
-        if let Some(segment) = parse_name(&entry.file_name()) {
-            found.insert(segment, entry.path());
+        match parse_name(&entry.file_name()) {
+            None | Some((_, Kind::SealedPartial | Kind::ArchivedPartial { .. })) => {}
+            Some(file) => drop(found.insert(file, entry.path())),
         }
     }
-    let attempts: Vec<AttemptId> = found.keys().map(|(attempt, _)| *attempt).collect();
-    let segments = found.into_iter().enumerate();
-    let files = segments.filter_map(|(index, ((attempt, base), path))| {
+    let is_segment = |kind: &Kind| matches!(kind, Kind::Segment { .. });
+    let segments = found.keys().filter(|(_, kind)| is_segment(kind));
+    let last: BTreeMap<AttemptId, Kind> = segments.copied().collect();
+    let files = found.into_iter().filter_map(|((attempt, kind), path)| {
         let name = path.strip_prefix(root).ok()?.to_str()?.replace('\\', "/");
-        let is_last = attempts.get(index + 1) != Some(&attempt);
-        Some(SegmentFile {
+        Some(LogFile {
             path,
             name,
-            last_of: is_last.then_some((attempt, base)),
+            attempt,
+            kind,
+            is_last: last.get(&attempt) == Some(&kind),
         })
     });
     Ok(files.collect())

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::archive::ArchiveWriter;
 use super::error::{BackupError, read, write};
-use super::log_files::each_segment;
+use super::log_files::{Copied, each_log_file};
 use super::manifest::{FORMAT, HEAD, Head, MANIFEST, Manifest};
 use super::progress::BackupProgress;
 use super::staging::Partial;
@@ -65,7 +65,8 @@ pub struct BackupReport {
 /// all of them; the master goes on meanwhile, and may be another process.
 ///
 /// The database is copied as of one moment, the logs after it: whatever a record says about its output is in the
-/// archive, unless retention removed it in between. Of a log that grows, what is whole is copied. Temporary files lie
+/// archive, unless retention removed it in between. Of a log that grows, what is whole is copied. Of one that was moved to
+/// an archive of logs, what is copied names its place there: the archive itself is not copied. Temporary files lie
 /// beside the archive, and need as much room as the database. The archive has its name only when it is complete and
 /// durable; it is readable for its owner alone, since it holds the keys of the cluster. Memory: about 250 bytes for each
 /// file of the logs. A process that is killed leaves files with `.partial-` in their names there, to be deleted.
@@ -218,20 +219,19 @@ fn add_logs(
     if !root.exists() {
         return Ok(());
     }
-    each_segment(root, |segment| {
-        let Some(bytes) = segment
-            .read()
-            .map_err(|error| Walk::Known(read(&segment.path)(error)))?
-        else {
-            return Ok(());
+    each_log_file(root, |file| {
+        let opened = file.open();
+        let Some(copied) = opened.map_err(|error| Walk::Known(read(&file.path)(error)))? else {
+            return Ok(false);
         };
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let name = format!("{name}/{}", segment.name);
-        writer
-            .add(&name, bytes.len() as u64, bytes.as_slice())
-            .map_err(|error| Walk::Known(write(archive)(error)))
+        let name = format!("{name}/{}", file.name);
+        let added = match copied {
+            Copied::Bytes(bytes) if bytes.is_empty() => Ok(()),
+            Copied::Bytes(bytes) => writer.add(&name, bytes.len() as u64, bytes.as_slice()),
+            Copied::Whole(file, bytes) => writer.add(&name, bytes, file),
+        };
+        added.map_err(|error| Walk::Known(write(archive)(error)))?;
+        Ok(true)
     })
     .map_err(|walk| match walk {
         Walk::Directory(error) => read(root)(error),

@@ -1,12 +1,17 @@
 //! Where the frames of one log stand.
 
+use std::sync::{Arc, OnceLock};
+
 use jobyard_core::{LogEnd, LogStatus};
+
+use super::pointer::Pointer;
+use crate::sealed::SealedIndex;
 
 /// How far apart two marks stand, in bytes of a file: what a reader skips at most before it finds its place.
 const MARK_EVERY: u64 = 128 * 1_024;
 
 /// The durable state of one log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// In order. Empty if nothing is on disk.
     pub(crate) segments: Vec<Segment>,
@@ -14,6 +19,50 @@ pub(crate) struct Index {
     pub(crate) end: u64,
     /// The end that was sealed.
     pub(crate) sealed: Option<LogEnd>,
+    /// Where the bytes are.
+    pub(crate) kept: Kept,
+}
+
+/// Where the bytes of a log are.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Kept {
+    /// In segments, as they came.
+    #[default]
+    Segments,
+    /// In one compressed file.
+    Sealed(Arc<SealedFile>),
+    /// In the archive.
+    Archived(Arc<ArchivedFile>),
+}
+
+/// One compressed file.
+#[derive(Debug)]
+pub(crate) struct SealedFile {
+    /// What is in it.
+    pub(crate) index: SealedIndex,
+    /// Its length.
+    pub(crate) bytes: u64,
+}
+
+/// The same in the archive.
+#[derive(Debug)]
+pub(crate) struct ArchivedFile {
+    /// Where.
+    pub(crate) pointer: Pointer,
+    /// What is in it, once somebody has asked.
+    pub(crate) index: OnceLock<SealedIndex>,
+}
+
+impl Kept {
+    /// Whether this is the very same file, or are segments both times.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Segments, Self::Segments) => true,
+            (Self::Sealed(one), Self::Sealed(other)) => Arc::ptr_eq(one, other),
+            (Self::Archived(one), Self::Archived(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 /// The end of a log.

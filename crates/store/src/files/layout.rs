@@ -1,11 +1,14 @@
 //! Where the files of logs lie.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jobyard_core::{AttemptId, AttemptNumber, JobId, LogUsage};
+use jobyard_core::{AttemptId, LogUsage};
+
+use super::names::{Files, Kind, name_of, parse_name};
 
 /// Directories on each of the two levels.
 const FAN_OUT: usize = 256;
@@ -13,8 +16,8 @@ const FAN_OUT: usize = 256;
 /// The file that the owner of the directory locks.
 const LOCK_FILE: &str = "lock";
 
-/// The ending of segment files.
-const EXTENSION: &str = "log";
+/// How many logs the first look remembers as worth a second one.
+const MAX_CANDIDATES: usize = 65_536;
 
 /// The directory of all logs.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ struct Inventory {
     /// Which directories of the second level are there, and durably so: one bit each.
     leaves: Box<[u64; FAN_OUT * FAN_OUT / 64]>,
     usage: LogUsage,
+    /// Logs that may have to be brought into another form.
+    candidates: Vec<AttemptId>,
+    /// There were more.
+    left_out: bool,
 }
 
 /// Why the directory could not be taken.
@@ -50,7 +57,10 @@ impl From<io::Error> for LayoutError {
 
 impl Layout {
     /// Takes a directory, which is made if it is not there, and counts what is in it.
-    pub(crate) fn open(root: &Path) -> Result<Self, LayoutError> {
+    pub(crate) fn open(
+        root: &Path,
+        is_candidate: impl Fn(&Files) -> bool,
+    ) -> Result<Self, LayoutError> {
         fs::create_dir_all(root)?;
         let lock = owner_only(OpenOptions::new().write(true).create(true).truncate(false))
             .open(root.join(LOCK_FILE))?;
@@ -61,7 +71,7 @@ impl Layout {
         }
         Ok(Self {
             root: root.to_owned(),
-            inventory: Mutex::new(Inventory::take(root)?),
+            inventory: Mutex::new(Inventory::take(root, &is_candidate)?),
             _lock: lock,
         })
     }
@@ -78,34 +88,59 @@ impl Layout {
         usage.bytes = usage.bytes.saturating_add_signed(bytes);
     }
 
+    /// The archive got or lost so many bytes.
+    pub(crate) fn count_archived(&self, bytes: i64) {
+        let usage = &mut self.inventory().usage;
+        usage.archived = usage.archived.saturating_add_signed(bytes);
+    }
+
+    /// What the first look found worth a second one; and whether there were more than it remembered. Once.
+    pub(crate) fn take_candidates(&self) -> (Vec<AttemptId>, bool) {
+        let mut inventory = self.inventory();
+        let left_out = std::mem::take(&mut inventory.left_out);
+        (std::mem::take(&mut inventory.candidates), left_out)
+    }
+
+    /// Looks once more for what is worth a second look.
+    pub(crate) fn look_again(&self, is_candidate: impl Fn(&Files) -> bool) -> io::Result<()> {
+        let found = Inventory::take(&self.root, &is_candidate)?;
+        let mut inventory = self.inventory();
+        inventory.candidates = found.candidates;
+        inventory.left_out = found.left_out;
+        Ok(())
+    }
+
     /// Whether a file of this attempt may exist. Asks no disk, so that attempts without output cost nothing.
     pub(crate) fn may_hold(&self, attempt: AttemptId) -> bool {
         self.inventory().has(leaf_number(attempt))
     }
 
-    /// The segments of an attempt: base and length of the file, in order.
-    pub(crate) fn segments_of(&self, attempt: AttemptId) -> io::Result<Vec<(u64, u64)>> {
-        let mut segments = Vec::new();
+    /// The files of an attempt.
+    pub(crate) fn files_of(&self, attempt: AttemptId) -> io::Result<Files> {
+        let mut files = Files::default();
         if !self.may_hold(attempt) {
-            return Ok(segments);
+            return Ok(files);
         }
         for entry in fs::read_dir(self.leaf(attempt))? {
             let entry = entry?;
-            if let Some((owner, base)) = parse_name(&entry.file_name())
+            if let Some((owner, kind)) = parse_name(&entry.file_name())
                 && owner == attempt
             {
-                segments.push((base, entry.metadata()?.len()));
+                files.add(kind, entry.metadata()?.len());
             }
         }
-        segments.sort_unstable();
-        Ok(segments)
+        files.segments.sort_unstable();
+        Ok(files)
     }
 
     /// The path of a segment.
     pub(crate) fn path(&self, attempt: AttemptId, base: u64) -> PathBuf {
-        let AttemptId { job, number, .. } = attempt;
-        self.leaf(attempt)
-            .join(format!("{job}.{number}.{base:020}.{EXTENSION}"))
+        self.file(attempt, Kind::Segment { base })
+    }
+
+    /// The path of a file.
+    pub(crate) fn file(&self, attempt: AttemptId, kind: Kind) -> PathBuf {
+        self.leaf(attempt).join(name_of(attempt, kind))
     }
 
     /// Makes a new segment file, readable for its owner alone. Its name is durable after [`sync_names`](Self::sync_names).
@@ -152,15 +187,17 @@ impl Layout {
 
 impl Inventory {
     /// Looks at every file once, and makes the names of the directories durable.
-    fn take(root: &Path) -> io::Result<Self> {
+    fn take(root: &Path, is_candidate: &impl Fn(&Files) -> bool) -> io::Result<Self> {
         let mut inventory = Self {
             leaves: Box::new([0; FAN_OUT * FAN_OUT / 64]),
             usage: LogUsage::default(),
+            candidates: Vec::new(),
+            left_out: false,
         };
         for (high, branch) in numbered_directories(root)? {
             for (low, leaf) in numbered_directories(&branch)? {
                 inventory.add(high * FAN_OUT + low);
-                inventory.take_leaf(&leaf)?;
+                inventory.take_leaf(&leaf, is_candidate)?;
             }
             sync_directory(&branch)?;
         }
@@ -168,12 +205,26 @@ impl Inventory {
         Ok(inventory)
     }
 
-    fn take_leaf(&mut self, leaf: &Path) -> io::Result<()> {
+    fn take_leaf(&mut self, leaf: &Path, is_candidate: &impl Fn(&Files) -> bool) -> io::Result<()> {
+        let mut logs: BTreeMap<AttemptId, Files> = BTreeMap::new();
         for entry in fs::read_dir(leaf)? {
             let entry = entry?;
-            if let Some((_, base)) = parse_name(&entry.file_name()) {
-                self.usage.logs += u64::from(base == 0);
-                self.usage.bytes += entry.metadata()?.len();
+            if let Some((attempt, kind)) = parse_name(&entry.file_name()) {
+                let bytes = entry.metadata()?.len();
+                logs.entry(attempt).or_default().add(kind, bytes);
+            }
+        }
+        for (attempt, files) in logs {
+            self.usage.logs += u64::from(files.is_log());
+            self.usage.bytes += files.bytes();
+            self.usage.archived += files.archived_bytes();
+            if !is_candidate(&files) {
+                continue;
+            }
+            if self.candidates.len() < MAX_CANDIDATES {
+                self.candidates.push(attempt);
+            } else {
+                self.left_out = true;
             }
         }
         Ok(())
@@ -203,7 +254,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
@@ -232,14 +283,4 @@ fn leaf_number(attempt: AttemptId) -> usize {
     let uuid = attempt.job.as_uuid();
     let bytes = uuid.as_bytes();
     usize::from(bytes[14]) * FAN_OUT + usize::from(bytes[15])
-}
-
-/// Whose segment a file is, and where it begins. `None` for a file that is none.
-pub(crate) fn parse_name(name: &std::ffi::OsStr) -> Option<(AttemptId, u64)> {
-    let mut parts = name.to_str()?.split('.');
-    let job: JobId = parts.next()?.parse().ok()?;
-    let number = AttemptNumber::new(parts.next()?.parse().ok()?)?;
-    let base = parts.next()?.parse().ok()?;
-    (parts.next() == Some(EXTENSION) && parts.next().is_none())
-        .then(|| (AttemptId::new(job, number), base))
 }

@@ -2,15 +2,16 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jobyard_core::{AppendError, Appended, AttemptId, LogChunk, LogEnd, LogReadError, LogStatus};
 use tokio::sync::{Mutex as Turn, watch};
 
 use super::frame::Frame;
-use super::index::{Index, Mark, Segment, Tail};
+use super::index::{Index, Kept, Mark, Segment, Tail};
 use super::layout::Layout;
+use super::names::Kind;
 use super::recover::{RecoverError, recover, signed};
 use super::segment::{ScanError, SegmentScan};
 use super::write::LogWriter;
@@ -33,6 +34,8 @@ pub(crate) struct Log {
     status: watch::Sender<LogStatus>,
     /// When it was used last, in uses of the cache.
     pub(crate) used: AtomicU64,
+    /// How often it was removed.
+    removals: AtomicU64,
 }
 
 impl Log {
@@ -44,6 +47,7 @@ impl Log {
             index: Mutex::new(None),
             status: watch::Sender::new(LogStatus::open(0)),
             used: AtomicU64::new(0),
+            removals: AtomicU64::new(0),
         }
     }
 
@@ -55,6 +59,43 @@ impl Log {
     /// How it stands, once it is known. Does not block.
     pub(crate) fn status(&self) -> LogStatus {
         *self.status.borrow()
+    }
+
+    /// Whose it is.
+    pub(crate) const fn attempt(&self) -> AttemptId {
+        self.attempt
+    }
+
+    /// Where its bytes are, once it is known. Does not block.
+    pub(crate) fn kept(&self) -> Kept {
+        let index = self.index();
+        index
+            .as_ref()
+            .map(|known| known.kept.clone())
+            .unwrap_or_default()
+    }
+
+    /// What a task that rewrites it has to find unchanged in the end. Does not block.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals.load(Ordering::Acquire)
+    }
+
+    /// Its segments and its end, if it is sealed and still in segments. Does not block.
+    pub(crate) fn sealed_segments(&self) -> Option<(Vec<Segment>, LogEnd)> {
+        let index = self.index();
+        let index = index.as_ref()?;
+        match (&index.kept, index.sealed) {
+            (Kept::Segments, Some(end)) => Some((index.segments.clone(), end)),
+            _ => None,
+        }
+    }
+
+    /// Its bytes are elsewhere from now on. In turn.
+    pub(crate) fn move_to(&self, kept: Kept) {
+        self.update(|index| {
+            index.kept = kept;
+            index.segments.clear();
+        });
     }
 
     /// Tells how it stands from now on. Does not block.
@@ -80,14 +121,27 @@ impl Log {
         Ok(())
     }
 
-    /// Adds chunks, whose span is known. In turn.
+    /// Adds chunks, whose span is known. `None` if the log is over and no longer in segments, so that what is held has
+    /// to be looked at elsewhere. In turn.
     pub(crate) fn append(
+        &self,
+        layout: &Layout,
+        chunks: &[LogChunk],
+        span: (u64, u64),
+    ) -> Result<Option<Appended>, AppendError> {
+        self.know(layout).map_err(unusable)?;
+        if !matches!(self.kept(), Kept::Segments) {
+            return Ok(None);
+        }
+        self.append_to_segments(layout, chunks, span).map(Some)
+    }
+
+    fn append_to_segments(
         &self,
         layout: &Layout,
         chunks: &[LogChunk],
         (begin, end): (u64, u64),
     ) -> Result<Appended, AppendError> {
-        self.know(layout).map_err(unusable)?;
         let tail = self.tail();
         let held = tail.end;
         if begin > held && tail.sealed.is_none() {
@@ -149,16 +203,28 @@ impl Log {
         }))
     }
 
-    /// Removes the files, the last first, so that what a crash leaves is a log still. In turn.
-    pub(crate) fn remove(&self, layout: &Layout) -> io::Result<()> {
-        let segments = layout.segments_of(self.attempt)?;
+    /// Removes the files, the last first, so that what a crash leaves is a log still. Says whether the archive holds
+    /// something that has to go as well: of that a note stays. In turn.
+    pub(crate) fn remove(&self, layout: &Layout) -> io::Result<bool> {
+        let files = layout.files_of(self.attempt)?;
         *self.index() = None;
-        for (base, len) in segments.into_iter().rev() {
-            fs::remove_file(layout.path(self.attempt, base))?;
-            layout.count(-i64::from(base == 0), -signed(len));
+        self.removals.fetch_add(1, Ordering::AcqRel);
+        for (base, len) in files.segments.iter().rev() {
+            fs::remove_file(layout.path(self.attempt, *base))?;
+            layout.count(0, -signed(*len));
         }
+        if let Some(len) = files.sealed {
+            fs::remove_file(layout.file(self.attempt, Kind::Sealed))?;
+            layout.count(0, -signed(len));
+        }
+        if let Some((bytes, _)) = files.archived {
+            let from = layout.file(self.attempt, Kind::Archived { bytes });
+            fs::rename(from, layout.file(self.attempt, Kind::Removing { bytes }))?;
+            layout.sync_names(self.attempt)?;
+        }
+        layout.count(-i64::from(files.is_log()), 0);
         self.update(|index| *index = Index::default());
-        Ok(())
+        Ok(files.archived.is_some() || files.removing.is_some())
     }
 
     /// Chunks from an offset on, once it is known.
@@ -360,7 +426,7 @@ impl Log {
         }
     }
 
-    fn damaged(&self, problem: String) -> LogReadError {
+    pub(crate) fn damaged(&self, problem: String) -> LogReadError {
         LogReadError::Damaged {
             attempt: self.attempt,
             problem,
@@ -378,7 +444,7 @@ struct Place {
 }
 
 /// A file that is gone, or shorter than it was.
-fn is_missing(error: &io::Error) -> bool {
+pub(crate) fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof

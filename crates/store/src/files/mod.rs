@@ -1,15 +1,22 @@
 //! Output of attempts in files: the parts behind [`FileLogs`].
 
 mod cache;
+mod chores;
+mod compress;
 mod frame;
 mod index;
 mod layout;
 mod log;
+mod names;
+mod pointer;
+mod reading;
 mod recover;
 mod segment;
 mod store;
 mod write;
 
-pub(crate) use layout::{numbered_directories, parse_name};
+pub use chores::SettleError;
+pub(crate) use layout::numbered_directories;
+pub(crate) use names::{Kind, parse_name};
 pub(crate) use recover::durable_prefix;
-pub use store::{FileLogs, OpenLogsError};
+pub use store::{FileLogs, LogOptions, OpenLogsError};

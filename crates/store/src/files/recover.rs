@@ -2,13 +2,18 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use jobyard_core::{AttemptId, LogEnd};
 
 use super::frame::Frame;
-use super::index::{Index, Segment};
+use super::index::{ArchivedFile, Index, Kept, SealedFile, Segment};
 use super::layout::Layout;
+use super::names::{Files, Kind};
+use super::pointer::{Pointer, PointerError};
 use super::segment::{SEGMENT_HEADER_BYTES, ScanError, SegmentScan, is_vouched_for};
+use crate::sealed::{IndexError, SealedIndex, TAIL_GUESS_BYTES};
 
 /// Why a log is not usable.
 #[derive(Debug)]
@@ -28,7 +33,14 @@ impl From<io::Error> for RecoverError {
 /// Reads the last segment of a log and cuts off what a crash left unfinished. What the index says is durable when this
 /// returns: a process that died may have written bytes and not yet forced them to disk.
 pub(crate) fn recover(layout: &Layout, attempt: AttemptId) -> Result<Index, RecoverError> {
-    let files = layout.segments_of(attempt)?;
+    let files = layout.files_of(attempt)?;
+    if let Some((bytes, _)) = files.archived {
+        return recover_archived(layout, attempt, &files, bytes);
+    }
+    if let Some(bytes) = files.sealed {
+        return recover_sealed(layout, attempt, &files, bytes);
+    }
+    let files = files.segments;
     if files.first().is_some_and(|(base, _)| *base != 0) {
         return Err(RecoverError::Damaged("its beginning is missing".to_owned()));
     }
@@ -46,10 +58,92 @@ pub(crate) fn recover(layout: &Layout, attempt: AttemptId) -> Result<Index, Reco
                 segments,
                 end,
                 sealed,
+                kept: Kept::Segments,
             });
         }
     }
     Ok(Index::default())
+}
+
+/// A log that was compressed. If segments of it are still there, a crash came before they were removed.
+fn recover_sealed(
+    layout: &Layout,
+    attempt: AttemptId,
+    files: &Files,
+    bytes: u64,
+) -> Result<Index, RecoverError> {
+    let path = layout.file(attempt, Kind::Sealed);
+    let index = read_index(&path, attempt)?;
+    remove_segments(layout, attempt, files)?;
+    Ok(Index {
+        segments: Vec::new(),
+        end: index.held,
+        sealed: Some(index.end),
+        kept: Kept::Sealed(Arc::new(SealedFile { index, bytes })),
+    })
+}
+
+/// A log that is in the archive.
+fn recover_archived(
+    layout: &Layout,
+    attempt: AttemptId,
+    files: &Files,
+    bytes: u64,
+) -> Result<Index, RecoverError> {
+    let path = layout.file(attempt, Kind::Archived { bytes });
+    let pointer = Pointer::load(&path).map_err(|error| match error {
+        PointerError::Damaged(problem) => {
+            RecoverError::Damaged(format!("what says where it is archived: {problem}"))
+        }
+        PointerError::Io(error) => RecoverError::Io(error),
+    })?;
+    if let Some(len) = files.sealed {
+        fs::remove_file(layout.file(attempt, Kind::Sealed))?;
+        layout.count(0, -signed(len));
+    }
+    remove_segments(layout, attempt, files)?;
+    Ok(Index {
+        segments: Vec::new(),
+        end: pointer.status().end,
+        sealed: Some(pointer.end()),
+        kept: Kept::Archived(Arc::new(ArchivedFile {
+            pointer,
+            index: OnceLock::new(),
+        })),
+    })
+}
+
+fn remove_segments(layout: &Layout, attempt: AttemptId, files: &Files) -> io::Result<()> {
+    for (base, len) in files.segments.iter().rev() {
+        fs::remove_file(layout.path(attempt, *base))?;
+        layout.count(0, -signed(*len));
+    }
+    Ok(())
+}
+
+/// What is in a sealed file, by its end.
+pub(crate) fn read_index(path: &Path, attempt: AttemptId) -> Result<SealedIndex, RecoverError> {
+    let mut file = File::open(path)?;
+    let len = file.metadata()?.len();
+    let mut wanted = TAIL_GUESS_BYTES;
+    loop {
+        let tail_len = wanted.min(len);
+        let mut tail = vec![0; usize::try_from(tail_len).map_err(io::Error::other)?];
+        file.seek(SeekFrom::Start(len - tail_len))?;
+        file.read_exact(&mut tail)?;
+        match SealedIndex::parse(&tail, len, attempt) {
+            Ok(index) => return Ok(index),
+            Err(IndexError::More(more)) if tail_len < len => wanted = more,
+            Err(IndexError::More(_)) => {
+                return Err(RecoverError::Damaged(
+                    "the sealed file is cut off".to_owned(),
+                ));
+            }
+            Err(IndexError::Bad(problem)) => {
+                return Err(RecoverError::Damaged(format!("the sealed file: {problem}")));
+            }
+        }
+    }
 }
 
 /// A segment, the end of the log in it, and its seal. `None` if the file was not even begun, and is gone now.

@@ -13,10 +13,16 @@ use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::cache::Cache;
+use super::chores::{Chores, Wishes};
 use super::layout::{Layout, LayoutError};
 use super::log::Log;
 use super::recover::RecoverError;
+use crate::archive::{LogArchive, Place};
 use crate::chunks;
+
+/// From how many bytes of segments on a log is compressed when it is over. A file takes a block of the disk at least,
+/// and that is 4 KiB on most: compressing a shorter log costs two forced writes and frees nothing.
+const COMPRESS_FROM_BYTES: u64 = 4_096 + 1;
 
 /// How many operations are at the disk at once. More wait: beyond this a disk only gets slower.
 const DISK_OPERATIONS: usize = 32;
@@ -89,16 +95,55 @@ pub enum OpenLogsError {
 ///   `fdatasync`: whoever gathers what arrives during one append for the next, a few MiB at most, gets the disk's speed.
 #[derive(Debug)]
 pub struct FileLogs {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    layout: Layout,
+pub(super) struct Shared {
+    pub(super) layout: Layout,
     cache: Cache,
     /// The highest epoch that was seen.
     epoch: AtomicU64,
     disk: Arc<Semaphore>,
+    /// The archive.
+    pub(super) place: Option<Place>,
+    pub(super) wishes: Wishes,
+    pub(super) chores: Chores,
+}
+
+impl Shared {
+    /// What a look at the directory has found worth a second one.
+    pub(super) fn remember_candidates(&self) {
+        let (candidates, left_out) = self.layout.take_candidates();
+        for attempt in candidates {
+            self.chores.add(attempt);
+        }
+        if left_out {
+            self.chores.leave_out();
+        }
+    }
+}
+
+/// How output is kept.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LogOptions {
+    /// From how many bytes of segment files on a log is compressed once it is sealed. `None`: never. With an archive all
+    /// logs that hold a byte are, since they go there in this form.
+    pub compress_from: Option<u64>,
+    /// Where compressed logs are moved. `None`: they stay in the directory. A store with an archive needs a runtime with
+    /// timers.
+    pub archive: Option<Arc<dyn LogArchive>>,
+}
+
+impl Default for LogOptions {
+    /// What takes more than a block of the disk is compressed, and stays.
+    fn default() -> Self {
+        Self {
+            compress_from: Some(COMPRESS_FROM_BYTES),
+            archive: None,
+        }
+    }
 }
 
 /// The turn to change a log. Whatever runs in turn owns it, so that it ends in turn even if nobody waits for it.
@@ -108,8 +153,21 @@ impl FileLogs {
     /// Opens a directory, or makes it. Blocks, and looks at each file in it once to know how much room they take: meant
     /// for the start of a program, or for a blocking thread.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenLogsError> {
+        Self::open_with(directory, LogOptions::default())
+    }
+
+    /// The same with a choice of how output is kept.
+    pub fn open_with(
+        directory: impl AsRef<Path>,
+        options: LogOptions,
+    ) -> Result<Self, OpenLogsError> {
         let directory = directory.as_ref();
-        let layout = Layout::open(directory).map_err(|error| {
+        let wishes = Wishes {
+            compress_from: options.compress_from,
+            archive: options.archive.is_some(),
+        };
+        let layout = Layout::open(directory, |files| wishes.concern(files));
+        let layout = layout.map_err(|error| {
             let path = directory.to_owned();
             match error {
                 LayoutError::Held => OpenLogsError::Held { path },
@@ -119,13 +177,18 @@ impl FileLogs {
                 },
             }
         })?;
+        let shared = Shared {
+            layout,
+            cache: Cache::default(),
+            epoch: AtomicU64::new(0),
+            disk: Arc::new(Semaphore::new(DISK_OPERATIONS)),
+            place: options.archive.map(Place::new),
+            wishes,
+            chores: Chores::default(),
+        };
+        shared.remember_candidates();
         Ok(Self {
-            shared: Arc::new(Shared {
-                layout,
-                cache: Cache::default(),
-                epoch: AtomicU64::new(0),
-                disk: Arc::new(Semaphore::new(DISK_OPERATIONS)),
-            }),
+            shared: Arc::new(shared),
         })
     }
 
@@ -141,14 +204,14 @@ impl FileLogs {
     }
 
     /// The log of an attempt, and the turn to change it.
-    async fn in_turn(&self, attempt: AttemptId) -> (Arc<Log>, TurnGuard) {
+    pub(super) async fn in_turn(&self, attempt: AttemptId) -> (Arc<Log>, TurnGuard) {
         let log = self.shared.cache.log(attempt);
         let turn = Arc::clone(&log.turn).lock_owned().await;
         (log, turn)
     }
 
     /// The log of an attempt, once it is known how it stands.
-    async fn known(&self, attempt: AttemptId) -> Result<Arc<Log>, LogReadError> {
+    pub(super) async fn known(&self, attempt: AttemptId) -> Result<Arc<Log>, LogReadError> {
         let log = self.shared.cache.log(attempt);
         if log.is_known() {
             return Ok(log);
@@ -171,7 +234,7 @@ impl FileLogs {
     }
 
     /// Does something away from the threads of the runtime. It ends even if the caller loses interest.
-    async fn at_disk<T, F>(&self, log: Arc<Log>, work: F) -> Result<T, String>
+    pub(super) async fn at_disk<T, F>(&self, log: Arc<Log>, work: F) -> Result<T, String>
     where
         T: Send + 'static,
         F: FnOnce(&Shared, &Arc<Log>) -> T + Send + 'static,
@@ -212,12 +275,19 @@ impl LogStore for FileLogs {
         let (log, turn) = self.in_turn(attempt).await;
         // Again: while this append waited its turn, a newer master may have come.
         self.fence(epoch)?;
-        self.at_disk(log, move |shared, log| {
-            let _turn = turn;
-            log.append(&shared.layout, &chunks, span)
-        })
-        .await
-        .map_err(|problem| AppendError::Storage { problem })?
+        let chunks = Arc::new(chunks);
+        let given = Arc::clone(&chunks);
+        let appended = self
+            .at_disk(Arc::clone(&log), move |shared, log| {
+                let _turn = turn;
+                log.append(&shared.layout, &given, span)
+            })
+            .await
+            .map_err(|problem| AppendError::Storage { problem })??;
+        match appended {
+            Some(appended) => Ok(appended),
+            None => self.repeat(&log, &chunks, span).await,
+        }
     }
 
     async fn read(
@@ -227,14 +297,7 @@ impl LogStore for FileLogs {
         limit: usize,
     ) -> Result<Vec<LogChunk>, LogReadError> {
         let log = self.known(attempt).await?;
-        if from >= log.status().end {
-            return Ok(Vec::new());
-        }
-        self.at_disk(log, move |shared, log| {
-            log.read(&shared.layout, from, limit)
-        })
-        .await
-        .map_err(storage)?
+        self.read_log(&log, from, limit).await
     }
 
     async fn watch(&self, attempt: AttemptId, from: u64) -> Result<LogStatus, LogReadError> {
@@ -269,7 +332,13 @@ impl LogStore for FileLogs {
         }
         self.at_disk(log, move |shared, log| {
             let _turn = turn;
-            log.seal(&shared.layout, end)
+            let sealed = log.seal(&shared.layout, end)?;
+            let segments = log.sealed_segments().map(|(segments, _)| segments);
+            let bytes = segments.iter().flatten().map(|segment| segment.len).sum();
+            if sealed.end > 0 && shared.wishes.are_for_bytes(bytes) {
+                shared.chores.add(attempt);
+            }
+            Ok(sealed)
         })
         .await
         .map_err(|problem| AppendError::Storage { problem })?
@@ -279,19 +348,40 @@ impl LogStore for FileLogs {
         Ok(self.shared.layout.usage())
     }
 
+    async fn usage_of(&self, attempt: AttemptId) -> Result<LogUsage, LogReadError> {
+        let log = self.shared.cache.log(attempt);
+        let found = self
+            .at_disk(log, move |shared, _| shared.layout.files_of(attempt))
+            .await
+            .map_err(storage)?
+            .map_err(|error| storage(error.to_string()))?;
+        let mut usage = LogUsage::new(u64::from(found.is_log()), found.bytes());
+        usage.archived = found.archived_bytes();
+        Ok(usage)
+    }
+
     async fn remove(&self, attempt: AttemptId) -> Result<(), LogReadError> {
         let (log, turn) = self.in_turn(attempt).await;
-        self.at_disk(log, move |shared, log| {
-            let _turn = turn;
-            log.remove(&shared.layout)
-        })
-        .await
-        .map_err(storage)?
-        .map_err(|error| storage(error.to_string()))
+        let is_archived = self
+            .at_disk(log, move |shared, log| {
+                let _turn = turn;
+                log.remove(&shared.layout)
+            })
+            .await
+            .map_err(storage)?
+            .map_err(|error| storage(error.to_string()))?;
+        if is_archived {
+            self.shared.chores.add(attempt);
+        }
+        Ok(())
+    }
+
+    async fn maintain(&self) {
+        self.keep_settling().await;
     }
 }
 
-fn storage(problem: String) -> LogReadError {
+pub(super) fn storage(problem: String) -> LogReadError {
     LogReadError::Storage { problem }
 }
 

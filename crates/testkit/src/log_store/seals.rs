@@ -18,6 +18,7 @@ pub async fn sealed_log_is_complete(factory: &dyn LogStoreFactory) {
     append(&*logs, attempt(1), vec![chunk(0, "abc")]).await;
     let status = logs.seal(EPOCH, attempt(1), end(3, 0)).await;
     assert_eq!(status, Ok(LogStatus::sealed(3, end(3, 0))));
+    factory.settle(&*logs).await;
     let status = logs.status(attempt(1)).await.expect("a status");
     assert_eq!((status.end, status.state), (3, LogState::Complete));
     assert_eq!(bytes_from(&*logs, attempt(1), 0).await, b"abc");
@@ -29,6 +30,7 @@ pub async fn seal_with_missing_bytes_is_lost_from_there(factory: &dyn LogStoreFa
     append(&*logs, attempt(1), vec![chunk(0, "abc")]).await;
     let status = logs.seal(EPOCH, attempt(1), end(10, 0)).await;
     let status = status.expect("a seal with missing bytes");
+    factory.settle(&*logs).await;
     assert_eq!((status.end, status.state), (3, LogState::LostFrom(3)));
     assert_eq!(bytes_from(&*logs, attempt(1), 0).await, b"abc");
     let all = logs.seal(EPOCH, attempt(2), end(10, 0)).await;
@@ -42,6 +44,7 @@ pub async fn seal_keeps_what_was_dropped(factory: &dyn LogStoreFactory) {
     append(&*logs, attempt(1), vec![chunk(0, "abc")]).await;
     let status = logs.seal(EPOCH, attempt(1), end(3, 99)).await;
     assert_eq!(status.map(|status| status.dropped), Ok(99));
+    factory.settle(&*logs).await;
     let status = logs.status(attempt(1)).await.expect("a status");
     assert_eq!((status.dropped, status.state), (99, LogState::Complete));
 }
@@ -68,6 +71,7 @@ pub async fn repeated_seal_is_no_error_and_another_end_is(factory: &dyn LogStore
     append(&*logs, attempt(1), vec![chunk(0, "abc")]).await;
     for (log, first, other) in [(1, end(3, 0), end(4, 0)), (2, end(0, 0), end(0, 1))] {
         let status = logs.seal(EPOCH, attempt(log), first).await.expect("a seal");
+        factory.settle(&*logs).await;
         assert_eq!(logs.seal(EPOCH, attempt(log), first).await, Ok(status));
         let answer = logs.seal(EPOCH, attempt(log), other).await;
         assert!(
@@ -97,6 +101,7 @@ pub async fn sealed_log_takes_only_repeats(factory: &dyn LogStoreFactory) {
     logs.seal(EPOCH, attempt(1), end(9, 0))
         .await
         .expect("a seal");
+    factory.settle(&*logs).await;
     let repeat = logs.append(EPOCH, attempt(1), vec![chunk(1, "bc")]).await;
     assert_eq!(repeat, Ok(Appended::Durable { to: 3 }));
     for chunks in [
@@ -125,6 +130,7 @@ pub async fn seal_is_kept_over_a_restart(factory: &dyn LogStoreFactory) {
     logs.seal(EPOCH, attempt(2), end(5, 0))
         .await
         .expect("a seal");
+    factory.settle(&*logs).await;
     let Some(logs) = factory.reopen(logs).await else {
         return;
     };

@@ -1,0 +1,116 @@
+//! The small file that stays of a log whose bytes are in the archive.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use jobyard_core::{AttemptId, LogEnd, LogStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::sealed::SealedIndex;
+
+/// How large such a file may be: some hundred bytes, and a name.
+const MAX_BYTES: u64 = 4_096;
+
+/// The version of its form.
+const VERSION: u32 = 1;
+
+/// Where in the archive a log is, and what it is: enough to say how the log stands while the archive is away, and to
+/// know whether what the archive gives is what it got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pointer {
+    version: u32,
+    /// The name in the archive.
+    pub(crate) name: String,
+    /// The length of the file there.
+    pub(crate) bytes: u64,
+    /// The SHA-256 of the file there.
+    pub(crate) sha256: String,
+    /// The digest of its index, by which each part of it is known.
+    root: String,
+    held: u64,
+    end: u64,
+    dropped: u64,
+}
+
+/// Why it does not say where.
+#[derive(Debug)]
+pub(crate) enum PointerError {
+    /// The file is not what was written.
+    Damaged(&'static str),
+    /// It cannot be read.
+    Io(io::Error),
+}
+
+impl From<io::Error> for PointerError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Pointer {
+    /// To a sealed file of this length and digest.
+    pub(crate) fn new(attempt: AttemptId, index: &SealedIndex, bytes: u64, sum: [u8; 32]) -> Self {
+        let sha256 = HEXLOWER.encode(&sum);
+        let AttemptId { job, number, .. } = attempt;
+        let text = job.to_string();
+        // As the directories of the master: ids begin with the time, so their ends spread better.
+        let (rest, low) = text.split_at(text.len().saturating_sub(2));
+        let high = &rest[rest.len().saturating_sub(2)..];
+        Self {
+            version: VERSION,
+            name: format!("{high}/{low}/{job}.{number}.{}.zst", &sha256[..16]),
+            bytes,
+            sha256,
+            root: HEXLOWER.encode(&index.root),
+            held: index.held,
+            end: index.end.bytes,
+            dropped: index.end.dropped,
+        }
+    }
+
+    /// How the log stands.
+    pub(crate) fn status(&self) -> LogStatus {
+        LogStatus::sealed(self.held, self.end())
+    }
+
+    /// The end that was sealed.
+    pub(crate) const fn end(&self) -> LogEnd {
+        LogEnd {
+            bytes: self.end,
+            dropped: self.dropped,
+        }
+    }
+
+    /// Whether this is the index of the file that was put into the archive.
+    pub(crate) fn knows(&self, index: &SealedIndex) -> bool {
+        self.root == HEXLOWER.encode(&index.root)
+    }
+
+    /// The text of the file: JSON, and the checksum of that line.
+    pub(crate) fn to_text(&self) -> io::Result<String> {
+        let line = serde_json::to_string(self)?;
+        let crc = crc32fast::hash(line.as_bytes());
+        Ok(format!("{line}\n{crc:08x}\n"))
+    }
+
+    /// Reads the file.
+    pub(crate) fn load(path: &Path) -> Result<Self, PointerError> {
+        if fs::metadata(path)?.len() > MAX_BYTES {
+            return Err(PointerError::Damaged("it is too long"));
+        }
+        let bytes = fs::read(path)?;
+        let text = String::from_utf8(bytes).map_err(|_| PointerError::Damaged("it is no text"))?;
+        let mut lines = text.lines();
+        let line = lines.next().unwrap_or_default();
+        let crc = format!("{:08x}", crc32fast::hash(line.as_bytes()));
+        if lines.next() != Some(&crc) {
+            return Err(PointerError::Damaged("it does not match its checksum"));
+        }
+        match serde_json::from_str::<Self>(line) {
+            Ok(pointer) if pointer.version == VERSION => Ok(pointer),
+            _ => Err(PointerError::Damaged("it is of another version")),
+        }
+    }
+}
