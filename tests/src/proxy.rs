@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::narrow_link::NarrowLink;
 use crate::program::GUARD;
 
 /// How much is read at once. What is under way when a direction is held is at most this, and what the system buffers.
@@ -77,6 +78,21 @@ impl Proxy {
     ///
     /// When the machine has no port left.
     pub fn to(master: &str) -> Self {
+        Self::over(master, None)
+    }
+
+    /// A network that ends at this address, and all of which goes over one link of this rate, whatever the direction and the
+    /// connection, with a buffer of so many bytes before it. What comes first is carried first; it does nothing else that
+    /// tests may say, but for resets.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no port left.
+    pub fn narrow(master: &str, bytes_per_second: u32, buffer: usize) -> Self {
+        Self::over(master, Some(NarrowLink::new(bytes_per_second, buffer)))
+    }
+
+    fn over(master: &str, narrow: Option<NarrowLink>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -94,6 +110,7 @@ impl Proxy {
             master,
             (rules.clone(), following),
             seen.clone(),
+            narrow,
         ));
         Self {
             address,
@@ -261,6 +278,7 @@ async fn serve(
     master: SocketAddr,
     (ruler, rules): (watch::Sender<Rules>, watch::Receiver<Rules>),
     seen: watch::Sender<Seen>,
+    narrow: Option<NarrowLink>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         seen.send_modify(|seen| {
@@ -271,6 +289,7 @@ async fn serve(
             ruler: ruler.clone(),
             rules: rules.clone(),
             seen: seen.clone(),
+            narrow: narrow.clone(),
             life: rules.borrow().life,
             spoken: watch::Sender::new(Instant::now()),
             forgotten: watch::Sender::new(false),
@@ -289,6 +308,7 @@ struct Line {
     ruler: watch::Sender<Rules>,
     rules: watch::Receiver<Rules>,
     seen: watch::Sender<Seen>,
+    narrow: Option<NarrowLink>,
     life: u64,
     /// When something was said last.
     spoken: watch::Sender<Instant>,
@@ -351,6 +371,13 @@ fn reset(socket: &TcpStream) {
 
 /// Carries one direction until its end.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, way: Way, mut line: Line) {
+    if let Some(narrow) = &line.narrow {
+        let delivered = |length| {
+            line.seen
+                .send_modify(|seen| seen.delivered[way as usize] += length);
+        };
+        return narrow.carry(from, to, delivered).await;
+    }
     let mut piece = vec![0; PIECE];
     let mut carried = 0;
     loop {

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jobyard_clock::SystemClock;
 use jobyard_core::{
-    Assignment, AttemptId, BootId, Clock, Held, Hello, Link, MasterMessage, TagSet, Timestamp,
-    Transport, Uploads, Welcome, WorkerFacts, WorkerMessage,
+    Assignment, AttemptId, BootId, Clock, Held, Hello, Link, LinkError, LogChunk, LogEnd,
+    MasterMessage, OutputStream, TagSet, Timestamp, Transport, UploadAnswer, UploadFrame, Uploads,
+    Welcome, WorkerFacts, WorkerMessage,
 };
 use jobyard_pki::JoinToken;
 use jobyard_worker::{Identity, Join};
@@ -31,8 +33,7 @@ pub struct WireSession {
     link: Link<WorkerMessage, MasterMessage>,
     /// What has come and was not asked for yet, the next one last.
     heard: Vec<MasterMessage>,
-    /// Held for the session's sake.
-    _uploads: Arc<dyn Uploads>,
+    uploads: Arc<dyn Uploads>,
 }
 
 impl WireWorker {
@@ -108,7 +109,7 @@ impl WireWorker {
             welcome,
             link,
             heard,
-            _uploads: session.uploads,
+            uploads: session.uploads,
         };
         session.say(vec![WorkerMessage::Heartbeat]).await;
         Ok(session)
@@ -155,6 +156,25 @@ impl WireSession {
         }
     }
 
+    /// Opens a link for the output of an attempt, and says where the master wants it to begin.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub async fn upload(&self, attempt: AttemptId) -> WireUpload {
+        let opened = timeout(GUARD, async {
+            let link = self.uploads.open(attempt, 0).await?;
+            let mut upload = WireUpload { link, from: 0 };
+            match upload.link.receiver.receive().await?.as_slice() {
+                [UploadAnswer::ResumeAt(from)] => upload.from = *from,
+                other => panic!("not where to begin: {other:?}"),
+            }
+            Ok::<_, LinkError>(upload)
+        });
+        let opened = opened.await.expect("the master answers");
+        opened.expect("the master takes output")
+    }
+
     /// Waits until the master has answered a heartbeat: it has taken everything that was said before.
     ///
     /// # Panics
@@ -176,6 +196,46 @@ impl WireSession {
             }
         });
         answered.await.expect("the master answers");
+    }
+}
+
+/// A link for the output of one attempt.
+#[derive(Debug)]
+pub struct WireUpload {
+    link: Link<UploadFrame, UploadAnswer>,
+    /// Where the master wants it to begin.
+    pub from: u64,
+}
+
+impl WireUpload {
+    /// Sends these bytes as if they stood at this offset, and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// When the guard runs out before.
+    pub async fn bytes(&mut self, offset: u64, bytes: &[u8]) -> Result<UploadAnswer, LinkError> {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let chunk = LogChunk::new(offset, OutputStream::Stdout, now(), bytes);
+        self.ask(UploadFrame::Chunks(vec![chunk])).await
+    }
+
+    /// Says that the output ends here, and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// When the guard runs out before.
+    pub async fn end(&mut self, bytes: u64) -> Result<UploadAnswer, LinkError> {
+        self.ask(UploadFrame::End(LogEnd { bytes, dropped: 0 }))
+            .await
+    }
+
+    async fn ask(&mut self, frame: UploadFrame) -> Result<UploadAnswer, LinkError> {
+        let answered = timeout(GUARD, async {
+            self.link.sender.send(vec![frame]).await?;
+            self.link.receiver.receive().await
+        });
+        let answers = answered.await.expect("the master answers")?;
+        Ok(*answers.last().expect("it says something"))
     }
 }
 

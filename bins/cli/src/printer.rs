@@ -158,6 +158,12 @@ fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> 
             "the output of attempt {attempt} was lost from byte {offset} on"
         ));
     }
+    if let LogState::Corrupt(offset) = log.state {
+        return Some(format!(
+            "output of attempt {attempt} is corrupt: its worker later sent other bytes than before; what came first is \
+             kept, up to byte {offset}"
+        ));
+    }
     let dropped = log.dropped;
     (dropped > 0).then(|| match limit {
         Some(limit) if log.end < limit => format!(

@@ -193,7 +193,8 @@ pub struct Attempt {
     pub log_bytes: u64,
     /// Whether all of its output has arrived.
     pub log: LogState,
-    /// Bytes of output that were dropped because of the log limit.
+    /// Bytes of output that its worker dropped: because of the log limit, or because it had no room for them. Not zero: the
+    /// log is cut, at [`log_bytes`](Self::log_bytes) if nothing was lost on the way besides.
     pub log_dropped: u64,
     /// What it left behind and what was done about that. `None` while unknown.
     pub residue: Option<Residue>,
@@ -234,6 +235,9 @@ pub enum LogState {
     Complete,
     /// What stood from this offset on will never arrive.
     LostFrom(u64),
+    /// The worker has sent other bytes for what was held already, so at least once it did not tell the truth. What came
+    /// first is held, up to this offset; nothing more is taken.
+    Corrupt(u64),
 }
 
 /// Where an attempt's output ends, as its worker knows it.
@@ -243,6 +247,21 @@ pub struct LogEnd {
     pub bytes: u64,
     /// How many more there were, dropped because of the log limit.
     pub dropped: u64,
+}
+
+impl LogEnd {
+    /// The end of a log of which nobody knows where it would have ended: the rest is lost.
+    pub const UNKNOWN: Self = Self {
+        bytes: u64::MAX,
+        dropped: 0,
+    };
+
+    /// The end of a log whose worker has sent other bytes for what is held, see [`LogState::Corrupt`]. No output is that
+    /// long, so a store keeps this like every other end.
+    pub const CORRUPT: Self = Self {
+        bytes: u64::MAX - 1,
+        dropped: 0,
+    };
 }
 
 /// What a worker reports when an attempt is over and its process tree is known to be empty.

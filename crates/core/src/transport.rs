@@ -214,6 +214,8 @@ pub struct Refusal {
     pub message: String,
     /// Not before this time has passed is a repeat of any use.
     pub retry_after: Option<Duration>,
+    /// With [`RefusalReason::OutOfRange`]: the offset that is expected.
+    pub expected: Option<u64>,
 }
 
 impl Refusal {
@@ -223,6 +225,16 @@ impl Refusal {
             reason,
             message: message.into(),
             retry_after: None,
+            expected: None,
+        }
+    }
+
+    /// Output was sent that leaves a hole: it goes on at this offset.
+    pub fn out_of_range(expected: u64) -> Self {
+        let message = format!("bytes are missing: the log goes on at offset {expected}");
+        Self {
+            expected: Some(expected),
+            ..Self::new(RefusalReason::OutOfRange, message)
         }
     }
 }
@@ -249,12 +261,14 @@ pub enum RefusalReason {
     Exhausted,
     /// Not now. Repeat.
     Unavailable,
+    /// Bytes before these are missing. Repeat from [the offset that is expected](Refusal::expected).
+    OutOfRange,
 }
 
 impl RefusalReason {
     /// Whether the same request may succeed later.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Exhausted | Self::Unavailable)
+        matches!(self, Self::Exhausted | Self::Unavailable | Self::OutOfRange)
     }
 
     /// The machine-readable name.
@@ -269,6 +283,7 @@ impl RefusalReason {
             Self::Incompatible => "incompatible",
             Self::Exhausted => "exhausted",
             Self::Unavailable => "unavailable",
+            Self::OutOfRange => "out_of_range",
         }
     }
 }

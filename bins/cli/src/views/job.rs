@@ -158,6 +158,8 @@ struct AttemptView {
     log_bytes: u64,
     log: &'static str,
     log_dropped: u64,
+    /// Where the output was cut, by its limit or for want of room; null if it was not.
+    log_truncated_at: Option<u64>,
     /// Where it was measured.
     usage: Option<UsageView>,
     /// Once it is known.
@@ -199,6 +201,7 @@ impl From<&Attempt> for AttemptView {
             log_bytes: attempt.log_bytes,
             log: log_state(attempt.log),
             log_dropped: attempt.log_dropped,
+            log_truncated_at: (attempt.log_dropped > 0).then_some(attempt.log_bytes),
             usage: residue
                 .and_then(|residue| residue.usage.as_ref())
                 .map(UsageView::from),

@@ -57,6 +57,7 @@ pub(crate) const fn log_state(log: LogState) -> &'static str {
     match log {
         LogState::Uploading => "uploading",
         LogState::Complete => "complete",
+        LogState::Corrupt(_) => "corrupt",
         _ => "lost",
     }
 }

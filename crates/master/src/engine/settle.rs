@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use jobyard_core::{
-    AttemptId, AttemptReport, Happening, InfraReason, JobId, JobState, LogEnd, LogState, LogStatus,
-    MasterMessage, Now, OnDisconnect, Outcome, Residue, Steady, Timestamp, mutated,
+    AttemptId, AttemptReport, AuditEntry, Happening, InfraReason, JobId, JobState, LogEnd,
+    LogState, LogStatus, MasterMessage, Now, OnDisconnect, Outcome, Residue, Steady, Timestamp,
+    mutated,
 };
 use jobyard_scheduler::Event;
 
@@ -243,6 +244,7 @@ impl Engine {
 
     /// The output of an attempt is all there, or will never be.
     pub(super) fn on_log_settled(&mut self, now: Now, attempt: AttemptId, status: LogStatus) {
+        self.audit_corrupt_log(now, attempt, status);
         let Some(entry) = self.tables.jobs.get_mut(&attempt.job) else {
             return;
         };
@@ -270,6 +272,33 @@ impl Engine {
             self.finish(now, attempt.job, outcome);
         }
         self.check_drain(now, open.worker);
+    }
+
+    /// A worker that has sent other bytes than before is written down, once for each attempt and term.
+    fn audit_corrupt_log(&mut self, now: Now, attempt: AttemptId, status: LogStatus) {
+        let LogState::Corrupt(held) = status.state else {
+            return;
+        };
+        let Some(entry) = self.tables.jobs.get(&attempt.job) else {
+            return;
+        };
+        let known = entry
+            .early_log
+            .is_some_and(|early| early == (attempt.number, status));
+        let open = entry.open_logs.get(&attempt.number);
+        let by = entry.record.attempts.iter().find(|it| it.id == attempt);
+        let is_current = entry.current().is_some_and(|current| current.id == attempt);
+        if let Some(by) = by.filter(|_| !known && (open.is_some() || is_current)) {
+            let result = format!("held up to {held}");
+            let (who, subject) = (by.worker.to_string(), attempt.to_string());
+            self.audit(AuditEntry::new(
+                now.wall,
+                who,
+                "log.corrupt",
+                subject,
+                result,
+            ));
+        }
     }
 
     /// Output that is still to come will never come. Said once for each log and term.

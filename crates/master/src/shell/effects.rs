@@ -104,10 +104,7 @@ fn abandon_log(shared: &Arc<Shared>, attempt: AttemptId, end: Option<LogEnd>) {
     shared.spawn(async move {
         let shared = for_task;
         // Wherever it would have ended, it lies beyond what is held.
-        let end = end.unwrap_or(LogEnd {
-            bytes: u64::MAX,
-            dropped: 0,
-        });
+        let end = end.unwrap_or(LogEnd::UNKNOWN);
         let status = match seal(&shared, attempt, end).await {
             Ok(status) => status,
             Err(problem) => {

@@ -57,7 +57,7 @@ pub(super) async fn serve(
                 let appending = logs.append(shared.epoch(), attempt, chunks);
                 match gathering(appending, &mut *receiver, &mut arrivals).await {
                     Ok(Appended::Durable { to }) => UploadAnswer::Durable(to),
-                    Ok(Appended::Gap { expected }) => return Err(gap(expected)),
+                    Ok(Appended::Gap { expected }) => return Err(Refusal::out_of_range(expected)),
                     Err(problem) => refused(shared, attempt, problem).await?,
                 }
             }
@@ -112,8 +112,15 @@ async fn settle(shared: &Shared, attempt: AttemptId, end: LogEnd) -> Result<(), 
     let status = if before.is_sealed() {
         before
     } else {
-        let sealed = logs.seal(shared.epoch(), attempt, end).await;
-        sealed.map_err(|problem| unavailable(&problem))?
+        match logs.seal(shared.epoch(), attempt, end).await {
+            // It ends before what is held, which the same worker has sent.
+            Err(problem @ AppendError::Misplaced { .. }) => {
+                warn!(%attempt, %problem, "the worker's output does not end where it does");
+                logs.seal(shared.epoch(), attempt, LogEnd::CORRUPT).await
+            }
+            sealed => sealed,
+        }
+        .map_err(|problem| unavailable(&problem))?
     };
     tell_settled(shared, attempt, status).await
 }
@@ -127,18 +134,14 @@ async fn refused(
     match problem {
         AppendError::Storage { .. } => Err(unavailable(&problem)),
         AppendError::Fenced { .. } => Err(stale()),
-        // The two sides hold different bytes; no repeat mends that. What is held stays, the rest is lost.
+        // No repeat mends that. What is held stays, the rest is lost.
         problem => {
             warn!(%attempt, %problem, "the worker's output does not fit what is held");
-            settle(
-                shared,
-                attempt,
-                LogEnd {
-                    bytes: u64::MAX,
-                    dropped: 0,
-                },
-            )
-            .await?;
+            let end = match problem {
+                AppendError::Conflict { .. } => LogEnd::CORRUPT,
+                _ => LogEnd::UNKNOWN,
+            };
+            settle(shared, attempt, end).await?;
             Ok(UploadAnswer::Sealed)
         }
     }
@@ -161,11 +164,6 @@ fn stale() -> Refusal {
         RefusalReason::Stale,
         "the attempt is not this worker's, or is over: its output is not wanted",
     )
-}
-
-fn gap(expected: u64) -> Refusal {
-    let message = format!("bytes are missing: the log goes on at offset {expected}");
-    Refusal::new(RefusalReason::Invalid, message)
 }
 
 fn unavailable(problem: &dyn ToString) -> Refusal {

@@ -188,6 +188,8 @@ pub struct LogEnd {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogState {
+    #[prost(bool, tag = "4")]
+    pub corrupt: bool,
     #[prost(oneof = "log_state::Kind", tags = "1, 2, 3")]
     pub kind: ::core::option::Option<log_state::Kind>,
 }
@@ -284,6 +286,8 @@ pub struct ErrorDetail {
     pub needed: ::prost::alloc::string::String,
     #[prost(uint64, tag = "10")]
     pub oldest: u64,
+    #[prost(uint64, optional, tag = "11")]
+    pub expected: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

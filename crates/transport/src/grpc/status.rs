@@ -20,6 +20,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> Status {
         RefusalReason::Stale | RefusalReason::Incompatible => Code::FailedPrecondition,
         RefusalReason::Exhausted => Code::ResourceExhausted,
         RefusalReason::Unavailable => Code::Unavailable,
+        RefusalReason::OutOfRange => Code::OutOfRange,
         _ => Code::Unknown,
     };
     with_detail(code, &refusal.message, &refusal.into())

@@ -118,10 +118,11 @@ impl From<LogState> for v1::LogState {
         let kind = match state {
             LogState::Uploading => Some(Kind::Uploading(v1::Nothing {})),
             LogState::Complete => Some(Kind::Complete(v1::Nothing {})),
-            LogState::LostFrom(offset) => Some(Kind::LostFrom(offset)),
+            LogState::LostFrom(offset) | LogState::Corrupt(offset) => Some(Kind::LostFrom(offset)),
             _ => None,
         };
-        Self { kind }
+        let corrupt = matches!(state, LogState::Corrupt(_));
+        Self { kind, corrupt }
     }
 }
 
@@ -134,6 +135,7 @@ impl TryFrom<v1::LogState> for LogState {
         Ok(match kind(state.kind)? {
             Kind::Uploading(_) => Self::Uploading,
             Kind::Complete(_) => Self::Complete,
+            Kind::LostFrom(offset) if state.corrupt => Self::Corrupt(offset),
             Kind::LostFrom(offset) => Self::LostFrom(offset),
         })
     }

@@ -13,6 +13,7 @@ impl From<&Refusal> for v1::ErrorDetail {
             code: refusal.reason.as_str().to_owned(),
             problem: refusal.message.clone(),
             retry_after_ms: refusal.retry_after.map(millis),
+            expected: refusal.expected,
             ..Self::default()
         }
     }
@@ -25,10 +26,11 @@ pub(crate) fn refusal(detail: v1::ErrorDetail) -> Option<Refusal> {
         .find(|reason| reason.as_str() == detail.code)?;
     let mut refusal = Refusal::new(reason, detail.problem);
     refusal.retry_after = detail.retry_after_ms.map(Duration::from_millis);
+    refusal.expected = detail.expected;
     Some(refusal)
 }
 
-const REASONS: [RefusalReason; 9] = [
+const REASONS: [RefusalReason; 10] = [
     RefusalReason::Unauthenticated,
     RefusalReason::Forbidden,
     RefusalReason::Removed,
@@ -38,6 +40,7 @@ const REASONS: [RefusalReason; 9] = [
     RefusalReason::Incompatible,
     RefusalReason::Exhausted,
     RefusalReason::Unavailable,
+    RefusalReason::OutOfRange,
 ];
 
 impl From<&ControlError> for v1::ErrorDetail {
