@@ -1,9 +1,12 @@
 //! Standard output and standard error.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::escape::{escape_json, escape_text};
 
 /// Where a command prints. Every write is flushed, so that a reader sees it at once.
 pub(crate) struct Console {
@@ -38,21 +41,34 @@ impl Console {
         self.err.flush().await
     }
 
-    /// A line to standard output.
+    /// A line, or several, to standard output: what it holds of other people's text steers no terminal.
     pub(crate) async fn line(&mut self, text: &str) -> io::Result<()> {
+        let text = shown(text, self.out_is_terminal);
         self.out(format!("{text}\n").as_bytes()).await
     }
 
-    /// One JSON document on one line.
+    /// One JSON document on one line. For a terminal with escapes that mean the same.
     pub(crate) async fn json(&mut self, value: &(impl Serialize + Sync)) -> io::Result<()> {
-        let mut text = serde_json::to_vec(value)?;
-        text.push(b'\n');
-        self.out(&text).await
+        let mut text = serde_json::to_string(value)?;
+        if self.out_is_terminal {
+            text = escape_json(&text);
+        }
+        text.push('\n');
+        self.out(text.as_bytes()).await
     }
 
     /// A remark for people, beside the output. If it cannot be written, nothing is lost that anybody waits for.
     pub(crate) async fn note(&mut self, text: &str) {
+        let text = shown(text, self.err_is_terminal);
         let _ = self.err(format!("jobyard: {text}\n").as_bytes()).await;
+    }
+}
+
+fn shown(text: &str, on_terminal: bool) -> Cow<'_, str> {
+    if on_terminal {
+        Cow::Owned(escape_text(text))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -109,5 +125,35 @@ pub(crate) mod tests {
             err_is_terminal: false,
         };
         (console, out, err)
+    }
+    #[tokio::test]
+    async fn other_peoples_text_steers_no_terminal_xl2() {
+        for terminal in [false, true] {
+            let (mut console, out, err) = captured();
+            console.out_is_terminal = terminal;
+            console.err_is_terminal = terminal;
+            console.line("a\x1b[2J\nb").await.expect("printed");
+            console.note("c\u{202e}d").await;
+            let (line, note) = if terminal {
+                ("a\\u{1b}[2J\nb\n", "jobyard: c\\u{202e}d\n")
+            } else {
+                ("a\x1b[2J\nb\n", "jobyard: c\u{202e}d\n")
+            };
+            assert_eq!((out.text().as_str(), err.text().as_str()), (line, note));
+        }
+    }
+
+    #[tokio::test]
+    async fn json_on_a_terminal_means_the_same_xl2() {
+        let value = "\x1b[2J\u{9b}\u{7f}\u{202e}✓";
+        for terminal in [false, true] {
+            let (mut console, out, _) = captured();
+            console.out_is_terminal = terminal;
+            console.json(&value).await.expect("printed");
+            let read: String = serde_json::from_str(&out.text()).expect("JSON");
+            assert_eq!(read, value);
+            assert_eq!(out.text().contains('\u{202e}'), !terminal);
+            assert_eq!(out.text().contains('\u{9b}'), !terminal);
+        }
     }
 }

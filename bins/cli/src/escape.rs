@@ -61,11 +61,30 @@ impl Escaper {
     }
 }
 
-/// Text that came from elsewhere, on one line.
-pub(crate) fn escape_line(text: &str) -> String {
+/// Text that came from elsewhere, line by line.
+pub(crate) fn escape_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     push_escaped(&mut shown, text);
-    shown.replace('\n', "\\n")
+    shown
+}
+
+/// Text that came from elsewhere, on one line.
+pub(crate) fn escape_line(text: &str) -> String {
+    escape_text(text).replace('\n', "\\n")
+}
+
+/// JSON that means the same and steers nothing. JSON itself escapes only some of it.
+pub(crate) fn escape_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        // All of these stand within strings, and have four digits at most.
+        if steers(character) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 fn push_escaped(shown: &mut String, text: &str) {
@@ -93,7 +112,7 @@ fn push_bytes(shown: &mut String, bytes: &[u8]) {
 fn steers(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
 }
 
 #[cfg(test)]
@@ -122,6 +141,12 @@ mod tests {
         assert_eq!(all(&[b"\x1b]0;title\x07"]), "\\u{1b}]0;title\\u{7}");
         assert_eq!(all(&[b"good\rbad", b"\r"]), "good\\u{d}bad\\x0d");
         assert_eq!(all(&["a\u{202e}b\u{9b}".as_bytes()]), "a\\u{202e}b\\u{9b}");
+        // C1 controls as single bytes are no UTF-8; some terminals obey them all the same.
+        assert_eq!(all(&[b"\x9b31m\x90q\x9c"]), "\\x9b31m\\x90q\\x9c");
+        // A sequence that chunks cut in pieces is no more obeyed than a whole one.
+        assert_eq!(all(&[b"\x1b", b"[", b"2J"]), "\\u{1b}[2J");
+        assert_eq!(all(&[b"a\xc2", b"\x9b2J"]), "a\\u{9b}2J");
+        assert_eq!(all(&[b"\0\x7f\x08"]), "\\u{0}\\u{7f}\\u{8}");
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl<'a> Follower<'a> {
         query.attempt = self.query.attempt.or(Some(attempt));
         query.from = from;
         query.tail = None;
+        query.tail_lines = None;
         query
     }
 

@@ -153,9 +153,10 @@ fn output_line(attempt: AttemptId, chunk: &LogChunk) -> LogLine {
 
 /// What to say about output that is not there.
 fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> {
+    let (end, dropped) = (log.end, log.dropped);
     if let LogState::LostFrom(offset) = log.state {
         return Some(format!(
-            "the output of attempt {attempt} was lost from byte {offset} on"
+            "output of attempt {attempt} lost from byte {offset} on: what followed never reached the master"
         ));
     }
     if let LogState::Corrupt(offset) = log.state {
@@ -164,20 +165,17 @@ fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> 
              kept, up to byte {offset}"
         ));
     }
-    let dropped = log.dropped;
-    (dropped > 0).then(|| match limit {
-        Some(limit) if log.end < limit => format!(
-            "the output of attempt {attempt} ends at byte {}: its worker could not keep {dropped} more bytes of it \
-             (its disk may be full)",
-            log.end
-        ),
-        Some(_) => format!(
-            "the output of attempt {attempt} was cut at its limit: {dropped} more bytes were dropped (see --log-limit)"
-        ),
-        None => format!(
-            "the output of attempt {attempt} ends at byte {}: {dropped} more bytes were dropped",
-            log.end
-        ),
+    (dropped > 0).then(|| {
+        let cut = format!(
+            "output of attempt {attempt} truncated at {end} bytes: {dropped} bytes were dropped"
+        );
+        match limit {
+            Some(limit) if end < limit => {
+                format!("{cut} (its worker could not keep them: its disk may be full)")
+            }
+            Some(limit) => format!("{cut} (limit {limit} bytes, see --log-limit)"),
+            None => cut,
+        }
     })
 }
 
@@ -283,13 +281,13 @@ mod tests {
         let log = LogStatus::sealed(5, end);
         let cut = missing(1, &log, Some(5)).expect("a note");
         assert!(
-            cut.contains("9 more bytes") && cut.contains("--log-limit"),
+            cut.contains("at 5 bytes: 9 bytes") && cut.contains("(limit 5 bytes, see --log-limit)"),
             "{cut}"
         );
         for limit in [None, Some(6)] {
             let short = missing(1, &log, limit).expect("a note");
             assert!(
-                short.contains("9 more bytes") && !short.contains("limit"),
+                short.contains("9 bytes") && !short.contains("limit"),
                 "{short}"
             );
             assert_eq!(short.contains("could not keep"), limit.is_some(), "{short}");

@@ -7,7 +7,8 @@ use futures_core::Stream;
 
 use super::ControlError;
 use crate::{
-    AttemptId, AttemptNumber, Job, JobId, JobState, LogChunk, LogStatus, Outcome, ValidSpec,
+    AttemptId, AttemptNumber, Job, JobId, JobState, LogChunk, LogStatus, Outcome, OutputStream,
+    ValidSpec,
 };
 
 /// How many jobs one submit call takes. Larger lists go in several calls, each idempotent.
@@ -92,6 +93,11 @@ pub struct LogQuery {
     pub from: u64,
     /// Only the last so many bytes of what is there now; wins over `from`.
     pub tail: Option<u64>,
+    /// Only the last so many lines of what is there now, of [`stream`](Self::stream) if one is chosen and else of the
+    /// one sequence; wins over `tail` and `from`. A last line without a line end counts.
+    pub tail_lines: Option<u64>,
+    /// Only this stream. Offsets stay those of the one sequence.
+    pub stream: Option<OutputStream>,
     /// Go on until the job (or the chosen attempt) is over and its output complete; without, stop at what is there.
     pub follow: bool,
 }
@@ -104,6 +110,8 @@ impl LogQuery {
             attempt: None,
             from: 0,
             tail: None,
+            tail_lines: None,
+            stream: None,
             follow: false,
         }
     }

@@ -1,23 +1,30 @@
 //! Readers of output: from any byte, live and after the end, woken by events.
+//!
+//! Each reader has a task, which takes the log block by block and hands the blocks over one after another. A reader
+//! that stands still holds up its own task and nobody else: it keeps at most three blocks in memory (one in the hands
+//! of whoever polls, one that waits, one in the hands of the task), which it mostly shares with others, see
+//! [`blocks`](super::blocks); the rest waits on disk. With the stream ends the task.
 
 use std::sync::Arc;
 
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use jobyard_core::{
-    AttemptId, AttemptNumber, ControlError, LogItem, LogQuery, LogState, LogStatus, LogStream,
+    AttemptId, AttemptNumber, ControlError, LogChunk, LogItem, LogQuery, LogState, LogStatus,
+    LogStream,
 };
 use tokio::sync::mpsc;
 
 use super::hub::Watch;
+use super::last_lines::begin_of_last_lines;
 use super::requests::stopped;
 use super::shared::Shared;
 use crate::records::JobRecord;
 
-/// How many items wait for a reader. One that reads slower waits for nobody but itself: the log is on disk.
-const READ_AHEAD: usize = 16;
+/// How many blocks wait for a reader: the next one is read while the network takes this one.
+const READ_AHEAD: usize = 1;
 
-/// How many bytes are read at once.
-const READ_BYTES: usize = 256 * 1024;
+/// What is handed over at once.
+type Items = Vec<LogItem>;
 
 /// Starts to read. The reading ends when the stream is dropped.
 pub(super) fn follow(
@@ -56,10 +63,22 @@ pub(super) fn follow(
             () = items.closed() => {}
         }
     });
-    Ok(Box::pin(stream::unfold(
-        receiver,
-        |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) },
-    )))
+    Ok(one_by_one(receiver))
+}
+
+/// The items of what was handed over.
+fn one_by_one(receiver: mpsc::Receiver<Result<Items, ControlError>>) -> LogStream {
+    let received = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|items| (items, receiver))
+    });
+    let items = received.flat_map(|items| {
+        let (items, problem) = match items {
+            Ok(items) => (items, None),
+            Err(problem) => (Vec::new(), Some(Err(problem))),
+        };
+        stream::iter(items.into_iter().map(Ok).chain(problem))
+    });
+    items.boxed()
 }
 
 /// Why a reader stops early.
@@ -80,7 +99,7 @@ struct Reader {
     shared: Arc<Shared>,
     query: LogQuery,
     watch: Watch,
-    items: mpsc::Sender<Result<LogItem, ControlError>>,
+    items: mpsc::Sender<Result<Items, ControlError>>,
 }
 
 impl Reader {
@@ -100,11 +119,8 @@ impl Reader {
             }
             let chosen_is_shown = self.query.attempt.is_some() && shown.is_some();
             if record.state.is_finished() || !self.query.follow || chosen_is_shown {
-                return self
-                    .say(LogItem::End {
-                        outcome: record.outcome,
-                    })
-                    .await;
+                let outcome = record.outcome;
+                return self.say(vec![LogItem::End { outcome }]).await;
             }
             self.changed().await?;
         }
@@ -123,51 +139,68 @@ impl Reader {
 
     /// The first byte to show.
     async fn start(&self, attempt: AttemptId) -> Result<u64, Stop> {
-        let Some(tail) = self.query.tail else {
+        let logs = &*self.shared.config.logs;
+        if self.query.tail.is_none() && self.query.tail_lines.is_none() {
             return Ok(self.query.from);
-        };
-        let status = self
-            .shared
-            .config
-            .logs
-            .status(attempt)
-            .await
-            .map_err(unreadable)?;
-        Ok(status.end.saturating_sub(tail))
+        }
+        let end = logs.status(attempt).await.map_err(unreadable)?.end;
+        match (self.query.tail_lines, self.query.tail) {
+            (Some(lines), _) => begin_of_last_lines(logs, attempt, end, lines, self.query.stream)
+                .await
+                .map_err(unreadable),
+            (None, tail) => Ok(end.saturating_sub(tail.unwrap_or_default())),
+        }
     }
 
     /// Shows one attempt up to its end, or to what is there.
     async fn show(&mut self, attempt: AttemptId, from: u64) -> Result<(), Stop> {
+        let logs = Arc::clone(&self.shared.config.logs);
+        let visit = self.shared.blocks.visit(attempt);
         let mut at = from;
+        // The job has to be looked at once, and again when it has changed: not for each byte that arrives.
+        let mut changed = true;
         loop {
-            let logs = Arc::clone(&self.shared.config.logs);
-            let chunks = logs
-                .read(attempt, at, READ_BYTES)
-                .await
-                .map_err(unreadable)?;
-            if !chunks.is_empty() {
-                for chunk in chunks {
-                    at = chunk.end();
-                    self.say(LogItem::Chunk { attempt, chunk }).await?;
-                }
-                continue;
-            }
             let status = logs.status(attempt).await.map_err(unreadable)?;
             if status.end > at {
+                let block = visit.read(&*logs, at).await.map_err(unreadable)?;
+                at = block.last().map_or(at, LogChunk::end);
+                self.say(self.chosen(attempt, &block)).await?;
                 continue;
             }
-            let record = self.shared.read_job(attempt.job).await?;
-            if let Some(log) = log_end(&record, attempt, status) {
-                return self.say(LogItem::AttemptEnd { attempt, log }).await;
+            if status.is_sealed() {
+                let log = status;
+                return self.say(vec![LogItem::AttemptEnd { attempt, log }]).await;
+            }
+            if changed {
+                let record = self.shared.read_job(attempt.job).await?;
+                if let Some(log) = log_end(&record, attempt, status) {
+                    return self.say(vec![LogItem::AttemptEnd { attempt, log }]).await;
+                }
+                changed = false;
             }
             if !self.query.follow {
                 return Ok(());
             }
             tokio::select! {
                 result = logs.watch(attempt, at) => drop(result.map_err(unreadable)?),
-                result = self.changed() => result?,
+                result = self.changed() => {
+                    result?;
+                    changed = true;
+                }
             }
         }
+    }
+
+    /// What was asked for of a block.
+    fn chosen(&self, attempt: AttemptId, block: &[LogChunk]) -> Items {
+        let stream = self.query.stream;
+        let chunks = block
+            .iter()
+            .filter(|chunk| stream.is_none_or(|stream| stream == chunk.stream))
+            .cloned();
+        chunks
+            .map(|chunk| LogItem::Chunk { attempt, chunk })
+            .collect()
     }
 
     async fn changed(&mut self) -> Result<(), Stop> {
@@ -177,17 +210,17 @@ impl Reader {
         }
     }
 
-    async fn say(&self, item: LogItem) -> Result<(), Stop> {
-        self.items.send(Ok(item)).await.map_err(|_| Stop::Left)
+    async fn say(&self, items: Items) -> Result<(), Stop> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.items.send(Ok(items)).await.map_err(|_| Stop::Left)
     }
 }
 
-/// What is held of an attempt's output, once it is certain that no more will come. An attempt that printed nothing has
-/// no log to seal: its record says so.
+/// What is held of an attempt's output, once it is certain that no more will come although its log is not sealed. An
+/// attempt that printed nothing has no log to seal: its record says so.
 fn log_end(record: &JobRecord, attempt: AttemptId, status: LogStatus) -> Option<LogStatus> {
-    if status.is_sealed() {
-        return Some(status);
-    }
     let known = record.attempts.iter().find(|known| known.id == attempt)?;
     if known.outcome.is_none() || known.log == LogState::Uploading {
         return None;

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod authorize;
+mod blocks;
 mod control;
 mod effects;
 mod ended;
@@ -16,6 +17,7 @@ mod followers;
 mod gate;
 mod hub;
 mod interregnum;
+mod last_lines;
 mod master;
 mod ports;
 mod replies;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Held;
+use super::blocks::Blocks;
 use super::ended::MasterEnded;
 use super::failpoint::Failpoints;
 use super::gate::Gate;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     pub(super) ports: Ports,
     pub(super) specs: SpecCache,
+    /// What readers of output share.
+    pub(super) blocks: Arc<Blocks>,
     /// What uploads hold in memory.
     pub(super) held: Held,
     pub(super) failpoints: Failpoints,
@@ -67,6 +70,7 @@ impl Shared {
             gate: Gate::default(),
             ports: Ports::default(),
             specs: SpecCache::default(),
+            blocks: Arc::default(),
             held: Held::default(),
             failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),

@@ -1470,6 +1470,10 @@ pub struct LogsRequest {
     pub tail: ::core::option::Option<u64>,
     #[prost(bool, tag = "5")]
     pub follow: bool,
+    #[prost(uint64, optional, tag = "6")]
+    pub tail_lines: ::core::option::Option<u64>,
+    #[prost(enumeration = "OutputStream", optional, tag = "7")]
+    pub stream: ::core::option::Option<i32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LogsResponse {

@@ -235,6 +235,10 @@ impl From<LogQuery> for v1::LogsRequest {
             from: query.from,
             tail: query.tail,
             follow: query.follow,
+            tail_lines: query.tail_lines,
+            stream: query
+                .stream
+                .map(|stream| v1::OutputStream::from(stream).into()),
         }
     }
 }
@@ -249,6 +253,9 @@ impl TryFrom<v1::LogsRequest> for LogQuery {
         query.from = wire.from;
         query.tail = wire.tail;
         query.follow = wire.follow;
+        query.tail_lines = wire.tail_lines;
+        let stream = |stream| choice::<v1::OutputStream, _>("stream", stream);
+        query.stream = wire.stream.map(stream).transpose()?;
         Ok(query)
     }
 }

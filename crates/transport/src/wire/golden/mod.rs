@@ -8,6 +8,7 @@
 mod first;
 mod limits;
 mod never_twice;
+mod readers;
 mod recorded;
 mod samples;
 mod scheduling;
