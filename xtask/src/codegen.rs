@@ -36,9 +36,10 @@ const EXEMPTION: &str = "#![allow(clippy::all, clippy::pedantic, missing_docs, u
 const MAX_DEPTH: usize = 8;
 
 /// Messages that hold a secret. They get no `Debug` here; the crate writes one by hand that leaves the secret out.
-const SECRET_MESSAGES: [&str; 2] = [
+const SECRET_MESSAGES: [&str; 3] = [
     ".jobyard.v1.EnrollRequest",
     ".jobyard.v1.CreateTokenResponse",
+    ".jobyard.v1.SecretEntry",
 ];
 
 /// The files that are made, by name.

@@ -40,6 +40,10 @@ pub const FEATURE_DRAIN: &str = "drain";
 /// it gets no jobs that ask for that.
 pub const FEATURE_LEASES: &str = "leases";
 
+/// The ability of a worker to keep the secrets of a job ([`JobSpec::secret_env`](crate::JobSpec)) out of its output. One
+/// without it gets no jobs that bring any.
+pub const FEATURE_MASKING: &str = "masking";
+
 /// How many attempts one worker may hold, finished ones that the master has not confirmed included. At the limit it
 /// refuses assignments.
 pub const MAX_INVENTORY: usize = 10_000;
@@ -111,7 +115,9 @@ impl Protocol {
     pub fn current() -> Self {
         Self {
             version: PROTOCOL_VERSION,
-            features: BTreeSet::from([FEATURE_DRAIN.to_owned(), FEATURE_LEASES.to_owned()]),
+            features: [FEATURE_DRAIN, FEATURE_LEASES, FEATURE_MASKING]
+                .map(str::to_owned)
+                .into(),
         }
     }
 

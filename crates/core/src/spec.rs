@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::limits::Limits;
 use crate::requirement::{MAX_REQUIREMENTS, Requirement};
 use crate::resources::{InvalidResources, Resources};
+use crate::secret::{
+    MAX_SECRET_BYTES, MAX_SECRETS, SecretProblem, SecretText, check_variable, exposed, total_bytes,
+};
 use crate::text::{TextProblem, check_label, check_name};
 use crate::time::millis;
 
@@ -145,6 +148,11 @@ pub struct JobSpec {
     pub log_limit: u64,
     /// Whether standard error goes into the same pipe as standard output, so that their order is exact.
     pub merge: bool,
+    /// Variables of its environment whose values are masked in its output and shown to nobody: at most
+    /// [`MAX_SECRETS`], of [`MAX_SECRET_BYTES`] together. They win over the worker's variables. Every value is written
+    /// where a spec is written: see [`ValidSpec::hide_secrets`].
+    #[serde(with = "exposed", skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, SecretText>,
 }
 
 /// Which executor runs a job, and its configuration, which only that executor can read.
@@ -260,11 +268,18 @@ impl JobSpec {
 
     /// Checks every field against its limits. The one way to a [`ValidSpec`].
     pub fn validate(self) -> Result<ValidSpec, InvalidSpec> {
-        self.check()?;
+        self.check(false)?;
         Ok(ValidSpec(Arc::new(self)))
     }
 
-    fn check(&self) -> Result<(), InvalidSpec> {
+    /// The same for a spec that is only shown, of which secrets may be [hidden](SecretText::is_hidden).
+    pub fn validate_shown(self) -> Result<ValidSpec, InvalidSpec> {
+        self.check(true)?;
+        Ok(ValidSpec(Arc::new(self)))
+    }
+
+    fn check(&self, may_hide: bool) -> Result<(), InvalidSpec> {
+        self.check_secrets(may_hide)?;
         if let Some(name) = &self.name {
             check_label(name).map_err(InvalidSpec::text("name"))?;
         }
@@ -331,6 +346,25 @@ impl JobSpec {
         within("grace (s)", self.grace.as_secs(), 0, MAX_DURATION.as_secs())
     }
 
+    fn check_secrets(&self, may_hide: bool) -> Result<(), InvalidSpec> {
+        let secrets = &self.secret_env;
+        within(
+            "secret_env (number)",
+            secrets.len() as u64,
+            0,
+            MAX_SECRETS as u64,
+        )?;
+        let bytes = total_bytes(secrets) as u64;
+        within("secret_env (bytes)", bytes, 0, MAX_SECRET_BYTES as u64)?;
+        for (name, value) in secrets {
+            check_variable(name, value, may_hide).map_err(|problem| InvalidSpec::Secret {
+                name: name.escape_debug().to_string(),
+                problem,
+            })?;
+        }
+        Ok(())
+    }
+
     /// What decides when it goes, and where it would rather go.
     fn check_order(&self) -> Result<(), InvalidSpec> {
         if self.priority.unsigned_abs() > MAX_PRIORITY.unsigned_abs() {
@@ -382,16 +416,36 @@ impl Default for JobSpec {
             labels: BTreeMap::new(),
             log_limit: DEFAULT_LOG_LIMIT,
             merge: false,
+            secret_env: BTreeMap::new(),
         }
     }
 }
 
 /// A spec that passed [`JobSpec::validate`]: the only kind that the parts of Jobyard hand on. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "JobSpec", into = "JobSpec")]
+#[serde(try_from = "Written", into = "JobSpec")]
 pub struct ValidSpec(Arc<JobSpec>);
 
 impl ValidSpec {
+    /// The same without the values of its secrets: for whoever shall only see it, and for what is written down in more
+    /// places than one. Nothing can be run by it that needs them.
+    #[must_use]
+    pub fn hide_secrets(&self) -> Self {
+        if self.secret_env.is_empty() {
+            return self.clone();
+        }
+        let mut spec = self.to_spec();
+        for value in spec.secret_env.values_mut() {
+            *value = SecretText::hidden();
+        }
+        Self(Arc::new(spec))
+    }
+
+    /// Whether it names secrets of which a value is hidden.
+    pub fn has_hidden_secrets(&self) -> bool {
+        self.secret_env.values().any(SecretText::is_hidden)
+    }
+
     /// A copy to change; it has to be validated again.
     pub fn to_spec(&self) -> JobSpec {
         JobSpec::clone(&self.0)
@@ -411,6 +465,18 @@ impl TryFrom<JobSpec> for ValidSpec {
 
     fn try_from(spec: JobSpec) -> Result<Self, InvalidSpec> {
         spec.validate()
+    }
+}
+
+/// A spec as a file has it: perhaps without the values of its secrets.
+#[derive(Deserialize)]
+struct Written(JobSpec);
+
+impl TryFrom<Written> for ValidSpec {
+    type Error = InvalidSpec;
+
+    fn try_from(written: Written) -> Result<Self, InvalidSpec> {
+        written.0.validate_shown()
     }
 }
 
@@ -453,6 +519,14 @@ pub enum InvalidSpec {
     /// What it takes of a worker cannot be.
     #[error("resources: {0}")]
     Resources(#[from] InvalidResources),
+    /// A secret cannot be one.
+    #[error("secret_env: {name}: {problem}")]
+    Secret {
+        /// Of which variable.
+        name: String,
+        /// What is wrong.
+        problem: SecretProblem,
+    },
 }
 
 impl InvalidSpec {
@@ -550,6 +624,7 @@ mod tests {
             "memory_bytes",
             "counts",
             "queue_timeout",
+            "secret_env",
         ] {
             assert_eq!(json.get(key), None, "{key}");
         }
@@ -562,6 +637,54 @@ mod tests {
             serde_json::from_str::<JobSpec>(&json).expect("reads back"),
             asks
         );
+    }
+
+    fn with_secret(value: &str) -> JobSpec {
+        let mut spec = spec();
+        spec.secret_env
+            .insert("TOKEN".to_owned(), SecretText::new(value));
+        spec
+    }
+
+    #[test]
+    fn refuse_secrets_that_cannot_be_masked_xl4() {
+        for (value, says) in [("", "empty"), ("x", "one character"), ("***", "asterisks")] {
+            let error = with_secret(value).validate().expect_err(value).to_string();
+            assert!(error.starts_with("secret_env: TOKEN: it "), "{error}");
+            assert!(error.contains(says), "{error}");
+        }
+        let long = with_secret(&"x".repeat(MAX_SECRET_BYTES)).validate();
+        assert!(matches!(long, Err(InvalidSpec::OutOfRange { .. })));
+        let mut many = spec();
+        for number in 0..=MAX_SECRETS {
+            many.secret_env
+                .insert(format!("S{number}"), SecretText::new("secret"));
+        }
+        assert!(matches!(
+            many.validate(),
+            Err(InvalidSpec::OutOfRange { .. })
+        ));
+    }
+
+    #[test]
+    fn hidden_secrets_are_in_nothing_that_is_written_and_run_nothing() {
+        let whole = with_secret("hunter2").validate().expect("valid");
+        assert!(!format!("{whole:?}").contains("hunter2"));
+        let json = serde_json::to_string(&whole).expect("JSON");
+        let read: ValidSpec = serde_json::from_str(&json).expect("reads back");
+        assert_eq!(read, whole);
+
+        let hidden = whole.hide_secrets();
+        assert!(hidden.has_hidden_secrets() && !whole.has_hidden_secrets());
+        let json = serde_json::to_string(&hidden).expect("JSON");
+        assert!(
+            json.contains("TOKEN") && !json.contains("hunter2"),
+            "{json}"
+        );
+        let read: ValidSpec = serde_json::from_str(&json).expect("reads back");
+        assert_eq!(read, hidden);
+        assert!(hidden.to_spec().validate().is_err());
+        assert!(hidden.to_spec().validate_shown().is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jobyard_core::ConfigError;
+use jobyard_core::{ConfigError, SecretText};
 
 use super::ProcessConfig;
 use super::config::check_env;
@@ -19,11 +19,12 @@ pub(super) struct Baseline<'a> {
 }
 
 impl Baseline<'_> {
-    /// The whole environment: this baseline, then `worker`, then the job's own. Later ones win.
+    /// The whole environment: this baseline, then `worker`, then the job's own and its secrets. Later ones win.
     pub(super) fn build(
         &self,
         worker: &BTreeMap<String, String>,
         config: &ProcessConfig,
+        secrets: &BTreeMap<String, SecretText>,
     ) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut all = BTreeMap::new();
         let tmp = self.tmp.to_string_lossy();
@@ -53,6 +54,9 @@ impl Baseline<'_> {
         }
         for (name, value) in &config.env {
             set(&mut all, name, value);
+        }
+        for (name, value) in secrets {
+            set(&mut all, name, value.expose());
         }
         Ok(all)
     }

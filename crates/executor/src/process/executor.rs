@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use jobyard_core::{
     AttemptContext, AttemptId, Capabilities, ConfigError, Containment, Execution, ExecutionTrace,
     Executor, ExecutorFacts, Gone, InfraReason, LimitKind, Limits, Output, PROCESS_EXECUTOR,
-    StartError, StartFailure,
+    StartError, StartFailure, ValidSpec,
 };
+use jobyard_launcher::spool::Masks;
 
 use super::{IsolationError, JobUser, ProcessConfig, Unenforceable};
 use crate::launcher::{CageFacts, Isolation, Launcher};
@@ -329,6 +330,7 @@ impl Executor for ProcessExecutor {
             problem: error.to_string(),
         };
         let config = self.read(&context.spec.executor.config).map_err(bad)?;
+        check_secrets(&context.spec, &config)?;
         let user = self.user_of(&config).map_err(bad)?.cloned();
         let unenforced = self.unenforced(&context.spec.effective_limits())?;
         // Each function that hands it on would have room for one of its own.
@@ -408,6 +410,11 @@ impl Job {
         super::system::start(*self).await
     }
 
+    /// What must not be seen in its output, where nobody else masks it.
+    pub(super) fn masks(&self) -> Masks {
+        Masks::new(self.context.spec.secret_env.values())
+    }
+
     pub(super) fn path(&self) -> &str {
         &self.executor.0.path
     }
@@ -447,6 +454,27 @@ impl Job {
     pub(super) fn pool(&self) -> Option<&super::unix::Pool> {
         self.executor.0.pool.as_ref()
     }
+}
+
+/// A variable has one value, and a secret that is known.
+fn check_secrets(spec: &ValidSpec, config: &ProcessConfig) -> Result<(), StartError> {
+    if spec.has_hidden_secrets() {
+        return Err(StartError::Worker {
+            reason: InfraReason::WorkerFault,
+            problem: "the values of its secrets are not known any more".to_owned(),
+        });
+    }
+    let twice = spec
+        .secret_env
+        .keys()
+        .find(|name| config.env.contains_key(*name));
+    twice.map_or(Ok(()), |name| {
+        let problem = format!("{name:?} is a variable of `env` as well: leave one out");
+        Err(StartError::Job {
+            cause: StartFailure::BadConfig,
+            problem: ConfigError::new("secret_env", problem).to_string(),
+        })
+    })
 }
 
 /// Directories for the jobs of a launcher.

@@ -30,6 +30,7 @@ mod executor;
 mod isolation;
 #[cfg(target_os = "linux")]
 mod launched;
+mod masked;
 mod pump;
 #[cfg(unix)]
 mod unix;

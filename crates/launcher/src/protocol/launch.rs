@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use jobyard_core::{AttemptId, Limits, Steady};
+use jobyard_core::{AttemptId, Limits, SecretText, Steady, exposed};
 use serde::{Deserialize, Serialize};
 
 /// One attempt to start: everything is said, nothing is inherited from the launcher.
@@ -51,6 +51,10 @@ pub struct Launch {
     /// this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_by: Option<Steady>,
+    /// What must not be seen in its output, see [`mask`](crate::spool::mask). A launcher that does not say
+    /// [`Welcome::masks`](super::Welcome::masks) does not know this.
+    #[serde(default, with = "exposed::list", skip_serializing_if = "Vec::is_empty")]
+    pub masks: Vec<SecretText>,
 }
 
 /// Every launcher so far takes what is not said for this.
@@ -83,6 +87,7 @@ impl Launch {
             isolation: Isolation::default(),
             until: None,
             start_by: None,
+            masks: Vec::new(),
         }
     }
 

@@ -130,6 +130,9 @@ pub struct Welcome {
     /// Whether it knows [`Launch::until`] and [`Request::Extend`]. One from before them does not say so.
     #[serde(default)]
     pub leases: bool,
+    /// Whether it knows [`Launch::masks`]. One from before them does not say so, and would mask nothing.
+    #[serde(default)]
+    pub masks: bool,
     /// Every attempt that it holds.
     pub attempts: Vec<Known>,
 }
@@ -144,6 +147,7 @@ impl Welcome {
             cages,
             accepting: true,
             leases: true,
+            masks: true,
             attempts: Vec::new(),
         }
     }

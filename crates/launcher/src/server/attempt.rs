@@ -63,6 +63,14 @@ enum Forked {
     Child(Child),
 }
 
+/// What was read of a pipe. Its bytes may be held back by the filter, so that the progress does not tell.
+#[derive(Debug, PartialEq, Eq)]
+enum Read {
+    Something,
+    Nothing,
+    End,
+}
+
 /// What an attempt is made of.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -195,8 +203,10 @@ impl Attempt {
             .pipes
             .iter()
             .position(|pipe| part_of(pipe.stream()) == part)?;
-        self.read_pipe(index, buffer)
-            .then(|| self.close_pipe(index, poller))?
+        match self.read_pipe(index, buffer) {
+            Read::End => self.close_pipe(index, poller),
+            Read::Something | Read::Nothing => None,
+        }
     }
 
     /// Reads what is there of all output, as far as it is more than a moment's work. Says when all of it was read.
@@ -204,30 +214,29 @@ impl Attempt {
         let mut closed = None;
         for index in (0..self.pipes.len()).rev() {
             for _ in 0..REST_BYTES / READ_BYTES {
-                let before = self.progress();
-                if self.read_pipe(index, buffer) {
-                    closed = self.close_pipe(index, poller);
-                    break;
-                }
-                if self.progress() == before {
-                    break;
+                match self.read_pipe(index, buffer) {
+                    Read::Something => {}
+                    Read::Nothing => break,
+                    Read::End => {
+                        closed = self.close_pipe(index, poller);
+                        break;
+                    }
                 }
             }
         }
         closed
     }
 
-    /// Says whether the pipe is at its end.
-    fn read_pipe(&mut self, index: usize, buffer: &mut [u8]) -> bool {
+    fn read_pipe(&mut self, index: usize, buffer: &mut [u8]) -> Read {
         let pipe = &self.pipes[index];
         match pipe.read(buffer) {
             Piece::Bytes(bytes) => {
                 let bytes = Bytes::copy_from_slice(bytes);
                 self.writer.write(pipe.stream(), clock::wall(), bytes);
-                false
+                Read::Something
             }
-            Piece::Nothing => false,
-            Piece::End => true,
+            Piece::Nothing => Read::Nothing,
+            Piece::End => Read::End,
         }
     }
 

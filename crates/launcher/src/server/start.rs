@@ -16,7 +16,7 @@ use super::poller::{Interest, Poller, Source};
 use super::yard::{Yard, note};
 use crate::journal::Record;
 use crate::protocol::{Launch, LaunchFailure, Stage};
-use crate::spool::SpoolWriter;
+use crate::spool::{MaskFilter, Masks, SpoolWriter};
 
 /// The ends of an attempt's output: ours, and those for the job.
 struct OutputPipes {
@@ -65,7 +65,7 @@ impl Yard {
             life: Life::new(Duration::from_millis(launch.drain_ms)).until(launch.until),
             cage,
             pipes: pipes.ours,
-            writer: SpoolWriter::new(launch.output.clone(), launch.output_limit),
+            writer: writer(launch),
         }));
         self.orders.push((key, Box::new(order)));
         Ok(())
@@ -122,6 +122,16 @@ impl Yard {
         }
         Ok(())
     }
+}
+
+/// What its output goes into, without its secrets.
+fn writer(launch: &Launch) -> SpoolWriter {
+    let writer = SpoolWriter::new(launch.output.clone(), launch.output_limit);
+    let masks = Masks::new(&launch.masks);
+    if masks.is_empty() {
+        return writer;
+    }
+    writer.with_filter(Box::new(MaskFilter::new(&masks)))
 }
 
 /// Nothing was forked, since its time is over.

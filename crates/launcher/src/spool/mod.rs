@@ -22,7 +22,9 @@
 pub mod frame;
 
 mod filter;
+pub mod mask;
 mod writer;
 
 pub use self::filter::{Filter, PassThrough};
+pub use self::mask::{MaskFilter, Masks, StreamMasker};
 pub use self::writer::{SEGMENT_BYTES, SpoolWriter, segment_path};

@@ -14,7 +14,7 @@ use jobyard_scheduler::{Availability, JobDemand, Wants, WorkerOffer};
 use super::input::ReplyTo;
 use super::pool::Pool;
 use super::state_counts::StateCounts;
-use crate::records::{Demand, JobRecord, SpecDigest, WorkerRecord};
+use crate::records::{Demand, JobRecord, MASKING_TAG, SpecDigest, WorkerRecord};
 
 /// How many finished jobs are remembered by digest, so that a repeated submit that overtakes its own end is recognised
 /// without the store. Older ones are found there.
@@ -149,6 +149,11 @@ fn lease_tag() -> Tag {
 }
 
 const LEASE_TAG: &str = "on-disconnect=stop";
+
+/// What is offered by workers that mask secrets.
+fn masking_tag() -> Tag {
+    MASKING_TAG.parse().expect("a tag as tags are written")
+}
 
 /// The same, and only where attempts end before a lease does.
 fn wants_leases(wants: &Wants) -> Arc<Wants> {
@@ -330,20 +335,27 @@ impl WorkerEntry {
     pub(super) fn offers_other_than(&self, before: &WorkerRecord) -> bool {
         let now = &self.record;
         let keeps_leases = now.knows_leases() == before.knows_leases();
+        let keeps_masking = now.knows_masking() == before.knows_masking();
         !keeps_leases
+            || !keeps_masking
             || (&now.tags, &now.exclusive, &now.capacity)
                 != (&before.tags, &before.exclusive, &before.capacity)
     }
 
-    /// Its tags, and whether it ends attempts before its lease does: what it says of that as a tag does not count, what
-    /// its program says of itself does.
+    /// Its tags, and whether it ends attempts before its lease does, and masks secrets: what it says of these as a tag
+    /// does not count, what its program says of itself does.
     fn offered_tags(&self) -> TagSet {
-        let (tags, ours) = (self.record.all_tags(), lease_tag());
-        let others = tags.iter().filter(|tag| tag.key() != ours.key());
-        // First, so that the limit of tags leaves out another one.
-        let first = self.record.knows_leases().then(|| ours.clone());
+        let tags = self.record.all_tags();
+        let ours = [
+            (lease_tag(), self.record.knows_leases()),
+            (masking_tag(), self.record.knows_masking()),
+        ];
+        let is_ours = |tag: &Tag| ours.iter().any(|(own, _)| own.key() == tag.key());
+        let others = tags.iter().filter(|tag| !is_ours(tag));
+        let first = ours.iter().filter(|(_, known)| *known).map(|(tag, _)| tag);
         let mut offered = TagSet::new();
-        for tag in first.into_iter().chain(others) {
+        // First, so that the limit of tags leaves out another one.
+        for tag in first.cloned().chain(others) {
             if offered.insert(tag).is_err() {
                 break;
             }

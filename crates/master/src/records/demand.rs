@@ -38,7 +38,8 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// What a spec asks for. The executor is a requirement like any other: workers offer `executor=NAME`.
+    /// What a spec asks for. The executor is a requirement like any other: workers offer `executor=NAME`; and so is, for
+    /// a job with secrets, that its worker masks them.
     pub fn of(spec: &ValidSpec) -> Self {
         let mut draft = WantsDraft::default();
         draft.requirements.clone_from(&spec.requirements);
@@ -46,6 +47,11 @@ impl Demand {
         draft
             .requirements
             .extend(format!("executor={}", spec.executor.name).parse::<Requirement>());
+        if !spec.secret_env.is_empty() {
+            draft
+                .requirements
+                .extend(MASKING_TAG.parse::<Requirement>());
+        }
         draft.worker.clone_from(&spec.worker);
         draft.resources.clone_from(&spec.resources);
         draft.prefer.clone_from(&spec.prefer);
@@ -69,6 +75,10 @@ impl Demand {
         &self.wants.draft().resources
     }
 }
+
+/// What is offered by workers that mask secrets, by what their programs say of themselves, and asked for by jobs that
+/// bring some. In words that an explanation can show.
+pub const MASKING_TAG: &str = "secrets=masked";
 
 impl Serialize for Demand {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -188,6 +198,18 @@ mod tests {
         let demand = demand(|_| {});
         let requirements = &demand.wants.draft().requirements;
         assert_eq!(requirements[0].to_string(), "executor=container");
+    }
+
+    #[test]
+    fn a_job_with_secrets_requires_that_they_are_masked() {
+        let demand = demand(|spec| {
+            let secret = jobyard_core::SecretText::new("hunter2");
+            spec.secret_env.insert("TOKEN".to_owned(), secret);
+        });
+        let requirements = &demand.wants.draft().requirements;
+        assert_eq!(requirements[1].to_string(), MASKING_TAG);
+        let json = serde_json::to_string(&demand).expect("JSON");
+        assert!(!json.contains("hunter2"), "{json}");
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod trail;
 mod worker;
 
 pub use body::{DamagedRecord, read};
-pub use demand::Demand;
+pub use demand::{Demand, MASKING_TAG};
 pub use event::{KeptEvent, MAX_RECORD_EVENTS, event_record, job_of, read_events};
 pub use job::{JobRecord, SpecDigest, spec_record};
 pub use kind::{AUDIT, Counters, EVENT, JOB, LIVE_KINDS, QUEUE, RETENTION, SPEC, TOKEN, WORKER};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jobyard_core::{
-    AdminState, BootId, FEATURE_LEASES, Record, Resources, TagSet, Timestamp, WorkerFacts,
-    WorkerId, millis,
+    AdminState, BootId, FEATURE_LEASES, FEATURE_MASKING, Record, Resources, TagSet, Timestamp,
+    WorkerFacts, WorkerId, millis,
 };
 use jobyard_pki::SpkiHash;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,11 @@ impl WorkerRecord {
         self.features.contains(FEATURE_LEASES)
     }
 
+    /// Whether it keeps the secrets of jobs out of their output.
+    pub fn knows_masking(&self) -> bool {
+        self.features.contains(FEATURE_MASKING)
+    }
+
     /// Everything that it offers, its token's tags included, and its exclusive ones: a job that names one finds it. A
     /// tag beyond the limit is left out: the worker's own come last.
     pub fn all_tags(&self) -> TagSet {
@@ -175,7 +180,7 @@ mod tests {
         assert_eq!(read.capacity, Resources::of_slots(6));
         assert!(read.exclusive.is_empty());
         assert_eq!((read.lease, read.drain), (None, None));
-        assert!(!read.knows_leases());
+        assert!(!read.knows_leases() && !read.knows_masking());
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod requests;
 mod restart;
 mod retention;
 mod retries;
+mod secrets;
 mod silence;
 mod step;
 mod stop;

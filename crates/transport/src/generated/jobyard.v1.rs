@@ -87,6 +87,23 @@ pub struct JobSpec {
     pub retry_on: ::prost::alloc::vec::Vec<u32>,
     #[prost(enumeration = "OnDisconnect", tag = "23")]
     pub on_disconnect: i32,
+    #[prost(message, optional, tag = "24")]
+    pub secrets: ::core::option::Option<JobSecrets>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct JobSecrets {
+    #[prost(string, tag = "1")]
+    pub executor: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub env: ::prost::alloc::vec::Vec<SecretEntry>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SecretEntry {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, optional, tag = "2")]
+    pub value: ::core::option::Option<::prost::alloc::string::String>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Limits {
@@ -190,6 +207,8 @@ pub struct LogEnd {
 pub struct LogState {
     #[prost(bool, tag = "4")]
     pub corrupt: bool,
+    #[prost(message, optional, tag = "5")]
+    pub removed: ::core::option::Option<LogRemoved>,
     #[prost(oneof = "log_state::Kind", tags = "1, 2, 3")]
     pub kind: ::core::option::Option<log_state::Kind>,
 }
@@ -204,6 +223,13 @@ pub mod log_state {
         #[prost(uint64, tag = "3")]
         LostFrom(u64),
     }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogRemoved {
+    #[prost(int64, tag = "1")]
+    pub at_us: i64,
+    #[prost(enumeration = "LogRemoval", tag = "2")]
+    pub why: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Residue {
@@ -566,6 +592,35 @@ impl OutputStream {
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
+pub enum LogRemoval {
+    Unspecified = 0,
+    Age = 1,
+    Room = 2,
+}
+impl LogRemoval {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOG_REMOVAL_UNSPECIFIED",
+            Self::Age => "LOG_REMOVAL_AGE",
+            Self::Room => "LOG_REMOVAL_ROOM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOG_REMOVAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOG_REMOVAL_AGE" => Some(Self::Age),
+            "LOG_REMOVAL_ROOM" => Some(Self::Room),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
 pub enum ComplaintKind {
     Unspecified = 0,
     Disk = 1,
@@ -627,6 +682,10 @@ pub struct StatusResponse {
     pub logs: u64,
     #[prost(uint64, tag = "12")]
     pub log_bytes: u64,
+    #[prost(uint64, tag = "13")]
+    pub log_archived_bytes: u64,
+    #[prost(uint64, optional, tag = "14")]
+    pub log_budget: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditRequest {

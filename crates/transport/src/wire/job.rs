@@ -57,7 +57,7 @@ impl From<Job> for v1::Job {
     fn from(job: Job) -> Self {
         Self {
             id: id_bytes(job.id.as_uuid()),
-            spec: Some((&job.spec).into()),
+            spec: Some((&job.spec.hide_secrets()).into()),
             state: v1::JobState::from(job.state).into(),
             outcome: job.outcome.map(Into::into),
             sequence: job.sequence,
@@ -77,7 +77,7 @@ impl TryFrom<v1::Job> for Job {
     fn try_from(wire: v1::Job) -> Result<Self, InvalidMessage> {
         let mut job = Self::new(
             job_id("id", &wire.id)?,
-            required("spec", wire.spec)?,
+            super::spec::shown("spec", wire.spec)?,
             wire.sequence,
             Timestamp::from_micros(wire.submitted_at_us),
             wire.submitted_by,

@@ -17,7 +17,8 @@ pub enum JournalEntry {
     Accepted {
         /// Which one.
         attempt: AttemptId,
-        /// What it is to run; an adoption needs it.
+        /// What it is to run; an adoption needs it. Without the values of its secrets: what was begun has them, and nothing
+        /// is begun by what is read here.
         spec: ValidSpec,
         /// The environment that the master gave with it.
         env: BTreeMap<String, String>,

@@ -207,7 +207,7 @@ impl Agent {
         }
         out.push(Output::Journal(JournalEntry::Accepted {
             attempt,
-            spec: assignment.spec.clone(),
+            spec: assignment.spec.hide_secrets(),
             env: assignment.env.clone(),
             boot: self.config.boot,
         }));

@@ -76,11 +76,12 @@ impl AttemptTask {
             clock,
             events,
         } = self;
-        let sink = Arc::new(SpoolSink::new(Arc::clone(&log), Arc::clone(&clock)));
+        let sink = SpoolSink::new(Arc::clone(&log), Arc::clone(&clock), &context.spec);
+        let sink = Arc::new(sink);
         let end = match executor {
             Some(executor) => {
                 let (reports, supervised) = mpsc::channel(SUPERVISOR_EVENTS);
-                let output = Output::new(sink);
+                let output = Output::new(Arc::clone(&sink) as Arc<dyn OutputSink>);
                 let handle = match begin {
                     Begin::Start => {
                         jobyard_executor::supervise(executor, context, output, clock, reports)
@@ -94,6 +95,7 @@ impl AttemptTask {
             None => no_executor(&context, &sink, &*clock).await,
         };
         let Some(mut end) = end else { return };
+        sink.finish().await;
         end.log = log.close();
         // The owner has gone; so has the worker.
         let _ = events.send(Event::Attempt(Input::AttemptEnded(end))).await;

@@ -214,6 +214,15 @@ impl SpoolLog {
         self.reached(end);
     }
 
+    /// Counts output as dropped that must not be written, and all that follows.
+    pub(super) fn refuse(&self, bytes: u64) {
+        let mut inner = self.lock();
+        if inner.closed.is_none() {
+            inner.dropped += bytes;
+            inner.cut = true;
+        }
+    }
+
     /// Says once if something was dropped that the limit would have let through: mostly the disk is full, and nothing
     /// else tells of that soon.
     fn mind_shortage(&self, inner: &mut Inner) {

@@ -273,6 +273,7 @@ async fn find(above: &Path) -> Result<(Vec<Arc<Link>>, Option<Chosen>), OpenLaun
 fn is_ours(welcome: &Welcome) -> bool {
     welcome.accepting
         && welcome.leases
+        && welcome.masks
         && welcome.version == PROTOCOL_VERSION
         && welcome.build == BUILD
 }

@@ -138,6 +138,7 @@ fn describe(job: &Job, prepared: Prepared, place: Option<OutputPlace>) -> (Launc
     launch.isolation = job.isolation().clone();
     launch.until = job.context.until;
     launch.start_by = job.context.start_by;
+    launch.masks = spec.secret_env.values().cloned().collect();
     (launch, prepared.scratch)
 }
 

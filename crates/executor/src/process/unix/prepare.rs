@@ -96,7 +96,7 @@ pub(in super::super) fn prepare(
         user: job.user.as_ref().map(|user| user.name.as_str()),
     };
     let env = baseline
-        .build(&job.context.env, &job.config)
+        .build(&job.context.env, &job.config, &job.context.spec.secret_env)
         .map_err(|error| StartError::Worker {
             reason: InfraReason::WorkerFault,
             problem: format!("the worker's environment cannot be used: {error}"),

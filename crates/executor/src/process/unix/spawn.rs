@@ -29,7 +29,7 @@ pub(super) fn spawn(job: &Job) -> Result<ProcessExecution, StartError> {
         end_unwatched(child);
         worker_failure("the process cannot be watched", &error)
     })?;
-    let attended = stream::pump(pipes, &job.output);
+    let attended = stream::pump(pipes, &job.output, &job.masks());
     let start_time = group::start_time(leader.pid());
     let drain = job.drain(OUTPUT_DRAIN);
     let execution = ProcessExecution::new(leader, start_time, prepared.scratch, drain)

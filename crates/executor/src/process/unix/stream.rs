@@ -5,20 +5,25 @@ use std::os::fd::OwnedFd;
 
 use bytes::{Bytes, BytesMut};
 use jobyard_core::{Output, OutputStream};
+use jobyard_launcher::spool::Masks;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
+use super::super::masked::MaskedStream;
 use super::super::pump::Pump;
 
-/// Begins to read the pipes of an attempt. Needs a runtime.
-pub(super) fn pump(pipes: Vec<(OutputStream, PipeReader)>, output: &Output) -> io::Result<Pump> {
+/// Begins to read the pipes of an attempt, without what is to be masked. Needs a runtime.
+pub(super) fn pump(
+    pipes: Vec<(OutputStream, PipeReader)>,
+    output: &Output,
+    masks: &Masks,
+) -> io::Result<Pump> {
     let (cut, _) = watch::channel(false);
     let mut streams = Vec::with_capacity(pipes.len());
     for (name, pipe) in pipes {
         let stream = Stream {
-            name,
             pipe: Receiver::from_owned_fd(OwnedFd::from(pipe))?,
-            output: output.clone(),
+            output: MaskedStream::new(name, output, masks),
             cut: cut.subscribe(),
         };
         streams.push(stream.run());
@@ -28,15 +33,20 @@ pub(super) fn pump(pipes: Vec<(OutputStream, PipeReader)>, output: &Output) -> i
 
 /// One pipe.
 struct Stream {
-    name: OutputStream,
     pipe: Receiver,
-    output: Output,
+    output: MaskedStream,
     cut: watch::Receiver<bool>,
 }
 
 impl Stream {
     /// Reads to the end or the cut; answers whether it was cut off.
     async fn run(mut self) -> bool {
+        let was_cut_off = self.read().await;
+        self.output.finish().await;
+        was_cut_off
+    }
+
+    async fn read(&mut self) -> bool {
         loop {
             // The cut comes first: an escaped process that prints without end must not keep us from seeing it.
             let ready = tokio::select! {
@@ -64,7 +74,7 @@ impl Stream {
     }
 
     /// Takes what is in the pipe now, without waiting for more, and not more than a pipe can hold.
-    async fn take_rest(self) -> bool {
+    async fn take_rest(&mut self) -> bool {
         let mut left = LARGEST_PIPE_BYTES;
         while left > 0 {
             let mut buffer = BytesMut::zeroed(READ_BYTES);
@@ -83,14 +93,14 @@ impl Stream {
         true
     }
 
-    async fn deliver(&self, buffer: BytesMut) {
+    async fn deliver(&mut self, buffer: BytesMut) {
         // Little bytes shall not keep a large buffer alive for as long as somebody keeps them.
         let bytes = if buffer.len() < READ_BYTES / 2 {
             Bytes::copy_from_slice(&buffer)
         } else {
             buffer.freeze()
         };
-        self.output.write(self.name, bytes).await;
+        self.output.write(bytes).await;
     }
 }
 

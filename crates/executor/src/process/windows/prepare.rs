@@ -40,7 +40,7 @@ pub(super) fn prepare(job: &Job) -> Result<Prepared, StartError> {
         user: None,
     };
     let env = baseline
-        .build(&job.context.env, &job.config)
+        .build(&job.context.env, &job.config, &job.context.spec.secret_env)
         .map_err(|error| StartError::Worker {
             reason: InfraReason::WorkerFault,
             problem: format!("the worker's environment cannot be used: {error}"),

@@ -29,7 +29,7 @@ pub(super) fn spawn(job: &Job) -> Result<ProcessExecution, StartError> {
         scratch: prepared.scratch,
         unenforced: job.unenforced.clone(),
     };
-    match stream::pump(pipes, &job.output) {
+    match stream::pump(pipes, &job.output, &job.masks()) {
         Ok(pump) => {
             body.pump = Some(pump);
             Ok(ProcessExecution::new(body))

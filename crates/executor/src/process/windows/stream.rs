@@ -9,12 +9,18 @@ use std::thread;
 
 use bytes::Bytes;
 use jobyard_core::{Output, OutputStream};
+use jobyard_launcher::spool::Masks;
 use tokio::sync::{mpsc, watch};
 
+use super::super::masked::MaskedStream;
 use super::super::pump::Pump;
 
-/// Begins to read the pipes of an attempt. Needs a runtime.
-pub(super) fn pump(pipes: Vec<(OutputStream, PipeReader)>, output: &Output) -> io::Result<Pump> {
+/// Begins to read the pipes of an attempt, without what is to be masked. Needs a runtime.
+pub(super) fn pump(
+    pipes: Vec<(OutputStream, PipeReader)>,
+    output: &Output,
+    masks: &Masks,
+) -> io::Result<Pump> {
     let (cut, _) = watch::channel(false);
     let mut streams = Vec::with_capacity(pipes.len());
     for (name, pipe) in pipes {
@@ -24,9 +30,8 @@ pub(super) fn pump(pipes: Vec<(OutputStream, PipeReader)>, output: &Output) -> i
             .stack_size(STACK_BYTES)
             .spawn(move || read(pipe, &chunks))?;
         let stream = Stream {
-            name,
             arrived,
-            output: output.clone(),
+            output: MaskedStream::new(name, output, masks),
             cut: cut.subscribe(),
         };
         streams.push(stream.run());
@@ -57,15 +62,20 @@ fn read(mut pipe: PipeReader, chunks: &mpsc::Sender<Bytes>) {
 
 /// One pipe.
 struct Stream {
-    name: OutputStream,
     arrived: mpsc::Receiver<Bytes>,
-    output: Output,
+    output: MaskedStream,
     cut: watch::Receiver<bool>,
 }
 
 impl Stream {
     /// Hands over what is read to the end or the cut; answers whether it was cut off.
     async fn run(mut self) -> bool {
+        let was_cut_off = self.read().await;
+        self.output.finish().await;
+        was_cut_off
+    }
+
+    async fn read(&mut self) -> bool {
         loop {
             // The cut comes first: an escaped process that prints without end must not keep us from seeing it.
             let chunk = tokio::select! {
@@ -74,14 +84,14 @@ impl Stream {
                 chunk = self.arrived.recv() => chunk,
             };
             match chunk {
-                Some(chunk) => self.output.write(self.name, chunk).await,
+                Some(chunk) => self.output.write(chunk).await,
                 None => return false,
             }
         }
         // What was read before the cut.
         self.arrived.close();
         while let Some(chunk) = self.arrived.recv().await {
-            self.output.write(self.name, chunk).await;
+            self.output.write(chunk).await;
         }
         true
     }

@@ -35,7 +35,7 @@ impl Jobs for Master {
 
     async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ControlError> {
         let record = self.shared.job_record(caller, id).await?;
-        self.shared.whole(record).await
+        self.shared.shown(record).await
     }
 
     async fn jobs(&self, caller: &Caller, query: JobQuery) -> Result<JobPage, ControlError> {
@@ -74,7 +74,11 @@ impl Jobs for Master {
             }
             jobs.push(
                 self.shared
-                    .with_live_logs(record.clone().into_job(spec_of(&record, spec)?))
+                    .with_live_logs(
+                        record
+                            .clone()
+                            .into_job(spec_of(&record, spec)?.hide_secrets()),
+                    )
                     .await,
             );
         }
@@ -86,7 +90,7 @@ impl Jobs for Master {
         loop {
             let record = self.shared.job_record(caller, id).await?;
             if record.state.is_finished() {
-                return self.shared.whole(record).await;
+                return self.shared.shown(record).await;
             }
             tokio::select! {
                 () = watch.changed() => {}

@@ -123,6 +123,14 @@ impl Shared {
         }))
     }
 
+    /// A job as its users see it.
+    async fn shown(&self, record: JobRecord) -> Result<Job, ControlError> {
+        let mut job = self.whole(record).await?;
+        job.spec = job.spec.hide_secrets();
+        Ok(job)
+    }
+
+    /// A job with its secrets: to be run again, and for nobody to see.
     async fn whole(&self, record: JobRecord) -> Result<Job, ControlError> {
         let key = record.id.to_string();
         let spec = self.config.store.get(SPEC, &key).await.map_err(failed)?;

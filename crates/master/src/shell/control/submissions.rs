@@ -113,6 +113,10 @@ fn submission(
     origin: JobOrigin,
     known: Option<SpecDigest>,
 ) -> Result<Submission, ControlError> {
+    if job.spec.has_hidden_secrets() {
+        let problem = "a value is missing: jobs are shown without them, so bring them again";
+        return Err(ControlError::invalid("secret_env", problem));
+    }
     let spec_json = serde_json::to_vec(&job.spec).map_err(|problem| ControlError::Internal {
         problem: problem.to_string(),
     })?;

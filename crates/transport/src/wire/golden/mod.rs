@@ -7,6 +7,7 @@
 
 mod first;
 mod limits;
+mod masking;
 mod never_twice;
 mod readers;
 mod recorded;

@@ -1,0 +1,333 @@
+//! How programs print what they are given.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// The shortest line of a secret that is masked for itself, and the shortest text that is looked for in other forms, in
+/// bytes. What is shorter is found everywhere: a brace, or four letters of base64.
+pub const MIN_PART_BYTES: usize = 5;
+
+/// The longest pattern, in bytes. A longer text is found by its pieces.
+pub const PIECE_BYTES: usize = 256;
+
+/// The shortest piece of base64 that is looked for: what [`MIN_PART_BYTES`] make at any position.
+const MIN_BASE64_BYTES: usize = 6;
+
+/// The widths at which programs break base64 into lines: MIME, and PEM.
+const BASE64_WIDTHS: [usize; 2] = [76, 64];
+
+/// All patterns of these secrets.
+pub(super) fn patterns_of<'a>(secrets: impl Iterator<Item = &'a str>) -> BTreeSet<Vec<u8>> {
+    let mut texts = BTreeSet::new();
+    for secret in secrets {
+        add_texts(secret, &mut texts);
+    }
+    let mut patterns = BTreeSet::new();
+    for text in texts {
+        if text.len() >= MIN_PART_BYTES {
+            for form in forms(&text) {
+                add_pieces(&form, &mut patterns);
+            }
+        }
+        add_pieces(text.as_bytes(), &mut patterns);
+    }
+    patterns
+}
+
+/// What counts as a secret of its own: the whole, without the white space around it, with either kind of line ends, and
+/// each line.
+fn add_texts(secret: &str, texts: &mut BTreeSet<String>) {
+    let unix = secret.replace("\r\n", "\n");
+    let windows = unix.replace('\n', "\r\n");
+    for whole in [secret, &unix, &windows] {
+        texts.insert(whole.to_owned());
+        texts.insert(whole.trim().to_owned());
+    }
+    let lines = unix.lines().map(str::trim);
+    texts.extend(
+        lines
+            .filter(|line| line.len() >= MIN_PART_BYTES)
+            .map(str::to_owned),
+    );
+}
+
+/// Cut where it is too long, so that the last two pieces overlap.
+fn add_pieces(text: &[u8], patterns: &mut BTreeSet<Vec<u8>>) {
+    let (pieces, rest) = text.as_chunks::<PIECE_BYTES>();
+    patterns.extend(pieces.iter().map(|piece| piece.to_vec()));
+    if !rest.is_empty() {
+        let last = text.len().saturating_sub(PIECE_BYTES);
+        patterns.insert(text[last..].to_vec());
+    }
+}
+
+/// Everything that is looked for beside the text itself.
+fn forms(text: &str) -> BTreeSet<Vec<u8>> {
+    let mut forms = BTreeSet::new();
+    // As `echo "$SECRET" | base64` has it.
+    let line = format!("{text}\n");
+    for alphabet in [STANDARD, URL] {
+        for bytes in [text.as_bytes(), line.as_bytes()] {
+            add_base64(bytes, alphabet, &mut forms);
+        }
+    }
+    if text.bytes().all(is_never_escaped) {
+        return forms;
+    }
+    let mut add = |form: String| {
+        forms.insert(form.into_bytes());
+    };
+    for kept in KEPT_IN_URLS {
+        for upper in [true, false] {
+            add(percent(text, kept, upper, false));
+            add(percent(text, kept, upper, true));
+        }
+    }
+    for json in JSON {
+        add(json.escape(text));
+    }
+    for quote in [r"'\''", r#"'"'"'"#] {
+        add(text.replace('\'', quote));
+    }
+    let xml = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    for apostrophe in ["&#39;", "&#x27;", "&apos;"] {
+        add(xml.replace('"', "&quot;").replace('\'', apostrophe));
+    }
+    add(xml);
+    forms
+}
+
+/// Whether it stands for itself in all forms but base64.
+const fn is_never_escaped(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// RFC 4648, section 5.
+const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// How many bits of a text belong to a letter that its neighbour has a part in, when this many bytes stand before it in a
+/// group of three.
+const SHARED_BITS: [usize; 3] = [0, 4, 2];
+
+/// The letters that depend on these bytes alone, wherever they stand; and with the letter that ends them where nothing
+/// follows, with padding and without; and broken into lines.
+fn add_base64(bytes: &[u8], alphabet: &[u8; 64], forms: &mut BTreeSet<Vec<u8>>) {
+    for (before, shared) in SHARED_BITS.into_iter().enumerate() {
+        let (mut letters, rest) = letters(bytes, shared, alphabet);
+        if letters.len() < MIN_BASE64_BYTES {
+            continue;
+        }
+        forms.insert(letters.clone());
+        if let Some(rest) = rest {
+            letters.push(rest);
+            forms.insert(letters.clone());
+            letters.resize(letters.len() + 3 - (before + bytes.len()) % 3, b'=');
+            forms.insert(letters.clone());
+        }
+        if before == 0 {
+            add_lines(&letters, forms);
+        }
+    }
+}
+
+/// Each line, and all of them, so that a short last one is covered as well.
+fn add_lines(letters: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
+    for width in BASE64_WIDTHS {
+        if letters.len() > width {
+            let lines: Vec<&[u8]> = letters.chunks(width).collect();
+            forms.insert(lines.join(&b'\n'));
+            let long = lines.iter().filter(|line| line.len() >= MIN_BASE64_BYTES);
+            forms.extend(long.map(|line| line.to_vec()));
+        }
+    }
+}
+
+/// The letters of what comes after so many bits, and the one that ends with bits that are not there.
+fn letters(bytes: &[u8], skipped_bits: usize, alphabet: &[u8; 64]) -> (Vec<u8>, Option<u8>) {
+    let bits = bytes.len() * 8;
+    let letter = |start: usize| {
+        let pair = u16::from(bytes[start / 8]) << 8
+            | bytes.get(start / 8 + 1).copied().map_or(0, u16::from);
+        alphabet[usize::from(pair << (start % 8) >> 10)]
+    };
+    let starts = (skipped_bits..bits).step_by(6);
+    let whole = starts.clone().filter(|start| start + 6 <= bits);
+    let rest = starts.clone().find(|start| start + 6 > bits);
+    (whole.map(letter).collect(), rest.map(letter))
+}
+
+/// What is not encoded beside letters and digits: by RFC 3986, by Python for paths, by `encodeURIComponent`, by `encodeURI`
+/// and by forms (WHATWG URL).
+const KEPT_IN_URLS: [&str; 5] = ["-_.~", "-_.~/", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#", "*-._"];
+
+fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let _ = match byte {
+            b' ' if plus => encoded.write_char('+'),
+            _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => {
+                encoded.write_char(char::from(byte))
+            }
+            _ if upper => write!(encoded, "%{byte:02X}"),
+            _ => write!(encoded, "%{byte:02x}"),
+        };
+    }
+    encoded
+}
+
+/// How a program escapes texts for JSON.
+#[derive(Clone, Copy)]
+struct Json {
+    /// Characters that need not be escaped, and are.
+    also: &'static str,
+    /// All but ASCII is escaped.
+    ascii: bool,
+    upper: bool,
+}
+
+/// As most do, serde among them; in ASCII as Python does, and in capitals; with slashes as PHP does, and without; as Go
+/// does for use in HTML.
+const JSON: [Json; 6] = [
+    Json::new("", false, false),
+    Json::new("", true, false),
+    Json::new("", true, true),
+    Json::new("/", true, false),
+    Json::new("/", false, false),
+    Json::new("<>&", false, false),
+];
+
+impl Json {
+    const fn new(also: &'static str, ascii: bool, upper: bool) -> Self {
+        Self { also, ascii, upper }
+    }
+
+    fn escape(self, text: &str) -> String {
+        let mut escaped = String::with_capacity(text.len());
+        for character in text.chars() {
+            let short = match character {
+                '"' | '\\' => Some(character),
+                '/' if self.also.contains('/') => Some('/'),
+                '\u{8}' => Some('b'),
+                '\u{c}' => Some('f'),
+                '\n' => Some('n'),
+                '\r' => Some('r'),
+                '\t' => Some('t'),
+                _ => None,
+            };
+            if let Some(short) = short {
+                escaped.extend(['\\', short]);
+            } else if character < ' '
+                || self.also.contains(character)
+                || self.ascii && !character.is_ascii()
+            {
+                self.escape_by_number(character, &mut escaped);
+            } else {
+                escaped.push(character);
+            }
+        }
+        escaped
+    }
+
+    fn escape_by_number(self, character: char, escaped: &mut String) {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing into a text cannot fail.
+            let _ = if self.upper {
+                write!(escaped, "\\u{unit:04X}")
+            } else {
+                write!(escaped, "\\u{unit:04x}")
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base64(bytes: &[u8]) -> String {
+        let (mut all, rest) = letters(bytes, 0, STANDARD);
+        all.extend(rest);
+        while all.len() % 4 > 0 {
+            all.push(b'=');
+        }
+        String::from_utf8(all).expect("ASCII")
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        // RFC 4648, section 10.
+        for (text, encoded) in [
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn base64_is_found_wherever_the_secret_stands() {
+        let secret = "hunter2?>";
+        let mut forms = BTreeSet::new();
+        add_base64(secret.as_bytes(), STANDARD, &mut forms);
+        for before in ["", "a", "ab", "abc", "abcd"] {
+            for after in ["", "\n", "xy", "xyz"] {
+                let text = base64(format!("{before}{secret}{after}").as_bytes());
+                let found = forms
+                    .iter()
+                    .map(|form| std::str::from_utf8(form).expect("ASCII"))
+                    .filter(|form| text.contains(form))
+                    .map(str::len)
+                    .max()
+                    .expect("it is found");
+                assert!(found * 6 + 8 > secret.len() * 8, "{text}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_forms_are_those_of_the_programs() {
+        let forms = forms("a b/\"é'\\\n~\u{1f600}<");
+        for expected in [
+            "a%20b%2F%22%C3%A9%27%5C%0A~%F0%9F%98%80%3C",
+            "a%20b%2f%22%c3%a9%27%5c%0a~%f0%9f%98%80%3c",
+            "a+b%2F%22%C3%A9%27%5C%0A%7E%F0%9F%98%80%3C",
+            "a%20b/%22%C3%A9'%5C%0A~%F0%9F%98%80%3C",
+            r#"a b/\"é'\\\n~😀<"#,
+            r#"a b/\"\u00e9'\\\n~\ud83d\ude00<"#,
+            r#"a b/\"\u00E9'\\\n~\uD83D\uDE00<"#,
+            r#"a b\/\"\u00e9'\\\n~\ud83d\ude00<"#,
+            r#"a b/\"é'\\\n~😀\u003c"#,
+            "a b/\"é'\\''\\\n~😀<",
+            "a b/&quot;é&#39;\\\n~😀&lt;",
+        ] {
+            assert!(forms.contains(expected.as_bytes()), "{expected}");
+        }
+    }
+
+    #[test]
+    fn short_lines_and_short_texts_have_no_patterns_of_their_own() {
+        let patterns = patterns_of(["{\nkey: \"value\"\n}\n"].into_iter());
+        assert!(patterns.contains(&b"key: \"value\""[..]));
+        assert!(!patterns.contains(&b"{"[..]) && !patterns.contains(&b"}"[..]));
+        assert_eq!(patterns_of(["1 3"].into_iter()).len(), 1);
+    }
+
+    #[test]
+    fn no_pattern_is_longer_than_a_piece() {
+        let secret: String = (0..2_000_u32)
+            .map(|number| char::from(b'!' + u8::try_from(number * number % 90).expect("small")))
+            .collect();
+        let patterns = patterns_of([secret.as_str()].into_iter());
+        assert!(patterns.iter().all(|pattern| pattern.len() <= PIECE_BYTES));
+        assert!(patterns.contains(&secret.as_bytes()[..PIECE_BYTES]));
+        assert!(patterns.contains(&secret.as_bytes()[2_000 - PIECE_BYTES..]));
+    }
+}
