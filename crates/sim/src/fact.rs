@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jobyard_core::{
     AttemptId, Epoch, Event, Exit, JobId, QueueSettings, Resources, Steady, TagSet, Timestamp,
     WorkerId,
@@ -189,23 +190,28 @@ pub enum Fact {
         /// The name of the worker.
         worker: String,
     },
-    /// A process has printed.
+    /// A process has printed, and its machine has taken it.
     Printed {
         /// Of which attempt.
         attempt: AttemptId,
-        /// How much it has printed by now.
-        total: u64,
+        /// What.
+        bytes: Bytes,
     },
-    /// Output was stored for good.
+    /// Output was stored for good, or was compared with what is.
     LogStored {
         /// Of which attempt.
         attempt: AttemptId,
         /// Where what was there before ends.
         before: u64,
-        /// Where the new part begins.
+        /// Where this begins.
         from: u64,
-        /// Where it ends.
-        to: u64,
+        /// What it is.
+        bytes: Bytes,
+    },
+    /// A worker's disk has lost some of what it held of an attempt: of its output, or that there is such an attempt.
+    DiskTorn {
+        /// Which attempt.
+        attempt: AttemptId,
     },
     /// A worker was asked for output that it has dropped.
     OutputDropped {

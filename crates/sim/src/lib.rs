@@ -12,7 +12,7 @@
 //! [`Engine`](jobyard_master::engine::Engine) (with its scheduler), the worker's
 //! [`Agent`](jobyard_worker::agent::Agent), and the [`Supervisor`](jobyard_executor::Supervisor) of each attempt. They are
 //! simulated as they are. Everything around them is made up: an agenda of events ordered by time, a clock for each
-//! machine, a network, disks, processes that only take time, output that is only counted, and shells that do what the
+//! machine, a network, disks, processes that take time and print, and shells that do what the
 //! real ones do: commit, then carry out effects; write the journal, then go on.
 //!
 //! All chance comes from one generator that is seeded with the world's number, and nothing is kept in an order that
@@ -29,7 +29,8 @@
 //! | I3 | outcomes are final | a durable outcome changes |
 //! | I4 | a stale session or attempt changes nothing and is ended | a record tells of an attempt what did not happen to it, or what is over runs on |
 //! | I5 | two attempts of a job overlap only if that is declared | nothing in the records says so, or the job forbids it |
-//! | I6 | a stored log is a prefix of what was printed | it has a hole, or more, or its worker has dropped what is not stored |
+//! | I6 | a stored log is a prefix of what was printed | a byte differs, it has a hole, or more, or its worker has dropped what is not stored |
+//! | I7 | a log is complete unless a fault took some of it | bytes are missing although the worker's disk lost nothing and the worker was not given up |
 //! | I7 | a finished log says what is missing | a settled log is neither complete nor lost from where it ends |
 //! | I8 | a stopped job gets no new attempt | or ends as if nobody had stopped it |
 //! | I9 | no resource is ever oversold; the engine's tables agree | attempts take more than there is; its own audit finds a difference |

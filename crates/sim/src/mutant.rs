@@ -111,6 +111,16 @@ impl Mutant {
             Sabotage::TrimBeyondDurable,
             Scenario::rough,
         ),
+        Self::sabotage(
+            "output goes on a byte too early",
+            Sabotage::ShiftOutput,
+            Scenario::rough,
+        ),
+        Self::sabotage(
+            "the rest of the output is dropped",
+            Sabotage::DropRest,
+            Scenario::rough,
+        ),
         Self::within("a session that is over is still heard", Scenario::late),
         Self::within("a hello counts before its worker answers", Scenario::late),
         Self::within("a replaced session is still heard", Scenario::late),

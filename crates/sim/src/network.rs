@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jobyard_core::{
     AttemptId, Hello, LinkError, LogEnd, MasterMessage, Steady, UploadAnswer, WorkerMessage,
 };
@@ -33,10 +34,10 @@ pub(crate) enum Frame {
     Told(Box<MasterMessage>),
     /// The way for the output of an attempt is asked for. First frame of an upload connection.
     Offer,
-    /// Output up to this offset, from where the direction stood.
+    /// Output from this offset on.
     Bytes {
         from: u64,
-        to: u64,
+        bytes: Bytes,
     },
     End(LogEnd),
     Answer(UploadAnswer),

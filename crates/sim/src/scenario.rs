@@ -335,6 +335,11 @@ pub enum Sabotage {
     DropForgets,
     /// A worker drops output when it has sent it, and not when it is confirmed.
     TrimBeyondDurable,
+    /// A worker that goes on sending output begins a byte too early, and calls it the right place.
+    ShiftOutput,
+    /// A worker drops the output of an attempt that is over where the master does not have it yet, and calls that its
+    /// end.
+    DropRest,
     /// A worker's launcher does not enforce leases, and its agent is stuck.
     ForgetLeases,
     /// The master's shell does not look at tombstones.

@@ -72,6 +72,22 @@ fn find_output_that_is_dropped_too_early() {
 }
 
 #[test]
+fn find_output_that_is_shifted() {
+    find(
+        Sabotage::ShiftOutput,
+        "a stored log is a prefix of what was printed",
+    );
+}
+
+#[test]
+fn find_output_that_is_not_waited_for() {
+    find(
+        Sabotage::DropRest,
+        "a log is complete unless a fault took some of it",
+    );
+}
+
+#[test]
 fn find_tombstones_that_are_ignored() {
     find(
         Sabotage::IgnoreTombstones,

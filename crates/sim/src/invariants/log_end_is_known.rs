@@ -19,8 +19,15 @@ impl Invariant for LogEndIsKnown {
     }
 
     fn observe(&mut self, fact: &Fact, _books: &Books) -> Result<(), String> {
-        if let Fact::LogStored { attempt, to, .. } = fact {
-            self.stored.insert(*attempt, *to);
+        if let Fact::LogStored {
+            attempt,
+            from,
+            bytes,
+            ..
+        } = fact
+        {
+            let stored = self.stored.entry(*attempt).or_default();
+            *stored = (*stored).max(from + bytes.len() as u64);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! I6: what is stored of an attempt's output is a prefix of what it has printed, without a hole; and nothing is dropped
-//! before it is stored.
+//! I6: what is stored of an attempt's output is a prefix of what it has printed, byte for byte and without a hole; and
+//! nothing is dropped before it is stored.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,13 @@ use crate::master::Books;
 
 #[derive(Debug, Default)]
 pub(super) struct LogIsAPrefix {
-    printed: BTreeMap<AttemptId, u64>,
-    stored: BTreeMap<AttemptId, u64>,
+    logs: BTreeMap<AttemptId, Log>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    printed: Vec<u8>,
+    stored: u64,
 }
 
 impl Invariant for LogIsAPrefix {
@@ -22,26 +27,35 @@ impl Invariant for LogIsAPrefix {
 
     fn observe(&mut self, fact: &Fact, _books: &Books) -> Result<(), String> {
         match fact {
-            Fact::Printed { attempt, total } => {
-                let printed = self.printed.entry(*attempt).or_default();
-                *printed = (*printed).max(*total);
+            Fact::Printed { attempt, bytes } => {
+                let log = self.logs.entry(*attempt).or_default();
+                log.printed.extend_from_slice(bytes);
                 Ok(())
             }
             Fact::LogStored {
                 attempt,
                 before,
                 from,
-                to,
+                bytes,
             } => {
-                let printed = self.printed.get(attempt).copied().unwrap_or(0);
-                let known = self.stored.insert(*attempt, *to).unwrap_or(0);
-                if *from > *before || *before != known || *to > printed {
-                    return Err(format!(
-                        "of {attempt}, {known} bytes are stored and {printed} printed, and {from}..{to} is added at \
-                         {before}"
-                    ));
+                let log = self.logs.entry(*attempt).or_default();
+                let (known, to) = (log.stored, from + bytes.len() as u64);
+                log.stored = known.max(to);
+                let begin = usize::try_from(*from).unwrap_or(usize::MAX);
+                let printed = log.printed.get(begin..).unwrap_or_default();
+                if from <= before && *before == known && printed.starts_with(bytes) {
+                    return Ok(());
                 }
-                Ok(())
+                Err(format!(
+                    "of {attempt}, {known} bytes are stored and {} printed, and {from}..{to} is added at {before}, \
+                     which is{} what was printed there",
+                    log.printed.len(),
+                    if printed.starts_with(bytes) {
+                        ""
+                    } else {
+                        " not"
+                    },
+                ))
             }
             Fact::OutputDropped {
                 attempt,

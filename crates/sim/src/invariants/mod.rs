@@ -15,6 +15,7 @@ mod groups_hold;
 mod kills_blame_nobody;
 mod log_end_is_known;
 mod log_is_a_prefix;
+mod log_is_complete;
 mod lost_is_silent;
 mod no_attempt_starts_twice;
 mod no_job_lost;
@@ -91,6 +92,7 @@ pub(crate) fn all() -> Vec<Box<dyn Invariant>> {
         Box::new(stale_changes_nothing::StaleChangesNothing::default()),
         Box::new(no_undeclared_overlap::NoUndeclaredOverlap::default()),
         Box::new(log_is_a_prefix::LogIsAPrefix::default()),
+        Box::new(log_is_complete::LogIsComplete::default()),
         Box::new(log_end_is_known::LogEndIsKnown::default()),
         Box::new(same_id_same_job::SameIdSameJob::default()),
         Box::new(terms_only_rise::TermsOnlyRise::default()),

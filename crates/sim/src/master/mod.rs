@@ -24,6 +24,7 @@ use crate::fault::Fault;
 use crate::network::{Frame, LinkId, Side, lost};
 use crate::scenario::Sabotage;
 pub(crate) use disk::{Books, Disk};
+use uploads::Unsynced;
 use watched::Watched;
 
 /// How many inputs lie between two audits of the engine's tables.
@@ -57,7 +58,7 @@ struct Term {
     /// Sessions whose worker must not be welcomed, and why.
     unfit: BTreeMap<SessionId, &'static str>,
     /// Output that is written and not yet safe.
-    unsynced: BTreeMap<AttemptId, u64>,
+    unsynced: BTreeMap<AttemptId, Unsynced>,
 }
 
 /// Who waits for an answer of the engine.

@@ -1,5 +1,6 @@
-//! Output on its way into the master's log store, which takes lengths for bytes and loses nothing.
+//! Output on its way into the master's log store, which loses nothing that it has confirmed.
 
+use bytes::Bytes;
 use jobyard_core::{
     AttemptId, LinkError, LogEnd, LogStatus, Refusal, RefusalReason, UploadAnswer, WorkerId,
 };
@@ -9,6 +10,17 @@ use super::MasterNode;
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::network::{Frame, LinkId, Side};
+
+/// What is written of a log and not yet safe: pieces with their offsets.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced(Vec<(u64, Bytes)>);
+
+impl Unsynced {
+    fn end(&self) -> u64 {
+        let ends = self.0.iter().map(|(from, bytes)| from + bytes.len() as u64);
+        ends.max().unwrap_or(0)
+    }
+}
 
 impl MasterNode {
     pub(super) fn on_upload_frame(
@@ -30,63 +42,63 @@ impl MasterNode {
             return env.close(link, Side::Master, LinkError::Refused(refusal));
         }
         let status = self.logs.entry(attempt).or_insert(LogStatus::open(0));
-        let before = status.end;
-        match *frame {
+        match frame {
             Frame::Offer => {
                 let answer = UploadAnswer::ResumeAt(status.end);
                 env.send(link, Side::Worker, Frame::Answer(answer));
             }
-            Frame::Bytes { from, to } => {
+            Frame::Bytes { from, bytes } => {
+                let (from, to) = (*from, from + bytes.len() as u64);
                 if status.is_sealed() && to > status.end {
                     let settled = *status;
                     env.send(link, Side::Worker, Frame::Answer(UploadAnswer::Sealed));
                     return self.tell_settled(env, attempt, settled);
                 }
-                let written = self
-                    .term
-                    .as_ref()
-                    .and_then(|term| term.unsynced.get(&attempt));
-                if from > written.copied().unwrap_or(0).max(status.end) {
+                let Some(term) = &mut self.term else { return };
+                let written = term.unsynced.get(&attempt).map_or(0, Unsynced::end);
+                if from > written.max(status.end) {
                     let refusal = Refusal::new(RefusalReason::Invalid, "bytes are missing");
                     return env.close(link, Side::Master, LinkError::Refused(refusal));
                 }
-                let unsynced = self.term.as_mut().map(|term| &mut term.unsynced);
+                let unsynced = term.unsynced.entry(attempt).or_default();
+                unsynced.0.push((from, bytes.clone()));
                 if env.rng.chance(200) && !env.calm {
                     // It is safe, and said to be, with what comes next.
-                    unsynced.map(|unsynced| unsynced.insert(attempt, to));
                     return;
                 }
-                unsynced.and_then(|unsynced| unsynced.remove(&attempt));
-                status.end = status.end.max(to);
-                let stored = Fact::LogStored {
-                    attempt,
-                    before,
-                    from: from.min(before),
-                    to: status.end,
-                };
-                env.facts.push(stored);
-                let answer = UploadAnswer::Durable(status.end);
+                self.sync(env, attempt);
+                let end = self.logs.get(&attempt).map_or(0, |status| status.end);
+                let answer = UploadAnswer::Durable(end);
                 env.send(link, Side::Worker, Frame::Answer(answer));
             }
             Frame::End(end) => {
-                let term = self.term.as_mut();
-                if let Some(to) = term.and_then(|term| term.unsynced.remove(&attempt)) {
-                    status.end = status.end.max(to);
-                    let from = before;
-                    let to = status.end;
-                    env.facts.push(Fact::LogStored {
-                        attempt,
-                        before,
-                        from,
-                        to,
-                    });
-                }
-                let settled = seal(status, end);
+                self.sync(env, attempt);
+                let status = self.logs.entry(attempt).or_insert(LogStatus::open(0));
+                let settled = seal(status, *end);
                 env.send(link, Side::Worker, Frame::Answer(UploadAnswer::Sealed));
                 env.note("log settled", None, Some(attempt));
                 self.tell_settled(env, attempt, settled);
             }
             _ => {}
+        }
+    }
+
+    /// What was written is safe.
+    fn sync(&mut self, env: &mut Env, attempt: AttemptId) {
+        let term = self.term.as_mut();
+        let Some(Unsynced(pieces)) = term.and_then(|term| term.unsynced.remove(&attempt)) else {
+            return;
+        };
+        let status = self.logs.entry(attempt).or_insert(LogStatus::open(0));
+        for (from, bytes) in pieces {
+            let before = status.end;
+            status.end = before.max(from + bytes.len() as u64);
+            env.facts.push(Fact::LogStored {
+                attempt,
+                before,
+                from,
+                bytes,
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jobyard_core::{
     Assignment, AttemptId, Capabilities, Exit, Gone, InfraReason, Residue, StartError,
     StartFailure, Steady, Timestamp,
@@ -15,6 +16,7 @@ use crate::agenda::{AgentEvent, Event, MachineEvent};
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::fault::Fault;
+use crate::rng::Rng;
 use crate::scenario::Sabotage;
 
 /// The numbers of the signals on every Unix.
@@ -42,6 +44,24 @@ pub(super) struct Process {
     ignores_term: bool,
     /// When the launcher ends it, by the machine's clock.
     until: Option<Steady>,
+    /// How many bytes it has printed.
+    printed: u64,
+}
+
+impl Process {
+    /// The next so many bytes that it prints: different for each attempt and at each place, and known without chance.
+    pub(super) fn print(&mut self, attempt: AttemptId, count: u64) -> Bytes {
+        let whose = attempt.job.as_uuid().as_u64_pair().1 ^ u64::from(attempt.number.get());
+        let mut words = Rng::new(whose ^ self.printed.rotate_left(32));
+        self.printed += count;
+        let count = usize::try_from(count).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(count + 8);
+        while bytes.len() < count {
+            bytes.extend_from_slice(&words.next().to_le_bytes());
+        }
+        bytes.truncate(count);
+        bytes.into()
+    }
 }
 
 impl WorkerNode {
@@ -180,7 +200,11 @@ impl WorkerNode {
         let mut end = AttemptEnd::new(attempt, ending.outcome, ending.finished_at);
         end.started_at = ending.started_at;
         end.residue = ending.residue;
-        end.log = self.spool.entry(attempt).or_default().end();
+        let spool = self.spool.entry(attempt).or_default();
+        if env.is_sabotaged(Sabotage::DropRest) {
+            spool.forget();
+        }
+        end.log = spool.end();
         env.summary.transition("supervised to the end");
         env.facts.push(Fact::EndTold { attempt });
         self.feed(env, Input::AttemptEnded(end));
@@ -264,6 +288,7 @@ impl WorkerNode {
             exit: None,
             ignores_term: env.rng.chance(200),
             until,
+            printed: 0,
         };
         self.processes.insert(attempt, process);
         self.watch_lease(env, attempt);

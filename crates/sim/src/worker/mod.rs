@@ -254,15 +254,19 @@ impl WorkerNode {
         if kept < self.journal.len() {
             env.fault(Fault::JournalTorn);
             for entry in self.journal.drain(kept..) {
+                if let Some(attempt) = entry.attempt() {
+                    env.facts.push(Fact::DiskTorn { attempt });
+                }
                 if let JournalEntry::Finished(report) = entry {
                     let attempt = report.attempt;
                     env.facts.push(Fact::EndTorn { attempt });
                 }
             }
         }
-        for spool in self.spool.values_mut() {
+        for (&attempt, spool) in &mut self.spool {
             if spool.tear(&mut env.rng) {
                 env.summary.fault(Fault::OutputTorn);
+                env.facts.push(Fact::DiskTorn { attempt });
             }
         }
     }
@@ -337,11 +341,13 @@ impl WorkerNode {
     pub(crate) fn on_machine_event(&mut self, env: &mut Env, event: MachineEvent) {
         match event {
             MachineEvent::Prints { attempt, bytes } => {
-                let runs = self.processes.get(&attempt);
-                // Without an agent, nobody reads the pipe.
-                if runs.is_some_and(|process| process.exit.is_none()) && self.is_up() {
-                    let total = self.spool.entry(attempt).or_default().write(bytes);
-                    env.facts.push(Fact::Printed { attempt, total });
+                // Where nothing outlives the agent, nobody reads the pipe without it.
+                let is_read = self.is_up() || self.adopts;
+                let process = self.processes.get_mut(&attempt);
+                if let Some(runs) = process.filter(|runs| runs.exit.is_none() && is_read) {
+                    let bytes = runs.print(attempt, bytes);
+                    self.spool.entry(attempt).or_default().take(&bytes);
+                    env.facts.push(Fact::Printed { attempt, bytes });
                     if self.stuck.is_none() {
                         self.push_output(env, attempt);
                     }

@@ -1,5 +1,6 @@
-//! Output: counted, spooled and uploaded.
+//! Output: spooled and uploaded.
 
+use bytes::Bytes;
 use jobyard_core::{AttemptId, HeldState, LinkError, LogEnd, RefusalReason, UploadAnswer};
 use jobyard_worker::agent::Input;
 
@@ -11,10 +12,11 @@ use crate::network::{Frame, LinkId, Purpose, Side};
 use crate::rng::Rng;
 use crate::scenario::Sabotage;
 
-/// The output of an attempt on its worker: only how much there is.
-#[derive(Clone, Copy, Debug, Default)]
+/// The output of an attempt on its worker.
+#[derive(Debug, Default)]
 pub(super) struct Spool {
-    written: u64,
+    /// All of it, also what counts as dropped.
+    written: Vec<u8>,
     /// What the master has for certain.
     durable: u64,
     /// What was dropped, since the master has it.
@@ -31,25 +33,41 @@ pub(super) struct Upload {
 }
 
 impl Spool {
-    pub(super) const fn write(&mut self, bytes: u64) -> u64 {
-        self.written += bytes;
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        self.written.extend_from_slice(bytes);
+    }
+
+    /// Has nothing but what the master has.
+    pub(super) fn forget(&mut self) {
         self.written
+            .truncate(usize::try_from(self.durable).unwrap_or(usize::MAX));
     }
 
     pub(super) const fn end(&self) -> LogEnd {
         LogEnd {
-            bytes: self.written,
+            bytes: self.len(),
             dropped: 0,
         }
     }
 
+    const fn len(&self) -> u64 {
+        self.written.len() as u64
+    }
+
+    fn from(&self, offset: u64) -> Bytes {
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+        Bytes::copy_from_slice(self.written.get(begin..).unwrap_or_default())
+    }
+
     /// Loses some of what the master does not have. Says whether there was any.
-    pub(super) const fn tear(&mut self, rng: &mut Rng) -> bool {
-        let open = self.written.saturating_sub(self.durable);
+    pub(super) fn tear(&mut self, rng: &mut Rng) -> bool {
+        let open = self.len().saturating_sub(self.durable);
         if open == 0 {
             return false;
         }
-        self.written -= rng.below(open) + 1;
+        let kept = self.len() - (rng.below(open) + 1);
+        self.written
+            .truncate(usize::try_from(kept).unwrap_or(usize::MAX));
         true
     }
 }
@@ -105,7 +123,7 @@ impl WorkerNode {
             }
             Frame::Answer(UploadAnswer::Durable(to)) => {
                 if let Some(spool) = self.spool.get_mut(&attempt) {
-                    spool.durable = spool.durable.max(to).min(spool.written);
+                    spool.durable = spool.durable.max(to).min(spool.len());
                     spool.base = spool.durable;
                 }
             }
@@ -144,7 +162,7 @@ impl WorkerNode {
     /// Sends what is there beyond what was sent, and the end once it is known.
     pub(super) fn push_output(&mut self, env: &mut Env, attempt: AttemptId) {
         let end = self.known_end(attempt);
-        let Some(spool) = self.spool.get(&attempt).copied() else {
+        let Some(spool) = self.spool.get_mut(&attempt) else {
             return;
         };
         let life = self.running.as_mut();
@@ -154,15 +172,18 @@ impl WorkerNode {
         let Some(sent) = upload.sent else { return };
         let link = upload.link;
         let mut frames = Vec::new();
-        if spool.written > sent {
-            let to = spool.written;
-            upload.sent = Some(to);
-            if env.is_sabotaged(Sabotage::TrimBeyondDurable)
-                && let Some(spool) = self.spool.get_mut(&attempt)
-            {
-                spool.base = to;
+        if spool.len() > sent {
+            upload.sent = Some(spool.len());
+            if env.is_sabotaged(Sabotage::TrimBeyondDurable) {
+                spool.base = spool.len();
             }
-            frames.push(Frame::Bytes { from: sent, to });
+            // A new connection goes on where the last one was, with what comes one byte too early.
+            let is_shifted = sent > 0 && env.is_sabotaged(Sabotage::ShiftOutput);
+            let mut bytes = spool.from(sent - u64::from(is_shifted));
+            if is_shifted {
+                bytes.truncate(bytes.len() - 1);
+            }
+            frames.push(Frame::Bytes { from: sent, bytes });
         }
         if let (Some(end), false) = (end, upload.ended) {
             upload.ended = true;
