@@ -13,7 +13,7 @@ use jobyard_core::{
 use crate::failure::Failure;
 use crate::job_file::{
     CoresText, Draft, DurationText, Entry, ExecutorText, FileJob, GroupText, LimitText, LimitsText,
-    PreferenceText, RequirementText, SizeText, read_limit,
+    PreferenceText, RequirementText, SecretSource, SizeText, read_limit,
 };
 use crate::requirement::{read_preference, read_requirement};
 
@@ -82,6 +82,11 @@ pub(crate) struct JobOptions {
     #[arg(long, value_name = "K=V", value_parser = key_value)]
     pub(crate) env: Vec<(String, String)>,
 
+    /// A variable of its environment whose value is masked in its output and shown to nobody: NAME, with the value that
+    /// it has in our own environment, or NAME=@FILE; repeatable
+    #[arg(long, value_name = "NAME[=@FILE]")]
+    pub(crate) secret_env: Vec<String>,
+
     /// Where it runs: relative to its own fresh directory, or absolute
     #[arg(long)]
     pub(crate) dir: Option<String>,
@@ -142,7 +147,7 @@ pub(crate) struct JobOptions {
 }
 
 impl JobOptions {
-    /// The job with its id. Reads the file for standard input; blocks on that.
+    /// The job with its id. Reads the files for standard input and of secrets; blocks on that.
     pub(crate) fn job(self) -> Result<FileJob, Failure> {
         if self.command.is_empty() {
             return Err(Failure::usage("there is no command")
@@ -154,6 +159,7 @@ impl JobOptions {
             command: self.command,
             script: None,
             env: unique("--env", self.env)?,
+            secret_env: secrets(&self.secret_env)?,
             dir: self.dir,
             stdin: self.stdin.as_deref().map(read_text).transpose()?,
             tags: self.tags.into_iter().map(RequirementText).collect(),
@@ -204,6 +210,15 @@ fn limits(given: &[LimitText]) -> Result<Option<LimitsText>, Failure> {
         set.map_err(|wrong| Failure::usage(wrong).with_hint("give it once"))?;
     }
     Ok((!given.is_empty()).then_some(limits))
+}
+
+/// Where the values of secrets come from. Not read while the options are, since a refusal would show what was given.
+fn secrets(given: &[String]) -> Result<BTreeMap<String, SecretSource>, Failure> {
+    let pairs: Result<_, _> = given
+        .iter()
+        .map(|text| SecretSource::read_option(text))
+        .collect();
+    unique("--secret-env", pairs.map_err(Failure::usage)?)
 }
 
 /// Reads `K=V`.

@@ -1,6 +1,6 @@
 //! Sending many jobs in calls of a bounded size, each of which may be repeated.
 
-use jobyard_core::{MAX_SUBMIT_JOBS, NewJob, Submitted};
+use jobyard_core::{MAX_SUBMIT_JOBS, NewJob, Submitted, ValidSpec};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -50,7 +50,7 @@ fn calls(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
     let mut calls: Vec<Vec<NewJob>> = Vec::new();
     let mut bytes = 0;
     for job in jobs {
-        let size = job.spec.executor.config.len() + BYTES_PER_JOB;
+        let size = size(&job.spec);
         match calls.last_mut() {
             Some(call) if call.len() < MAX_SUBMIT_JOBS && bytes + size <= CALL_BYTES => {
                 call.push(job);
@@ -63,6 +63,14 @@ fn calls(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
         }
     }
     calls
+}
+
+fn size(spec: &ValidSpec) -> usize {
+    let secrets = spec.secret_env.iter();
+    let secrets: usize = secrets
+        .map(|(name, value)| name.len() + value.expose().len())
+        .sum();
+    spec.executor.config.len() + secrets + BYTES_PER_JOB
 }
 
 #[cfg(test)]

@@ -57,6 +57,10 @@ fn text(job: &Job) -> String {
     );
     add("takes", taken(job));
     add("limits", limits_text(&job.spec.limits));
+    add(
+        "secrets",
+        joined(job.spec.secret_env.keys().map(|name| escape_line(name))),
+    );
     add("queue timeout", job.spec.queue_timeout.map(duration));
     add("timeout", job.spec.timeout.map(duration));
     add("retries", retries(&job.spec));

@@ -20,14 +20,14 @@ use crate::views::SubmittedView;
     jobyard submit -f jobs.toml\n  \
     generate-jobs | jobyard submit -f - --format json\n\n\
     A file holds one job, a list, or `jobs = [...]`, in TOML, YAML or JSON, or one JSON object a line. Its keys: \
-    id, name, command or script, env, dir, stdin, tags, prefer, worker, queue, priority, group, slots, cpu, memory, \
+    id, name, command or script, env, secret_env, dir, stdin, tags, prefer, worker, queue, priority, group, slots, cpu, memory, \
     resources, queue_timeout, timeout, grace, infra_retries, retries, retry_on, repeatable, on_disconnect, \
     labels, log_limit, merge, executor.")]
 pub(crate) struct SubmitArgs {
     /// A file of jobs; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = [
         "id", "name", "tags", "prefer", "worker", "queue", "priority", "group", "queue_timeout", "slots", "cpu",
-        "memory", "resources", "env", "dir", "timeout", "grace", "infra_retries", "retries", "retry_on",
+        "memory", "resources", "env", "secret_env", "dir", "timeout", "grace", "infra_retries", "retries", "retry_on",
         "on_disconnect", "not_repeatable", "label", "log_limit", "merge", "executor", "stdin", "command",
     ])]
     file: Option<PathBuf>,

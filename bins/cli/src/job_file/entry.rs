@@ -5,7 +5,7 @@ use std::fmt;
 
 use jobyard_core::{
     ExecutorSpec, Group, JobId, JobSpec, OnDisconnect, PROCESS_EXECUTOR, Preference, Resources,
-    ValidSpec,
+    SecretText, ValidSpec,
 };
 use jobyard_executor::ProcessConfig;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::executor::ExecutorText;
 use super::invalid::InvalidDraft;
 use super::limits::LimitsText;
+use super::secrets::SecretSource;
 use super::texts::{CoresText, DurationText, RequirementText, SizeText};
 
 /// The keys of a job file. Unknown ones are refused, so that a misspelt one is not ignored.
@@ -29,6 +30,8 @@ pub(crate) struct Draft {
     pub(crate) script: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) env: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) secret_env: BTreeMap<String, SecretSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dir: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,7 +85,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// What it asks for, checked against every limit.
+    /// What it asks for, checked against every limit. Reads the files of its secrets; blocks on that.
     pub(crate) fn spec(&self) -> Result<ValidSpec, InvalidDraft> {
         let mut spec = JobSpec::new(self.executor()?);
         let defaults = JobSpec::default();
@@ -116,7 +119,24 @@ impl Draft {
             .as_ref()
             .map_or(defaults.log_limit, |size| size.value);
         spec.merge = self.merge.unwrap_or(defaults.merge);
+        spec.secret_env = self.secrets()?;
         Ok(spec.validate()?)
+    }
+
+    fn secrets(&self) -> Result<BTreeMap<String, SecretText>, InvalidDraft> {
+        let mut secrets = BTreeMap::new();
+        for (name, source) in &self.secret_env {
+            let wrong = |problem| InvalidDraft::Secret {
+                name: name.clone(),
+                problem,
+            };
+            if self.env.contains_key(name) {
+                let twice = "it is a variable of `env` as well: leave one out".to_owned();
+                return Err(wrong(twice));
+            }
+            secrets.insert(name.clone(), source.value().map_err(wrong)?);
+        }
+        Ok(secrets)
     }
 
     /// What it takes of its worker.

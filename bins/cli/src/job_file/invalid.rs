@@ -13,6 +13,8 @@ pub(crate) enum InvalidDraft {
     TwoConfigs { key: &'static str },
     /// The executor's part is wrong.
     Config(ConfigError),
+    /// A secret has no value, or two.
+    Secret { name: String, problem: String },
     /// Another part is wrong.
     Spec(InvalidSpec),
 }
@@ -32,9 +34,8 @@ impl InvalidDraft {
             "resources" => "resource".to_owned(),
             "name" | "worker" | "queue" | "priority" | "group" | "prefer" | "slots" | "cpu"
             | "memory" | "queue_timeout" | "timeout" | "grace" | "infra_retries" | "retries"
-            | "retry_on" | "on_disconnect" | "log_limit" | "executor" | "env" | "dir" | "stdin" => {
-                key.replace('_', "-")
-            }
+            | "retry_on" | "on_disconnect" | "log_limit" | "executor" | "env" | "secret_env"
+            | "dir" | "stdin" => key.replace('_', "-"),
             // The command has no option, and what has no key is said in other words.
             _ => return said,
         };
@@ -51,6 +52,7 @@ impl fmt::Display for InvalidDraft {
                 "{key}: the executor has its own `config`: put it there or leave that out"
             ),
             Self::Config(problem) => problem.fmt(f),
+            Self::Secret { name, problem } => write!(f, "secret_env: {name}: {problem}"),
             // These have keys of their own.
             Self::Spec(InvalidSpec::Resources(problem @ InvalidResources::TooMuch { name }))
                 if matches!(name.as_str(), "cpu" | "memory") =>

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jobyard_core::{Attempt, Group, Job, JobId, PROCESS_EXECUTOR, Preference, Retry, RetryBudget};
+use jobyard_core::{
+    Attempt, Group, Job, JobId, LogRemoval, LogState, PROCESS_EXECUTOR, Preference, Retry,
+    RetryBudget,
+};
 use jobyard_executor::ProcessConfig;
 use serde::Serialize;
 
@@ -35,6 +38,8 @@ pub(crate) struct JobView {
     limits: LimitsView,
     executor: String,
     command: Option<Vec<String>>,
+    /// The names; the values are shown to nobody.
+    secret_env: Vec<String>,
     queue_timeout_ms: Option<u64>,
     timeout_ms: Option<u64>,
     retries: u32,
@@ -83,6 +88,7 @@ impl From<&Job> for JobView {
             limits: job.spec.limits.into(),
             executor: job.spec.executor.name.clone(),
             command: command(job),
+            secret_env: job.spec.secret_env.keys().cloned().collect(),
             queue_timeout_ms: job.spec.queue_timeout.map(jobyard_core::millis::as_millis),
             timeout_ms: job.spec.timeout.map(jobyard_core::millis::as_millis),
             retries: job.spec.retries,
@@ -157,6 +163,8 @@ struct AttemptView {
     outcome: Option<OutcomeView>,
     log_bytes: u64,
     log: &'static str,
+    /// When retention has removed the output, and why: `age` or `room`; null while it is there.
+    log_removed: Option<RemovedView>,
     log_dropped: u64,
     /// Where the output was cut, by its limit or for want of room; null if it was not.
     log_truncated_at: Option<u64>,
@@ -166,6 +174,13 @@ struct AttemptView {
     residue: Option<ResidueView>,
     /// Why there is this attempt; null for the first one.
     retry: Option<RetryView>,
+}
+
+/// What became of output that is gone.
+#[derive(Debug, Serialize)]
+struct RemovedView {
+    at: String,
+    why: LogRemoval,
 }
 
 /// The ending that an attempt follows, and who paid for another one.
@@ -200,6 +215,10 @@ impl From<&Attempt> for AttemptView {
             outcome: attempt.outcome.as_ref().map(OutcomeView::from),
             log_bytes: attempt.log_bytes,
             log: log_state(attempt.log),
+            log_removed: match attempt.log {
+                LogState::Removed { at, why } => Some(RemovedView { at: time(at), why }),
+                _ => None,
+            },
             log_dropped: attempt.log_dropped,
             log_truncated_at: (attempt.log_dropped > 0).then_some(attempt.log_bytes),
             usage: residue
