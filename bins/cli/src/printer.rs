@@ -3,7 +3,7 @@
 use std::io;
 
 use data_encoding::BASE64;
-use jobyard_core::{AttemptId, LogChunk, LogState, LogStatus, Outcome, OutputStream};
+use jobyard_core::{AttemptId, LogChunk, LogRemoval, LogState, LogStatus, Outcome, OutputStream};
 
 use crate::console::Console;
 use crate::escape::Escaper;
@@ -163,6 +163,16 @@ fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> 
         return Some(format!(
             "output of attempt {attempt} is corrupt: its worker later sent other bytes than before; what came first is \
              kept, up to byte {offset}"
+        ));
+    }
+    if let LogState::Removed { at, why } = log.state {
+        let why = match why {
+            LogRemoval::Age => "it was older than output is kept (--retain-logs of the master)",
+            _ => "newer output needed its room (--log-budget of the master)",
+        };
+        let at = time(at);
+        return Some(format!(
+            "output of attempt {attempt} was removed by retention at {at}: {why}"
         ));
     }
     (dropped > 0).then(|| {

@@ -238,6 +238,24 @@ pub enum LogState {
     /// The worker has sent other bytes for what was held already, so at least once it did not tell the truth. What came
     /// first is held, up to this offset; nothing more is taken.
     Corrupt(u64),
+    /// What was held is there no more: retention has removed it.
+    Removed {
+        /// When.
+        at: Timestamp,
+        /// What for.
+        why: LogRemoval,
+    },
+}
+
+/// Why retention has removed the output of an attempt, while its job is still known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogRemoval {
+    /// It was older than output is kept.
+    Age,
+    /// Newer output needed its room.
+    Room,
 }
 
 /// Where an attempt's output ends, as its worker knows it.

@@ -200,6 +200,8 @@ pub struct LogUsage {
     pub bytes: u64,
     /// Bytes in an archive elsewhere, which `bytes` does not count.
     pub archived: u64,
+    /// How many bytes there may be on disk, if that is limited. While there are that many, nothing more is taken.
+    pub budget: Option<u64>,
 }
 
 impl LogUsage {
@@ -209,7 +211,13 @@ impl LogUsage {
             logs,
             bytes,
             archived: 0,
+            budget: None,
         }
+    }
+
+    /// Whether output waits at its workers for room.
+    pub fn is_full(&self) -> bool {
+        self.budget.is_some_and(|budget| self.bytes >= budget)
     }
 }
 

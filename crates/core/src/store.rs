@@ -130,6 +130,42 @@ pub trait Store: Send + Sync + fmt::Debug {
         }
     }
 
+    /// Records of one kind that are not live and have ended, the first that ended first, beyond one that ended then and
+    /// has this key; at most `limit` of them (1 to [`MAX_PAGE`]). Those that ended at the same moment are in the order of
+    /// their keys. For whoever walks along what is over and lets it stay. This default walks along [`list`](Self::list)
+    /// and is for small stores.
+    async fn ended_after(
+        &self,
+        kind: RecordKind,
+        after: Option<(u64, String)>,
+        limit: usize,
+    ) -> Result<Vec<Record>, LoadError> {
+        if limit == 0 || limit > MAX_PAGE {
+            return Err(LoadError::BadQuery {
+                problem: "a page holds 1 to 1000 records",
+            });
+        }
+        let mut query = RecordQuery::new(kind, MAX_PAGE);
+        query.ascending = true;
+        query.live = Some(false);
+        let mut found: Vec<((u64, String), Record)> = Vec::new();
+        loop {
+            let page = self.list(query.clone()).await?;
+            let ended = page.records.into_iter().filter_map(|record| {
+                let place = (record.fields.ended?, record.key.clone());
+                let is_beyond = after.as_ref().is_none_or(|after| *after < place);
+                is_beyond.then_some((place, record))
+            });
+            found.extend(ended);
+            found.sort_by(|(one, _), (other, _)| one.cmp(other));
+            found.truncate(limit);
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(found.into_iter().map(|(_, record)| record).collect());
+            }
+        }
+    }
+
     /// How many records of one kind are live, or are not. Walks along all of them, in an index if there is one: for the
     /// start of a term, from where its leader counts on by itself.
     async fn count(&self, kind: RecordKind, live: bool) -> Result<u64, LoadError> {

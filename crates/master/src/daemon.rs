@@ -15,7 +15,10 @@ use jobyard_pki::{
     issue_credentials,
 };
 use jobyard_scheduler::Policy;
-use jobyard_store::{FileLogs, OpenLogsError, OpenStoreError, SqliteOptions, SqliteStore};
+use jobyard_store::{
+    DirectoryArchive, FileLogs, LogArchive, LogOptions, OpenLogsError, OpenStoreError,
+    SqliteOptions, SqliteStore,
+};
 use jobyard_transport::{ServeError, Server, Services};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +68,9 @@ pub struct DaemonConfig {
     pub timings: Timings,
     /// What it keeps of what is over.
     pub retention: Retention,
+    /// Where output goes that is over: a directory, or, where the program was built for that, the URL of an object store.
+    /// `None`: it stays in `data`.
+    pub log_archive: Option<String>,
     /// Who runs where.
     pub policy: Policy,
 }
@@ -79,6 +85,7 @@ impl DaemonConfig {
             advertise: None,
             timings: Timings::default(),
             retention: Retention::default(),
+            log_archive: None,
             policy: Policy::default(),
         }
     }
@@ -109,6 +116,7 @@ impl Daemon {
             advertise,
             timings,
             retention,
+            log_archive,
             policy,
         } = config;
         make_private_dir(&data)?;
@@ -120,7 +128,9 @@ impl Daemon {
             Err(OpenStoreError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
         };
-        let logs = match FileLogs::open(data.join(LOGS)) {
+        let mut log_options = LogOptions::default();
+        log_options.archive = log_archive.as_deref().map(open_archive).transpose()?;
+        let logs = match FileLogs::open_with(data.join(LOGS), log_options) {
             Err(OpenLogsError::Held { .. }) => return Err(DaemonError::InUse { path: data }),
             opened => opened?,
         };
@@ -234,6 +244,22 @@ impl fmt::Debug for Daemon {
             .field("address", &self.address)
             .finish_non_exhaustive()
     }
+}
+
+/// What a directory or a URL names.
+fn open_archive(place: &str) -> Result<Arc<dyn LogArchive>, DaemonError> {
+    if !place.contains("://") {
+        return Ok(Arc::new(DirectoryArchive::new(place)));
+    }
+    #[cfg(feature = "object-store")]
+    {
+        let archive = jobyard_store::ObjectArchive::at_url(place, std::env::vars());
+        Ok(Arc::new(archive?))
+    }
+    #[cfg(not(feature = "object-store"))]
+    Err(DaemonError::NoObjectStores {
+        place: place.to_owned(),
+    })
 }
 
 /// Opens the authority, or creates it for a cluster that has no records yet.
@@ -377,6 +403,19 @@ pub enum DaemonError {
     /// The logs cannot be opened.
     #[error(transparent)]
     Logs(#[from] OpenLogsError),
+    /// The archive of logs is no place that can be reached.
+    #[cfg(feature = "object-store")]
+    #[error("no archive of logs: {0}")]
+    Archive(#[from] jobyard_store::InvalidArchive),
+    /// The archive of logs is in an object store.
+    #[cfg(not(feature = "object-store"))]
+    #[error(
+        "no archive of logs: `{place}` is an object store, and this program was built without the feature `object-store`"
+    )]
+    NoObjectStores {
+        /// What was named.
+        place: String,
+    },
     /// There are records of a cluster, and its certificate authority is gone. A new one would be trusted by nobody.
     #[error(
         "the certificate authority {} is missing: restore it from a backup, or start on an empty data directory",

@@ -1,6 +1,9 @@
 //! `jobyard status`
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jobyard_core::LogUsage;
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -16,11 +19,7 @@ pub(crate) async fn status(context: &mut Context) -> Result<u8, Failure> {
         context.console.json(&StatusView::from(&status)).await?;
         return Ok(0);
     }
-    let logs = format!(
-        "{} in {} attempts",
-        show_size(status.logs.bytes),
-        status.logs.logs
-    );
+    let logs = described(&status.logs);
     let lines = [
         ("master", format!("{} {}", status.name, status.version)),
         ("epoch", status.epoch.to_string()),
@@ -35,6 +34,21 @@ pub(crate) async fn status(context: &mut Context) -> Result<u8, Failure> {
     ];
     context.console.line(&pairs(&lines)).await?;
     Ok(0)
+}
+
+/// How much output there is, and whether there is room for more.
+fn described(logs: &LogUsage) -> String {
+    let mut text = format!("{} in {} attempts", show_size(logs.bytes), logs.logs);
+    if logs.archived > 0 {
+        let _ = write!(text, ", {} archived", show_size(logs.archived));
+    }
+    if let Some(budget) = logs.budget {
+        let _ = write!(text, ", budget {}", show_size(budget));
+    }
+    if logs.is_full() {
+        text.push_str(": used up, output waits at its workers");
+    }
+    text
 }
 
 fn counts(counts: &BTreeMap<String, u64>) -> String {

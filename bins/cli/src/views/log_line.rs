@@ -58,6 +58,7 @@ pub(crate) const fn log_state(log: LogState) -> &'static str {
         LogState::Uploading => "uploading",
         LogState::Complete => "complete",
         LogState::Corrupt(_) => "corrupt",
+        LogState::Removed { .. } => "removed",
         _ => "lost",
     }
 }

@@ -28,6 +28,12 @@ pub(crate) struct StatusView<'a> {
 struct LogsView {
     attempts: u64,
     bytes: u64,
+    /// In the archive, on top of that.
+    archived_bytes: u64,
+    /// How many bytes there may be; null if any number.
+    budget: Option<u64>,
+    /// Whether output waits at its workers for room.
+    full: bool,
 }
 
 impl<'a> From<&'a MasterStatus> for StatusView<'a> {
@@ -46,6 +52,9 @@ impl<'a> From<&'a MasterStatus> for StatusView<'a> {
             logs: LogsView {
                 attempts: status.logs.logs,
                 bytes: status.logs.bytes,
+                archived_bytes: status.logs.archived,
+                budget: status.logs.budget,
+                full: status.logs.is_full(),
             },
         }
     }

@@ -10,7 +10,7 @@ use jobyard_core::{
 use jobyard_pki::{JoinSecret, SpkiHash, TokenRecord};
 
 use super::retention::Forgotten;
-use crate::records::{Demand, SpecDigest};
+use crate::records::{Demand, JobRecord, SpecDigest};
 
 /// An event that the engine decides upon. Plain data: whoever waits for an answer is a [`ReplyTo`].
 #[derive(Debug)]
@@ -121,6 +121,15 @@ pub enum Input {
         /// Which; finished, and with all their output settled.
         jobs: Vec<Forgotten>,
     },
+    /// Remove output of finished jobs, and keep the jobs.
+    ForgetOutput {
+        /// Who waits.
+        reply: ReplyTo,
+        /// The jobs as they are to be kept; finished, and with all their output settled.
+        jobs: Vec<JobRecord>,
+        /// Whose output goes.
+        logs: Vec<AttemptId>,
+    },
     /// A machine wants to join.
     Enrol(Box<Joining>),
     /// A worker inside this program wants to be a member. It has no certificate: the program vouches for it.
@@ -158,6 +167,7 @@ impl Input {
             | Self::CreateToken { reply, .. }
             | Self::RevokeToken { reply, .. }
             | Self::Forget { reply, .. }
+            | Self::ForgetOutput { reply, .. }
             | Self::AdmitLocal { reply, .. } => Some(*reply),
             Self::Enrol(joining) => Some(joining.reply),
             Self::Once { call, .. } => call.reply(),

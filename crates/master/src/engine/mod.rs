@@ -194,6 +194,7 @@ impl Engine {
             }
             Input::Once { request, call } => self.on_once(now, request, *call),
             Input::Forget { reply, jobs } => self.on_forget(now, reply, jobs),
+            Input::ForgetOutput { reply, jobs, logs } => self.on_forget_output(reply, jobs, logs),
             Input::Enrol(joining) => self.on_enrol(now, *joining),
             Input::Refused {
                 who,

@@ -7,7 +7,7 @@ use jobyard_core::{AttemptId, Change, JobId, Now, TOMBSTONE, Timestamp};
 use super::Engine;
 use super::input::ReplyTo;
 use super::output::Answer;
-use crate::records::{JOB, RETENTION, RetentionRecord, SPEC, Tomb};
+use crate::records::{JOB, JobRecord, RETENTION, RetentionRecord, SPEC, Tomb};
 
 /// How many finished jobs are removed at once: with their specs and tombstones a few hundred changes, so that no other
 /// commit waits behind them for long.
@@ -28,6 +28,11 @@ pub struct Retention {
     pub events_for: Option<Duration>,
     /// About so many events are kept, never fewer. `None`: any number.
     pub events: Option<u64>,
+    /// The output of a finished job goes so long after its end, wherever it is. `None`: with its job.
+    pub logs_for: Option<Duration>,
+    /// So many bytes of output are kept at most where the log store keeps them, an archive aside: the output of jobs that
+    /// finished first goes first, and if that is not enough no more is taken. `None`: any number.
+    pub log_budget: Option<u64>,
 }
 
 impl Default for Retention {
@@ -38,6 +43,8 @@ impl Default for Retention {
             jobs: Some(1_000_000),
             events_for: Some(month),
             events: Some(1_000_000),
+            logs_for: None,
+            log_budget: None,
         }
     }
 }
@@ -58,6 +65,11 @@ impl Retention {
         let too_many = self.jobs.map_or(0, |most| kept.saturating_sub(most));
         let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
         plan(now, self.jobs_for, too_many, oldest)
+    }
+
+    /// Plans for the output of finished jobs, of which the oldest that have any ended at these times.
+    pub(crate) fn plan_output(&self, now: Timestamp, oldest: &[u64]) -> Plan {
+        plan(now, self.logs_for, 0, oldest)
     }
 
     /// Plans for records of events, of which the oldest were made at these times.
@@ -136,6 +148,28 @@ impl Engine {
             }
             kept.logs.extend(job.attempts);
         }
+        self.outbox.changes.push(Change::Put(kept.to_record()));
+        self.reply(reply, Answer::Done);
+    }
+}
+
+impl Engine {
+    /// Keeps finished jobs as they are given, which say that their output is gone. The caller removes it once that is
+    /// durable; what it has to remove stands in the same batch, so that it is known after a crash.
+    pub(super) fn on_forget_output(
+        &mut self,
+        reply: ReplyTo,
+        jobs: Vec<JobRecord>,
+        logs: Vec<AttemptId>,
+    ) {
+        for job in jobs {
+            // As above: should the books still hold it, its record is not the last word.
+            if !self.tables.jobs.contains_key(&job.id) {
+                self.outbox.changes.push(Change::Put(job.to_record(false)));
+            }
+        }
+        let sequence = self.counters.job_sequence;
+        let kept = RetentionRecord { sequence, logs };
         self.outbox.changes.push(Change::Put(kept.to_record()));
         self.reply(reply, Answer::Done);
     }

@@ -18,6 +18,7 @@ mod gate;
 mod hub;
 mod interregnum;
 mod last_lines;
+mod log_room;
 mod master;
 mod ports;
 mod replies;

@@ -15,6 +15,7 @@ use super::ended::MasterEnded;
 use super::failpoint::Failpoints;
 use super::gate::Gate;
 use super::hub::Hub;
+use super::log_room::{BudgetedLogs, LogRoom};
 use super::ports::Ports;
 use super::replies::Replies;
 use super::requests::Inbox;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) blocks: Arc<Blocks>,
     /// What uploads hold in memory.
     pub(super) held: Held,
+    /// Whether there is room for output.
+    pub(super) log_room: Arc<LogRoom>,
     pub(super) failpoints: Failpoints,
     pub(super) started_at: Timestamp,
     pub(super) stopping: CancellationToken,
@@ -60,7 +63,15 @@ pub(super) struct Progress {
 }
 
 impl Shared {
-    pub(super) fn new(config: MasterConfig, inbox: Inbox) -> Self {
+    pub(super) fn new(mut config: MasterConfig, inbox: Inbox) -> Self {
+        let log_room = Arc::<LogRoom>::default();
+        if let Some(budget) = config.retention.log_budget {
+            config.logs = Arc::new(BudgetedLogs::new(
+                config.logs,
+                budget,
+                Arc::clone(&log_room),
+            ));
+        }
         Self {
             started_at: config.clock.now().wall,
             config,
@@ -72,6 +83,7 @@ impl Shared {
             specs: SpecCache::default(),
             blocks: Arc::default(),
             held: Held::default(),
+            log_room,
             failpoints: Failpoints::from_environment(),
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),

@@ -1,9 +1,14 @@
-//! Removes what has been kept for long enough: finished jobs with their output, events, and tombstones.
+//! Removes what has been kept for long enough: finished jobs with their output, output alone, events, and tombstones;
+//! and lets the log store do its own work.
 //!
 //! A task of its own in each term, a small portion at a time, so that nothing waits behind it. It sleeps until the
 //! oldest thing is due, or until there are too many. Finished jobs go through the engine, whose batch leaves a tombstone
 //! for each; their output goes after that. A portion whose output was not removed when a term ended is removed by the
 //! next.
+
+mod output;
+
+pub(super) use output::wanted_from;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +56,15 @@ impl Upkeep {
             finished_jobs,
             removed: 0,
             oldest_events: 0,
+            output: output::Walk::default(),
         };
+        let (logs, until) = (Arc::clone(&shared.config.logs), over.clone());
+        shared.spawn(async move {
+            tokio::select! {
+                () = logs.maintain() => {}
+                () = until.cancelled() => {}
+            }
+        });
         let until = over.clone();
         shared.spawn(async move {
             tokio::select! {
@@ -91,6 +104,8 @@ struct Keeper {
     removed: u64,
     /// The last place in the oldest record of events.
     oldest_events: u64,
+    /// How far output was removed.
+    output: output::Walk,
 }
 
 impl Keeper {
@@ -126,6 +141,7 @@ impl Keeper {
             () = sleep_until(&*clock, at) => false,
             // The shared part lives as long as this task, and the sender in it.
             found = self.progress.wait_for(too_many) => found.is_ok(),
+            () = self.output.wait(&self.shared, before) => false,
         };
         if is_too_many {
             sleep_until(&*clock, Some(clock.now().steady + GATHER)).await;
@@ -137,7 +153,8 @@ impl Keeper {
         let jobs = self.remove_jobs().await?;
         let events = self.remove_events().await?;
         let tombs = self.remove_tombstones().await?;
-        Ok([jobs, events, tombs].into_iter().flatten().min())
+        let output = self.remove_output().await?;
+        Ok([jobs, events, tombs, output].into_iter().flatten().min())
     }
 
     async fn remove_jobs(&mut self) -> Result<Option<Duration>, Problem> {

@@ -80,6 +80,45 @@ pub(crate) fn oldest_ended(
     Ok(records)
 }
 
+/// Those that have ended, beyond one of them.
+pub(crate) fn ended_after(
+    connection: &Connection,
+    kind: RecordKind,
+    after: Option<&(u64, String)>,
+    limit: usize,
+) -> Result<Vec<Record>, LoadError> {
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(LoadError::BadQuery {
+            problem: "a page holds 1 to 1000 records",
+        });
+    }
+    let (ended, key) = match after {
+        Some((ended, key)) => (i64::try_from(*ended).unwrap_or(i64::MAX), key.as_str()),
+        None => (-1, ""),
+    };
+    let mut statement = connection
+        .prepare_cached(&ended_after_sql(limit))
+        .map_err(Failure::from)?;
+    let mut rows = statement
+        .query(params![kind.0, ended, key])
+        .map_err(Failure::from)?;
+    let mut records = Vec::new();
+    while let Some(found) = rows.next().map_err(Failure::from)? {
+        records.push(row::read(kind, found)?);
+    }
+    Ok(records)
+}
+
+/// In the order of an index, but for those that ended at the same microsecond.
+fn ended_after_sql(limit: usize) -> String {
+    let columns = row::COLUMNS;
+    format!(
+        "SELECT {columns} FROM records r INDEXED BY records_by_end \
+         WHERE r.kind = ?1 AND r.live = 0 AND r.ended IS NOT NULL AND r.ended >= ?2 AND (r.ended > ?2 OR r.key > ?3) \
+         ORDER BY r.ended, r.key LIMIT {limit}"
+    )
+}
+
 fn oldest_ended_sql(limit: usize) -> String {
     let columns = row::COLUMNS;
     format!(

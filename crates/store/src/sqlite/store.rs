@@ -287,6 +287,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn ended_after(
+        &self,
+        kind: RecordKind,
+        after: Option<(u64, String)>,
+        limit: usize,
+    ) -> Result<Vec<Record>, LoadError> {
+        self.readers
+            .ask(move |connection| list::ended_after(connection, kind, after.as_ref(), limit))
+            .await
+    }
+
     async fn count(&self, kind: RecordKind, live: bool) -> Result<u64, LoadError> {
         self.readers
             .ask(move |connection| list::count(connection, kind, live))

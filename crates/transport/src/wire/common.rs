@@ -57,6 +57,8 @@ impl TryFrom<v1::WorkerFacts> for WorkerFacts {
 
 same_names!(OutputStream, [Stdout, Stderr]);
 
+same_names!(LogRemoval, [Age, Room], Unspecified);
+
 impl From<LogChunk> for v1::LogChunk {
     fn from(chunk: LogChunk) -> Self {
         Self {
@@ -119,10 +121,23 @@ impl From<LogState> for v1::LogState {
             LogState::Uploading => Some(Kind::Uploading(v1::Nothing {})),
             LogState::Complete => Some(Kind::Complete(v1::Nothing {})),
             LogState::LostFrom(offset) | LogState::Corrupt(offset) => Some(Kind::LostFrom(offset)),
+            // To a peer that does not know better, what was removed is lost.
+            LogState::Removed { .. } => Some(Kind::LostFrom(0)),
             _ => None,
         };
         let corrupt = matches!(state, LogState::Corrupt(_));
-        Self { kind, corrupt }
+        let removed = match state {
+            LogState::Removed { at, why } => Some(v1::LogRemoved {
+                at_us: at.as_micros(),
+                why: v1::LogRemoval::from(why).into(),
+            }),
+            _ => None,
+        };
+        Self {
+            kind,
+            corrupt,
+            removed,
+        }
     }
 }
 
@@ -132,7 +147,14 @@ impl TryFrom<v1::LogState> for LogState {
     fn try_from(state: v1::LogState) -> Result<Self, InvalidMessage> {
         use v1::log_state::Kind;
 
-        Ok(match kind(state.kind)? {
+        let kind = kind(state.kind)?;
+        if let Some(removed) = state.removed {
+            return Ok(Self::Removed {
+                at: Timestamp::from_micros(removed.at_us),
+                why: choice::<v1::LogRemoval, _>("why", removed.why)?,
+            });
+        }
+        Ok(match kind {
             Kind::Uploading(_) => Self::Uploading,
             Kind::Complete(_) => Self::Complete,
             Kind::LostFrom(offset) if state.corrupt => Self::Corrupt(offset),

@@ -21,6 +21,8 @@ impl From<MasterStatus> for v1::StatusResponse {
             finished: status.finished,
             logs: status.logs.logs,
             log_bytes: status.logs.bytes,
+            log_archived_bytes: status.logs.archived,
+            log_budget: status.logs.budget,
         }
     }
 }
@@ -46,6 +48,8 @@ impl TryFrom<v1::StatusResponse> for MasterStatus {
         status.queues = counts("queues", wire.queues)?;
         status.finished = wire.finished;
         status.logs = LogUsage::new(wire.logs, wire.log_bytes);
+        status.logs.archived = wire.log_archived_bytes;
+        status.logs.budget = wire.log_budget;
         Ok(status)
     }
 }
