@@ -41,6 +41,7 @@ pub(crate) struct ConfigFile {
     pub(crate) isolate: Vec<Namespace>,
     pub(crate) launcher: Option<PathBuf>,
     pub(crate) containment: Option<Containment>,
+    pub(crate) spool_budget: Option<Size>,
     pub(crate) min_free_disk: Option<FreeDisk>,
     pub(crate) min_free_memory: Option<Size>,
     pub(crate) max_memory_pressure: Option<u8>,

@@ -135,6 +135,7 @@ async fn start(settings: Settings) -> anyhow::Result<WorkerHandle> {
     config.capacity = settings.capacity;
     config.env = settings.env;
     config.protection = settings.protection;
+    config.spool_budget = settings.spool_budget;
     config.identity = Some(identity.dir().to_owned());
     Ok(Worker::start_locked(config, lock).await?)
 }

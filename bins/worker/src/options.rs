@@ -104,6 +104,11 @@ pub(crate) struct Options {
     #[arg(long, env = "JOBYARD_DRAIN_TIMEOUT", value_parser = parse_duration)]
     pub(crate) drain_timeout: Option<Duration>,
 
+    /// How much room output may take here that the master does not have yet, as in 10GiB; 0: as much as there is. Beyond it,
+    /// the output of which the master lacks most is given up, and its job goes on [default: 10GiB]
+    #[arg(long, env = "JOBYARD_SPOOL_BUDGET", value_name = "SIZE")]
+    pub(crate) spool_budget: Option<Size>,
+
     #[command(flatten, next_help_heading = "How jobs run")]
     pub(crate) jobs: JobOptions,
 

@@ -15,6 +15,7 @@ use jobyard_service::LogFormat;
 use jobyard_worker::agent::ShutdownMode;
 use jobyard_worker::facts;
 use jobyard_worker::protection::Protection;
+use jobyard_worker::spool::DEFAULT_SPOOL_BUDGET;
 
 use crate::capacity::capacity;
 use crate::data_dir::check_kind;
@@ -22,6 +23,7 @@ use crate::doctor::DoctorSettings;
 use crate::file::ConfigFile;
 use crate::job_options::JobSettings;
 use crate::options::{Command, OnTerm, Options};
+use crate::size::Size;
 
 /// Long enough for most builds, short enough for a machine that shuts down.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
@@ -54,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) jobs: JobSettings,
     pub(crate) protection: Protection,
+    /// In bytes.
+    pub(crate) spool_budget: u64,
     pub(crate) on_term: ShutdownMode,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: String,
@@ -132,6 +136,7 @@ impl Options {
             env,
             jobs,
             protection,
+            spool_budget: spool_budget(self.spool_budget.or(file.spool_budget)),
             on_term,
             log_format: self
                 .log_format
@@ -158,6 +163,15 @@ impl Settings {
             }
         }
         Ok(tags)
+    }
+}
+
+/// How much room output may take, in bytes.
+fn spool_budget(size: Option<Size>) -> u64 {
+    match size {
+        None => DEFAULT_SPOOL_BUDGET,
+        Some(Size { bytes: 0 }) => u64::MAX,
+        Some(Size { bytes }) => bytes,
     }
 }
 

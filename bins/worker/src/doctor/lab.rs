@@ -155,9 +155,11 @@ impl Lab {
     }
 
     fn output(&self, attempt: AttemptId) -> anyhow::Result<(Arc<SpoolLog>, Output)> {
+        // Nothing that is tried here has secrets.
+        let spec = JobSpec::default().validate()?;
         let limit = 1 << 20;
         let log = Spool::open(&self.spool())?.log(attempt, limit);
-        let sink = SpoolSink::new(Arc::clone(&log), Arc::new(SystemClock::new()));
+        let sink = SpoolSink::new(Arc::clone(&log), Arc::new(SystemClock::new()), &spec);
         Ok((log, Output::new(Arc::new(sink))))
     }
 

@@ -10,6 +10,7 @@ use jobyard_transport::Backoff;
 
 use crate::facts;
 use crate::protection::Protection;
+use crate::spool::DEFAULT_SPOOL_BUDGET;
 
 /// Everything that a worker needs. Fill in what differs from [`WorkerConfig::new`].
 #[derive(Clone, Debug)]
@@ -43,6 +44,9 @@ pub struct WorkerConfig {
     pub boot: BootId,
     /// When it takes no jobs for its machine's sake. Default: [`Protection::default`].
     pub protection: Protection,
+    /// How many bytes of output it keeps at most that the master does not have, of all attempts together. What gives way
+    /// beyond that: see [`spool`](crate::spool). Default: [`DEFAULT_SPOOL_BUDGET`].
+    pub spool_budget: u64,
     /// The directory of the identity, which is deleted when the master removes the worker. `None`: the host takes care
     /// of it.
     pub identity: Option<PathBuf>,
@@ -71,6 +75,7 @@ impl WorkerConfig {
             backoff: Backoff::default(),
             boot: facts::boot_id(),
             protection: Protection::default(),
+            spool_budget: DEFAULT_SPOOL_BUDGET,
             identity: None,
         }
     }

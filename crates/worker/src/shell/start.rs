@@ -52,7 +52,8 @@ impl Worker {
         let tags = offer(&config)?;
         config.data = std::path::absolute(&config.data).unwrap_or(config.data);
         let data = config.data.clone();
-        let opened = spawn_blocking(move || open(&data, lock)).await;
+        let budget = config.spool_budget;
+        let opened = spawn_blocking(move || open(&data, budget, lock)).await;
         let (disk, entries) = opened.map_err(|_| StartWorkerError::RuntimeEnds)??;
 
         let agent = BootId::from_uuid(Uuid::now_v7());
@@ -220,9 +221,13 @@ fn with_executors(
     Ok(tags)
 }
 
-fn open(data: &Path, lock: DataDirLock) -> Result<(Disk, Vec<JournalEntry>), StartWorkerError> {
+fn open(
+    data: &Path,
+    budget: u64,
+    lock: DataDirLock,
+) -> Result<(Disk, Vec<JournalEntry>), StartWorkerError> {
     let (journal, entries) = Journal::open(&data.join("journal"))?;
-    let spool = Spool::open(&data.join("spool"))?;
+    let spool = Spool::open_within(&data.join("spool"), budget)?;
     let scratch = data.join("scratch");
     Ok((
         Disk {

@@ -83,6 +83,7 @@ impl Task {
         let clock = Arc::clone(&self.config.clock);
         let pressure = self.watch.pressure();
         let shortage = self.disk.spool.shortage();
+        let budget = self.disk.spool.budget();
         let logs = self.disk.spool.ends();
         self.look_for_leftovers();
         self.look();
@@ -118,6 +119,7 @@ impl Task {
                         self.feed(news);
                     }
                 }
+                () = budget.exceeded() => self.make_room(),
                 () = sleep_until(&*clock, deadline) => self.on_deadline(),
             }
         }
@@ -456,6 +458,14 @@ impl Task {
             worker,
         };
         connection.upload(attempt, upload, self.events.clone());
+    }
+
+    /// Output takes more room than it may.
+    fn make_room(&self) {
+        let given_up = self.disk.spool.make_room();
+        if !given_up.is_empty() {
+            spawn_blocking(move || given_up.iter().for_each(|log| log.bury()));
+        }
     }
 
     fn discard(&mut self, attempt: AttemptId) {

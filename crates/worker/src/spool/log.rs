@@ -15,6 +15,9 @@ use jobyard_launcher::spool::frame::{self, HEADER_BYTES};
 use jobyard_launcher::spool::{SEGMENT_BYTES, segment_path};
 use tokio::sync::{Notify, watch};
 
+use super::budget::{Budget, Claim};
+use super::tombstone;
+
 /// The output of one attempt: written by its executor, or by a launcher and only [followed](Self::follow); read by the
 /// uploader, deleted from its head. Calls that touch files block.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub struct SpoolLog {
     inner: Mutex<Inner>,
     progress: watch::Sender<LogProgress>,
     shortage: Arc<Notify>,
+    budget: Arc<Budget>,
 }
 
 /// How far the output of an attempt is.
@@ -55,6 +59,14 @@ struct Inner {
     /// That this happened before the limit was said.
     short: bool,
     closed: Option<LogEnd>,
+    /// The master has everything below this offset, as far as this life knows.
+    durable: u64,
+    /// The budget counts so much for it.
+    counted: u64,
+    /// It gave way to other output: nothing of it is here.
+    given_up: bool,
+    /// Nobody wants it any more.
+    removed: bool,
 }
 
 /// Who writes.
@@ -82,6 +94,7 @@ impl SpoolLog {
             }),
             progress: watch::Sender::default(),
             shortage: Arc::default(),
+            budget: Arc::new(Budget::new(u64::MAX)),
         }
     }
 
@@ -91,10 +104,26 @@ impl SpoolLog {
         self
     }
 
+    /// Counts what it takes here.
+    pub(super) fn within(mut self, budget: &Arc<Budget>) -> Self {
+        self.budget = Arc::clone(budget);
+        self.count(&mut self.lock());
+        self
+    }
+
     /// The output that an earlier life left in `dir`, as far as it is whole. Changes nothing there: a launcher may still
     /// write it. Blocks.
     pub(super) fn recover(attempt: AttemptId, dir: PathBuf, limit: u64) -> io::Result<Self> {
         let mut log = Self::new(attempt, dir, limit);
+        if let Some(end) = tombstone::read(&log.dir) {
+            let mut inner = log.lock();
+            inner.give_up();
+            inner.end = end;
+            inner.found = true;
+            drop(inner);
+            log.progress.send_replace(LogProgress { end, closed: None });
+            return Ok(log);
+        }
         let segments = list(&log.dir)?;
         let mut end = 0;
         if let Some(last) = segments.back().copied() {
@@ -135,13 +164,14 @@ impl SpoolLog {
             return;
         }
         inner.writer = Writer::Another;
-        if progress.end > 0 && inner.segments.is_empty() && inner.end == 0 {
+        if progress.end > 0 && inner.segments.is_empty() && inner.end == 0 && !inner.given_up {
             inner.segments.push_back(0);
         }
         if inner
             .segments
             .back()
             .is_some_and(|last| *last < progress.segment)
+            && !inner.given_up
         {
             inner.segments.push_back(progress.segment);
             // What was said may leave out segments in between.
@@ -151,6 +181,7 @@ impl SpoolLog {
         inner.dropped = inner.dropped.max(progress.dropped);
         inner.cut |= progress.dropped > 0;
         self.mind_shortage(&mut inner);
+        self.count(&mut inner);
         let end = inner.end;
         drop(inner);
         self.reached(end);
@@ -159,6 +190,51 @@ impl SpoolLog {
     /// Whose output this is.
     pub const fn attempt(&self) -> AttemptId {
         self.attempt
+    }
+
+    /// What it takes, while there is something that could be given up.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let inner = self.lock();
+        (!inner.given_up && inner.counted > 0).then(|| Claim {
+            attempt: self.attempt,
+            held: inner.counted,
+            owed: inner.end.saturating_sub(inner.durable),
+        })
+    }
+
+    /// The master has everything below this offset.
+    pub(crate) fn is_durable(&self, offset: u64) {
+        let mut inner = self.lock();
+        inner.durable = inner.durable.max(offset);
+    }
+
+    /// Keeps nothing of it from now on, so that there is room for other output. What is here and what follows is lost, but
+    /// for what the master has. [`bury`](Self::bury) then takes it off the disk.
+    pub(crate) fn give_up(&self) {
+        let mut inner = self.lock();
+        let (held, durable) = (inner.counted, inner.durable);
+        inner.give_up();
+        self.count(&mut inner);
+        tracing::warn!(attempt = %self.attempt, held, durable, budget = self.budget.bytes(),
+            "output gives way to other output: all of it together needs more room than the spool may take");
+    }
+
+    /// Deletes what was given up, and has a launcher write no more of it than what it has begun. Blocks.
+    pub(crate) fn bury(&self) {
+        if let Err(error) = tombstone::put(&self.dir, self.progress().end.max(1)) {
+            tracing::warn!(attempt = %self.attempt, %error, "output could not be deleted");
+        }
+        if self.lock().removed {
+            remove_dir(&self.dir);
+        }
+    }
+
+    /// Says what it takes now.
+    fn count(&self, inner: &mut Inner) {
+        let first = inner.segments.front().copied().unwrap_or(inner.end);
+        let takes = inner.end.saturating_sub(first);
+        self.budget.count(inner.counted, takes);
+        inner.counted = takes;
     }
 
     /// How far it is. The receiver is woken by each change.
@@ -209,6 +285,7 @@ impl SpoolLog {
             inner.cut = true;
         }
         self.mind_shortage(&mut inner);
+        self.count(&mut inner);
         let end = inner.end;
         drop(inner);
         self.reached(end);
@@ -285,6 +362,7 @@ impl SpoolLog {
             }
             inner.segments.pop_front();
         }
+        self.count(&mut inner);
     }
 
     /// Deletes everything. Blocks.
@@ -293,6 +371,8 @@ impl SpoolLog {
         inner.writer = Writer::Nobody;
         inner.segments.clear();
         inner.cut = true;
+        inner.removed = true;
+        self.count(&mut inner);
         remove_dir(&self.dir);
     }
 
@@ -381,9 +461,28 @@ impl SpoolLog {
     }
 }
 
-/// Removes a directory of the spool, if it is there.
+impl Inner {
+    fn give_up(&mut self) {
+        self.given_up = true;
+        self.segments.clear();
+        self.unlisted = false;
+        self.writer = match self.writer {
+            Writer::Another => Writer::Another,
+            _ => Writer::Nobody,
+        };
+        self.cut = true;
+        // Why, is said by whoever gives it up.
+        self.short = true;
+    }
+}
+
+/// Removes what is there of an attempt in the spool: a directory, or what stands in its place.
 pub(super) fn remove_dir(dir: &Path) {
-    match fs::remove_dir_all(dir) {
+    let removed = match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(dir),
+        removed => removed,
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(path = %dir.display(), %error, "output could not be deleted");
         }

@@ -10,7 +10,9 @@ use jobyard_core::{AttemptId, LogEnd, MAX_LOG_LIMIT};
 
 use tokio::sync::Notify;
 
-use super::log::SpoolLog;
+use super::budget::{Budget, give_way};
+use super::log::{SpoolLog, remove_dir};
+use super::tombstone;
 
 /// The output of every attempt that a worker holds.
 #[derive(Debug)]
@@ -18,11 +20,18 @@ pub struct Spool {
     dir: PathBuf,
     logs: BTreeMap<AttemptId, Arc<SpoolLog>>,
     shortage: Arc<Notify>,
+    budget: Arc<Budget>,
 }
 
 impl Spool {
-    /// Opens or creates the directory, and finds what an earlier life left there, or a launcher writes there. Blocks.
+    /// Opens or creates the directory, and finds what an earlier life left there, or a launcher writes there. Has no
+    /// budget. Blocks.
     pub fn open(dir: &Path) -> Result<Self, SpoolError> {
+        Self::open_within(dir, u64::MAX)
+    }
+
+    /// The same for output that may take so many bytes. Blocks.
+    pub fn open_within(dir: &Path, budget: u64) -> Result<Self, SpoolError> {
         let failed = |source| SpoolError {
             path: dir.to_owned(),
             source,
@@ -34,8 +43,13 @@ impl Spool {
         builder.create(dir).map_err(failed)?;
         let mut logs = BTreeMap::new();
         let shortage = Arc::default();
+        let budget = Arc::new(Budget::new(budget));
         for entry in fs::read_dir(dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
+            if tombstone::is_passing(&path) {
+                remove_dir(&path);
+                continue;
+            }
             let name = path
                 .file_name()
                 .and_then(|name| name.to_str())
@@ -44,12 +58,14 @@ impl Spool {
                 continue;
             };
             let log = SpoolLog::recover(attempt, path, MAX_LOG_LIMIT).map_err(failed)?;
-            logs.insert(attempt, Arc::new(log.with_shortage(&shortage)));
+            let log = log.with_shortage(&shortage).within(&budget);
+            logs.insert(attempt, Arc::new(log));
         }
         Ok(Self {
             dir: dir.to_owned(),
             logs,
             shortage,
+            budget,
         })
     }
 
@@ -57,6 +73,20 @@ impl Spool {
     /// such attempts may come as one notification.
     pub fn shortage(&self) -> Arc<Notify> {
         Arc::clone(&self.shortage)
+    }
+
+    /// The room that all output may take, and takes.
+    pub(crate) fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
+    }
+
+    /// Gives up the output of so many attempts that the rest fits, each of which has still to be
+    /// [buried](SpoolLog::bury).
+    pub(crate) fn make_room(&self) -> Vec<Arc<SpoolLog>> {
+        let claims = self.logs.values().filter_map(|log| log.claim()).collect();
+        let given_up = give_way(claims, self.budget.bytes());
+        let given_up = given_up.iter().filter_map(|attempt| self.find(*attempt));
+        given_up.inspect(|log| log.give_up()).collect()
     }
 
     /// Where the output ends of each attempt that has some.
@@ -76,7 +106,7 @@ impl Spool {
         let dir = self.dir.join(format!("{}.{}", attempt.job, attempt.number));
         let log = self.logs.entry(attempt).or_insert_with(|| {
             let log = SpoolLog::new(attempt, dir, limit);
-            Arc::new(log.with_shortage(&self.shortage))
+            Arc::new(log.with_shortage(&self.shortage).within(&self.budget))
         });
         log.set_limit(limit);
         Arc::clone(log)

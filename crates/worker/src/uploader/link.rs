@@ -100,6 +100,7 @@ async fn listen(
         }
         let reached = *durable.borrow();
         flights.durable(reached);
+        log.is_durable(reached);
         trim(log, reached).await;
         answers = match receiver.receive().await {
             Ok(answers) => answers,

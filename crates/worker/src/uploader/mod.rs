@@ -17,11 +17,13 @@ mod upload;
 pub(crate) use self::pacer::Pacer;
 pub(crate) use self::places::Places;
 pub(crate) use self::upload::{Upload, Uploaded};
+use crate::spool::CHUNK_COST;
+use jobyard_core::MAX_CHUNK_BYTES;
 
 /// How many upload links are open at once: each costs both ends some buffers and a task, and this many keep a fast
 /// network busy.
 pub const MAX_LINKS: usize = 128;
 
-/// How many bytes of output are read and sent at a time, at most: several chunks, and small against what a worker with
-/// [`MAX_LINKS`] links may hold in memory.
-pub const READ_BATCH: usize = 256 * 1024;
+/// How many bytes of output are read and sent at a time, at most: several whole chunks, and small against what a worker
+/// with [`MAX_LINKS`] links may hold in memory.
+pub const READ_BATCH: usize = 8 * (MAX_CHUNK_BYTES + CHUNK_COST);

@@ -344,3 +344,65 @@ fn pieces_are_as_small_as_the_reader_asks() {
     }
     assert!(read == all, "{} bytes", read.len());
 }
+
+#[test]
+fn what_gave_way_is_gone_and_its_end_is_known_in_the_next_life() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    put(&log, &pattern(2_500));
+    let other = Arc::new(Budget::new(100));
+    let before = read(&log, 0).unwrap().len();
+    assert_eq!(before, 2_500);
+    log.is_durable(900);
+    let claim = log.claim().expect("it takes room");
+    assert_eq!((claim.held, claim.owed), (2_500, 1_600));
+    log.give_up();
+    log.bury();
+    assert_eq!(log.claim(), None);
+    put(&log, b"more");
+    log.follow(OutputProgress::new(2_600, 2_700, 0));
+    assert!(matches!(
+        read(&log, 900),
+        Err(ReadError::Missing { offset: 900 })
+    ));
+    assert_eq!(
+        log.close().bytes,
+        2_700,
+        "the master learns that it lacks some"
+    );
+
+    let found = SpoolLog::recover(attempt(), dir.path().join("a"), u64::MAX).unwrap();
+    let found = found.within(&other);
+    assert_eq!((found.progress().end, found.claim()), (2_500, None));
+    assert!(found.has_files());
+    found.remove();
+    assert!(!dir.path().join("a").exists());
+}
+
+#[test]
+fn what_is_forgotten_while_it_is_buried_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    put(&log, b"some");
+    log.give_up();
+    log.remove();
+    log.bury();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn budget_counts_what_is_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let budget = Arc::new(Budget::new(u64::MAX));
+    let mut log = SpoolLog::new(attempt(), dir.path().join("a"), u64::MAX).within(&budget);
+    log.segment_bytes = 1000;
+    for _ in 0..5 {
+        put(&log, &pattern(600));
+    }
+    assert_eq!(log.claim().unwrap().held, 3_000);
+    log.trim(1_500);
+    assert_eq!(log.claim().unwrap().held, 1_800, "by whole segments");
+    log.close();
+    log.trim(3_000);
+    assert_eq!(log.claim(), None);
+}
