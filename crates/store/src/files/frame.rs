@@ -112,18 +112,18 @@ impl FrameHeader {
 
 /// Adds the frame of a chunk, which is not larger than [`MAX_CHUNK_BYTES`].
 pub(crate) fn put_chunk(out: &mut Vec<u8>, chunk: &LogChunk, synced: u32) {
+    put_chunk_header(out, chunk, synced);
+    out.extend_from_slice(&chunk.bytes);
+}
+
+/// As [`put_chunk`], without the bytes of the chunk, which have to follow.
+pub(crate) fn put_chunk_header(out: &mut Vec<u8>, chunk: &LogChunk, synced: u32) {
     let kind = match chunk.stream {
         OutputStream::Stdout => STDOUT,
         OutputStream::Stderr => STDERR,
     };
-    put(
-        out,
-        kind,
-        chunk.offset,
-        chunk.at.as_micros(),
-        synced,
-        &chunk.bytes,
-    );
+    let at = chunk.at.as_micros();
+    put_header(out, kind, chunk.offset, at, synced, &chunk.bytes);
 }
 
 /// Adds the frame that ends a log of which `held` bytes are there.
@@ -131,10 +131,11 @@ pub(crate) fn put_seal(out: &mut Vec<u8>, held: u64, end: LogEnd, synced: u32) {
     let mut payload = [0; SEAL_BYTES];
     payload[..8].copy_from_slice(&end.bytes.to_le_bytes());
     payload[8..].copy_from_slice(&end.dropped.to_le_bytes());
-    put(out, SEAL, held, 0, synced, &payload);
+    put_header(out, SEAL, held, 0, synced, &payload);
+    out.extend_from_slice(&payload);
 }
 
-fn put(out: &mut Vec<u8>, kind: u8, offset: u64, at: i64, synced: u32, payload: &[u8]) {
+fn put_header(out: &mut Vec<u8>, kind: u8, offset: u64, at: i64, synced: u32, payload: &[u8]) {
     let mut header = FrameHeader {
         crc: 0,
         len: u32::try_from(payload.len()).expect("a payload is at most MAX_CHUNK_BYTES long"),
@@ -145,7 +146,6 @@ fn put(out: &mut Vec<u8>, kind: u8, offset: u64, at: i64, synced: u32, payload: 
     };
     header.crc = checksum(&header.encode(), payload);
     out.extend_from_slice(&header.encode());
-    out.extend_from_slice(payload);
 }
 
 /// Covers all of a frame but the checksum itself.

@@ -1,11 +1,11 @@
 //! Adding frames to a log.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 
 use jobyard_core::{AttemptId, LogChunk, LogEnd};
 
-use super::frame;
+use super::frame::{self, FRAME_HEADER_BYTES};
 use super::index::{Mark, Segment};
 use super::layout::Layout;
 use super::recover::signed;
@@ -17,6 +17,9 @@ pub(crate) const SEGMENT_BYTES: u64 = 8 * 1_024 * 1_024;
 
 /// How many bytes are gathered before they are handed to the system.
 const FLUSH_BYTES: usize = 512 * 1_024;
+
+/// Chunks of this size are handed over from where they lie instead of being gathered: a copy costs more than a call.
+const BYPASS_BYTES: usize = 16 * 1_024;
 
 /// Writes frames behind what a log holds. Nothing counts before [`finish`](Self::finish); if that is never reached,
 /// [`undo`](Self::undo) takes everything back.
@@ -76,7 +79,14 @@ impl<'l> LogWriter<'l> {
             });
         }
         let synced = self.synced;
-        self.add(|pending| frame::put_chunk(pending, chunk, synced))
+        if chunk.bytes.len() < BYPASS_BYTES {
+            return self.add(|pending| frame::put_chunk(pending, chunk, synced));
+        }
+        frame::put_chunk_header(&mut self.pending, chunk, synced);
+        if let Some(segment) = self.touched.last_mut() {
+            segment.len += (FRAME_HEADER_BYTES + chunk.bytes.len()) as u64;
+        }
+        self.flush_with(&chunk.bytes)
     }
 
     /// Adds the end.
@@ -152,8 +162,25 @@ impl<'l> LogWriter<'l> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.flush_with(&[])
+    }
+
+    /// Hands over what was gathered and these bytes behind it.
+    fn flush_with(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Some(file) = &mut self.file {
-            file.write_all(&self.pending)?;
+            let parts = [IoSlice::new(&self.pending), IoSlice::new(bytes)];
+            // Mostly that is all; what is left is then empty.
+            let written = if bytes.is_empty() {
+                0
+            } else {
+                file.write_vectored(&parts)?
+            };
+            let (from_pending, from_bytes) = match written.checked_sub(self.pending.len()) {
+                Some(of_bytes) => (self.pending.len(), of_bytes),
+                None => (written, 0),
+            };
+            file.write_all(&self.pending[from_pending..])?;
+            file.write_all(&bytes[from_bytes..])?;
         }
         self.pending.clear();
         Ok(())
