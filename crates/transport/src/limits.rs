@@ -49,6 +49,10 @@ pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How much of one connection may be in flight: streams that nobody reads at the moment leave room for the others.
 pub const CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 
+/// How large one frame of HTTP/2 may be: what a chunk of output and its message take, instead of a quarter of that, since
+/// each frame costs both ends some work. It is also what one stream may send before it is another's turn.
+pub const MAX_HTTP_FRAME_BYTES: u32 = 66 * 1024;
+
 /// How long a connection is quiet before the other side is asked whether it is there.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -12,7 +12,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
 use super::dial::{ConnectOptions, Dialer};
-use crate::limits::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+use crate::limits::{CONNECTION_WINDOW_BYTES, MAX_HTTP_FRAME_BYTES, STREAM_WINDOW_BYTES};
 
 /// What HTTP/2 calls the other end; nobody reads it.
 const AUTHORITY: &str = "http://jobyard";
@@ -65,6 +65,7 @@ fn endpoint(options: ConnectOptions) -> Endpoint {
     Endpoint::from_static(AUTHORITY)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_HTTP_FRAME_BYTES)
         .http2_keep_alive_interval(interval)
         .keep_alive_timeout(timeout)
         .keep_alive_while_idle(true)

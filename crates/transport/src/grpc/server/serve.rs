@@ -21,7 +21,7 @@ use super::tls::ServerTls;
 use crate::limits::{
     CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CONCURRENT_STREAMS,
     MAX_ENROLMENT_AGE, MAX_ENROLMENT_BYTES, MAX_ENROLMENT_STREAMS, MAX_HEADER_BYTES,
-    MAX_LOCAL_RESETS, MAX_PENDING_RESETS, OPEN_TIMEOUT, STREAM_WINDOW_BYTES,
+    MAX_HTTP_FRAME_BYTES, MAX_LOCAL_RESETS, MAX_PENDING_RESETS, OPEN_TIMEOUT, STREAM_WINDOW_BYTES,
 };
 
 /// What stands behind a server.
@@ -111,6 +111,7 @@ fn main_http() -> Http {
     Http::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_HTTP_FRAME_BYTES)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
