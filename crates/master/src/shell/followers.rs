@@ -173,6 +173,10 @@ impl Reader {
             }
             if changed {
                 let record = self.shared.read_job(attempt.job).await?;
+                // What came between the look at the log and the one at the job is shown first.
+                if logs.status(attempt).await.map_err(unreadable)? != status {
+                    continue;
+                }
                 if let Some(log) = log_end(&record, attempt, status) {
                     return self.say(vec![LogItem::AttemptEnd { attempt, log }]).await;
                 }
