@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod logs;
 mod stream;
 mod verdict;
 mod world;

@@ -93,11 +93,11 @@ impl Stream {
         let specs: Vec<_> = jobs
             .iter()
             .map(|(id, kind)| {
-                let time = f64::from(self.random.u32(..30)) / 10.0;
+                let lines = self.random.u32(..30);
                 let code = if self.random.u32(..10) == 0 { 3 } else { 0 };
                 json!({
                     "id": id,
-                    "script": script(cluster, *kind, time, code),
+                    "script": script(cluster, *kind, lines, code),
                     "repeatable": *kind != Kind::NotRepeatable,
                     "on_disconnect": if *kind == Kind::Stops { "stop" } else { "finish" },
                     "infra_retries": 100,
@@ -139,7 +139,7 @@ pub(crate) fn overlaps(cluster: &Cluster) -> PathBuf {
     cluster.path("overlaps")
 }
 
-fn script(cluster: &Cluster, kind: Kind, time: f64, code: u32) -> String {
+fn script(cluster: &Cluster, kind: Kind, lines: u32, code: u32) -> String {
     // The lock is held by all of its processes, and ends with the last of them.
     let alone = match kind {
         Kind::Stops => format!(
@@ -149,8 +149,16 @@ fn script(cluster: &Cluster, kind: Kind, time: f64, code: u32) -> String {
         ),
         _ => String::new(),
     };
+    // Each line goes out before its copy is written.
     format!(
-        "{alone}{note}; echo output; sleep {time}; exit {code}",
+        "{alone}{note}; exec 8> {copy}; i=0; while [ $i -lt {lines} ]; do i=$((i+1)); \
+         line=\"$JOBYARD_JOB_ID $JOBYARD_ATTEMPT $i\"; echo \"$line\" && echo \"$line\" >&8; sleep 0.1; done; exit {code}",
         note = runs(cluster).note(),
+        copy = copy_of(cluster, "$JOBYARD_JOB_ID", "$JOBYARD_ATTEMPT").display(),
     )
+}
+
+/// Where an attempt writes what it prints.
+pub(crate) fn copy_of(cluster: &Cluster, job: &str, attempt: &str) -> PathBuf {
+    cluster.path(&format!("copy-{job}-{attempt}"))
 }

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::logs::Logs;
 use crate::stream::{self, Kind, Stream};
 use crate::world::World;
 
@@ -58,6 +59,7 @@ pub(crate) fn of(world: &World, stream: &Stream) -> Verdict {
         }
     }
     problems.extend(left_over(stream));
+    let logs = Logs::compare(world, shown.values(), &mut problems);
     let outcomes: Vec<String> = outcomes
         .iter()
         .map(|(kind, number)| format!("{number} {kind}"))
@@ -65,7 +67,7 @@ pub(crate) fn of(world: &World, stream: &Stream) -> Verdict {
     let began: usize = runs.values().map(Vec::len).sum();
     Verdict {
         summary: format!(
-            "{} jobs: {}; {attempts} attempts, {began} of them began",
+            "{} jobs: {}; {attempts} attempts, {began} of them began; logs: {logs}",
             stream.jobs.len(),
             outcomes.join(", ")
         ),
