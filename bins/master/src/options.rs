@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::copies::Command;
 use crate::patience::Patience;
-use crate::retention::{Count, RetentionOptions};
+use crate::retention::{Count, RetentionOptions, Size};
 use crate::scheduling::{PlacementChoice, Scheduling};
 use crate::timings::{TimingFile, TimingOptions};
 
@@ -39,6 +39,10 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     retention: RetentionOptions,
+
+    /// Where output goes that is over: a directory on another disk, or the URL of an object store [default: it stays]
+    #[arg(long, env = "JOBYARD_LOG_ARCHIVE", value_name = "DIR|URL")]
+    log_archive: Option<String>,
 
     /// A TOML file with any of these options
     #[arg(long, env = "JOBYARD_CONFIG", value_name = "FILE")]
@@ -81,6 +85,9 @@ struct File {
     retain_count: Option<Count>,
     retain_events: Option<Count>,
     retain_events_for: Option<Patience>,
+    retain_logs: Option<Patience>,
+    log_budget: Option<Size>,
+    log_archive: Option<String>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
 }
@@ -144,7 +151,10 @@ impl Options {
             retain_count: file.retain_count,
             retain_events: file.retain_events,
             retain_events_for: file.retain_events_for,
+            retain_logs: file.retain_logs,
+            log_budget: file.log_budget,
         });
+        daemon.log_archive = self.log_archive.or(file.log_archive);
         if let Some(name) = self.name.or(file.name) {
             jobyard::core::check_name(&name)
                 .map_err(|problem| anyhow::anyhow!("--name: {problem}"))?;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use clap::Args;
 use jobyard::master::Retention;
 use serde::Deserialize;
@@ -28,6 +29,15 @@ pub(crate) struct RetentionOptions {
     #[arg(long, env = "JOBYARD_RETAIN_EVENTS", value_name = "N|off")]
     pub(crate) retain_events: Option<Count>,
 
+    /// How long the output of a finished job is kept, wherever it is; `off`: as long as the job [default: off]
+    #[arg(long, env = "JOBYARD_RETAIN_LOGS", value_name = "DURATION|off")]
+    pub(crate) retain_logs: Option<Patience>,
+
+    /// How much output is kept in the data directory, as in 50GiB; what finished first is removed first, and if that is
+    /// not enough output waits at its workers; `off`: any amount [default: off]
+    #[arg(long, env = "JOBYARD_LOG_BUDGET", value_name = "SIZE|off")]
+    pub(crate) log_budget: Option<Size>,
+
     /// How long an event is kept; `off`: for ever [default: 30d]
     #[arg(long, env = "JOBYARD_RETAIN_EVENTS_FOR", value_name = "DURATION|off")]
     pub(crate) retain_events_for: Option<Patience>,
@@ -37,6 +47,40 @@ pub(crate) struct RetentionOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct Count(Option<u64>);
+
+/// A size, or `off`: any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Size(Option<u64>);
+
+impl FromStr for Size {
+    type Err = String;
+
+    /// Reads `off`, or a size as in `512MiB`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        match text.parse::<ByteSize>().map(|size| size.as_u64()) {
+            Ok(bytes) if bytes >= LEAST_BUDGET_BYTES => Ok(Self(Some(bytes))),
+            Ok(_) => Err("a budget for output is 64KiB at least; or write off".to_owned()),
+            Err(_) => Err(format!(
+                "`{text}` is no size: write it as in 512MiB or 50GiB; or write off"
+            )),
+        }
+    }
+}
+
+impl TryFrom<String> for Size {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Below that hardly one message of output fits.
+const LEAST_BUDGET_BYTES: u64 = 64 * 1_024;
 
 /// As it may stand in a file.
 #[derive(Deserialize)]
@@ -87,6 +131,12 @@ impl RetentionOptions {
         if let Some(Count(events)) = self.retain_events.or(other.retain_events) {
             retention.events = events;
         }
+        if let Some(Patience(logs_for)) = self.retain_logs.or(other.retain_logs) {
+            retention.logs_for = logs_for;
+        }
+        if let Some(Size(log_budget)) = self.log_budget.or(other.log_budget) {
+            retention.log_budget = log_budget;
+        }
         if let Some(Patience(events_for)) = self.retain_events_for.or(other.retain_events_for) {
             retention.events_for = events_for;
         }
@@ -116,6 +166,16 @@ mod tests {
         assert_eq!(retention.jobs_for, Some(Duration::from_hours(7 * 24)));
         assert_eq!((retention.jobs, retention.events), (None, Some(5)));
         assert_eq!(retention.events_for, Retention::default().events_for);
+    }
+
+    #[test]
+    fn a_size_or_off() {
+        assert_eq!("1MiB".parse(), Ok(Size(Some(1 << 20))));
+        assert_eq!("off".parse(), Ok(Size(None)));
+        for wrong in ["", "12", "1KiB", "much"] {
+            let problem = wrong.parse::<Size>().expect_err(wrong);
+            assert!(problem.contains("or write off"), "{problem}");
+        }
     }
 
     #[test]

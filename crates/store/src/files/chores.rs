@@ -283,11 +283,14 @@ impl FileLogs {
             }
             Err(CompressError::Later(problem)) => return Err(failed(problem)),
         };
+        let (bytes, held) = (file.bytes, file.index.held);
         self.in_turn_at_disk(attempt, move |shared, log| {
             publish(&shared.layout, log, file, removals)
         })
         .await
-        .map_err(failed)
+        .map_err(failed)?;
+        tracing::debug!(%attempt, held, bytes, "output compressed");
+        Ok(())
     }
 
     /// Removes from the archive what is to go, and puts there what is to stay.
@@ -329,7 +332,9 @@ impl FileLogs {
             replace_by_pointer(shared, log, &file, pointer)
         })
         .await
-        .map_err(failed)
+        .map_err(failed)?;
+        tracing::debug!(%attempt, "output archived");
+        Ok(())
     }
 
     async fn remove_from_archive(

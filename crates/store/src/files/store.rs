@@ -77,6 +77,37 @@ pub enum OpenLogsError {
 /// | reserved | 3 | zero |
 /// | payload | | the bytes; for a seal: where the sequence ends (8), how much was dropped (8) |
 ///
+/// # When a log is over
+///
+/// [`settle`](Self::settle) and [`maintain`](LogStore::maintain) turn the segments of a sealed log into one file
+/// `JOB.NUMBER.zst`, see [`LogOptions`]. It is in the standard seekable format of zstd: any decoder gives back the byte
+/// sequence of the attempt. Blocks of 256 KiB (a chunk more at most, and at most 65,536 chunks) follow each other:
+///
+/// | block | |
+/// |---|---|
+/// | skippable frame `0x184D2A5A` | the chunks, compressed by zstd: of each its length times two, plus one for stderr; and the difference of its time to that of the chunk before. Both with seven bits a byte, the lowest first; the difference as `2n`, or `-2n - 1` below zero |
+/// | zstd frame, with checksum | the bytes |
+///
+/// Then the index, a skippable frame `0x184D2A5B`:
+///
+/// | index | bytes | |
+/// |---|---|---|
+/// | magic | 8 | `JOBYZST1`, the last character is the version |
+/// | job, number | 16, 4 | whose log it is |
+/// | blocks | 4 | how many |
+/// | held, end, dropped | 3 x 8 | bytes that are held; the end that was sealed |
+/// | digests | 3 x 32 | SHA-256 of the byte sequence; of the chunks, each as offset (8), stream (1), time (8), length (8), bytes; of the seek table |
+/// | of each block | 56 | its bytes of the sequence, the lengths of its two frames, its chunks (4 each); the time of its first chunk (8); SHA-256 of both frames (32) |
+/// | digest | 32 | SHA-256 of the above |
+///
+/// and the seek table, with two entries for each block and one for the index. What is written is read back and compared
+/// before it gets its name. Then the segments go.
+///
+/// In an archive the same file has the name `XX/YY/JOB.NUMBER.DIGEST.zst`, with the first 16 digits of its SHA-256. What
+/// stays is `JOB.NUMBER.SIZE.archived`: a line of JSON that names it and says how the log stands, and the CRC-32 of that
+/// line. A log that was removed, while its archive was away, leaves the same as `.removing`. If there are several forms
+/// of one log, a crash came in between: an archived one counts before a sealed one, and that before segments, which go.
+///
 /// # After a crash
 ///
 /// An append is one run of writes and one `fdatasync`, and nobody sees its bytes before that has returned. A crash

@@ -182,11 +182,12 @@ impl Keeper {
             Ok(Answer::Done) => {}
             _ => return Err(stopped().into()),
         }
-        match why {
-            LogRemoval::Room => info!(logs = logs.len(), "output removed to make room"),
-            _ => debug!(logs = logs.len(), "old output removed"),
-        }
+        let count = logs.len();
         self.remove_logs(logs).await;
+        match why {
+            LogRemoval::Room => info!(logs = count, "output removed to make room"),
+            _ => debug!(logs = count, "old output removed"),
+        }
         Ok(())
     }
 }
