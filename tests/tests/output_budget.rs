@@ -61,7 +61,8 @@ fn loudest_output_gives_way_while_the_master_is_away_and_its_job_goes_on() {
     assert!(ran.stderr.contains("lost from byte 0"), "{}", ran.stderr);
     assert_once(&site.end(&quiet));
     site.wait_for_job(&quiet, |shown| attempts(shown)[0]["log"] == "complete");
-    let lines: String = (1..=100_000).map(|line| format!("{line}\n")).collect();
+    let lines: Vec<String> = (1..=100_000).map(|line| format!("{line}\n")).collect();
+    let lines = lines.concat();
     let ran = site.cluster.cli(&["logs", &quiet]).ok();
     assert!(ran.stdout == lines.as_bytes(), "{} bytes", ran.stdout.len());
     assert_eq!(worker.log().matches("gives way to other output").count(), 1);

@@ -1,7 +1,7 @@
 //! Output reaches the master byte by byte, whatever happens on the way.
 
 use crate::gate::Gate;
-use crate::support::{Master, Session, attempt, start};
+use crate::support::{Log, Master, Session, attempt, start};
 use jobyard_core::Outcome;
 
 const MIB: usize = 1024 * 1024;
@@ -86,5 +86,41 @@ async fn output_is_seen_while_it_is_printed() {
     session.finished(a).await;
     let log = master.log(a, |log| log.end.is_some()).await;
     assert_eq!(log.bytes, b"first\ngate\nlast\n");
+    drop(worker);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_the_master_has_made_durable_is_deleted() {
+    const DURABLE: u64 = 9 * MIB as u64;
+    let data = tempfile::tempdir().unwrap();
+    let (master, mut sessions) = Master::new();
+    *master.durable_at_most.lock().unwrap() = Some(DURABLE);
+    let worker = start(data.path(), &master).await;
+    let mut session = Session::open(&mut sessions).await;
+    let a = attempt(1);
+    session.assign(a, "head -c 20971520 /dev/zero").await;
+    session.started(a).await;
+    session.finished(a).await;
+    // It has more than it calls durable, and the worker cannot know why.
+    let more = |log: &Log| log.bytes.len() as u64 > DURABLE;
+    master.log(a, more).await;
+    let dir = data.path().join("spool").join(format!("{}.1", a.job));
+    let segments = std::fs::read_dir(dir).unwrap().flatten();
+    let starts = segments.map(|file| file.file_name().to_str().unwrap().parse::<u64>().unwrap());
+    let mut starts: Vec<u64> = starts.collect();
+    starts.sort_unstable();
+    assert!(starts[0] <= DURABLE, "{starts:?}");
+    assert!(
+        starts
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] < 9 * MIB as u64),
+        "{starts:?}"
+    );
+
+    *master.durable_at_most.lock().unwrap() = None;
+    drop(session);
+    let _session = Session::open(&mut sessions).await;
+    let log = master.log(a, |log| log.end.is_some()).await;
+    assert_eq!(log.bytes.len(), 20 * MIB);
     drop(worker);
 }

@@ -74,6 +74,8 @@ pub(crate) struct Master {
     logs: watch::Sender<BTreeMap<AttemptId, Log>>,
     /// Each upload link breaks once it has brought this many bytes.
     pub(crate) break_after: Mutex<Option<usize>>,
+    /// No more than this is said to be durable.
+    pub(crate) durable_at_most: Mutex<Option<u64>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -91,6 +93,7 @@ impl Master {
             sessions,
             logs: watch::Sender::default(),
             break_after: Mutex::new(None),
+            durable_at_most: Mutex::new(None),
         };
         (Arc::new(master), incoming)
     }
@@ -159,7 +162,9 @@ impl SessionHandler for Master {
                                 log.bytes.extend_from_slice(&chunk.bytes);
                             });
                         }
-                        let durable = self.change(attempt, |log| log.bytes.len() as u64);
+                        let held = self.change(attempt, |log| log.bytes.len() as u64);
+                        let most = *self.durable_at_most.lock().unwrap();
+                        let durable = most.map_or(held, |most| held.min(most));
                         let _ = link.sender.send(vec![UploadAnswer::Durable(durable)]).await;
                     }
                     UploadFrame::End(end) => {
