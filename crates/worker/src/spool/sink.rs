@@ -121,3 +121,55 @@ impl Masking {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jobyard_clock::SystemClock;
+    use jobyard_core::{AttemptId, AttemptNumber, JobId, JobSpec, LogEnd, SecretText};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::spool::SpoolReader;
+
+    fn spec() -> ValidSpec {
+        let mut spec = JobSpec::default();
+        let secret = SecretText::new("hunter2");
+        spec.secret_env.insert("TOKEN".to_owned(), secret);
+        spec.validate().expect("valid")
+    }
+
+    /// What is in the spool after these writes of an executor without processes, and where it ends.
+    async fn written(dir: &Path, spec: &ValidSpec, pieces: &[&'static str]) -> (Vec<u8>, LogEnd) {
+        let attempt = AttemptId::new(JobId::from_uuid(Uuid::from_u128(1)), AttemptNumber::FIRST);
+        let log = Arc::new(SpoolLog::new(attempt, dir.join("a"), u64::MAX));
+        let sink = SpoolSink::new(Arc::clone(&log), Arc::new(SystemClock::new()), spec);
+        for piece in pieces {
+            let bytes = Bytes::from_static(piece.as_bytes());
+            sink.write(OutputStream::Stdout, bytes).await;
+        }
+        sink.finish().await;
+        let end = log.close();
+        let chunks = SpoolReader::new(log, 0).read(1_000).expect("readable");
+        let bytes = chunks.iter().flat_map(|chunk| chunk.bytes.to_vec());
+        (bytes.collect(), end)
+    }
+
+    #[tokio::test]
+    async fn what_an_executor_writes_itself_is_masked_xl3() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (bytes, end) = written(dir.path(), &spec(), &["a hun", "ter2, hun"]).await;
+        assert_eq!(String::from_utf8_lossy(&bytes), "a ***, hun");
+        assert_eq!((end.bytes, end.dropped), (10, 0));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_masked_any_more_is_dropped_and_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let hidden = spec().hide_secrets();
+        let (bytes, end) = written(dir.path(), &hidden, &["a hun", "ter2"]).await;
+        assert_eq!(bytes, b"");
+        assert_eq!((end.bytes, end.dropped), (0, 9));
+    }
+}
