@@ -7,7 +7,7 @@
 //! | [`raw`] | how fast this machine starts and reaps processes, with nothing else |
 //! | [`tiny`] | a program that is as small as can be |
 //! | [`consumption`] | what a process consumes: processor time and memory |
-//! | [`bare`] | a master and a worker of tonic and mutual TLS that can do nothing but run `/bin/true`: the yardstick |
+//! | [`bare`] | a master and a worker of tonic and mutual TLS that can do nothing but run `/bin/true`, or move bytes: the yardsticks |
 //! | [`supervised`] | an executor and its supervisor alone: what the worker adds to starting a process |
 //! | [`cluster`] | the real `jobyard-master` and `jobyard-worker`, as processes of their own, and a client |
 //! | [`figures`] | medians, percentiles and rates |
@@ -26,6 +26,9 @@
 //! mutual TLS, a process started the way the process executor does it, its two pipes read to the end, its exit sent
 //! back. It queues nothing, stores nothing and supervises nothing.
 //!
+//! The yardstick of output is such a pair as well: it sends bytes over one stream and keeps nothing. Jobs, launcher, worker
+//! and master, with a disk on both sides and a reader behind it, can only be slower.
+//!
 //! The yardstick of the scheduler is one key that leaves an ordered set of a million, and one that comes in: less than
 //! that, no scheduler with an order among a million jobs can do for one job that ends and one that comes. Beside it stands
 //! what is usually done instead: to look at every worker and every job.
@@ -39,7 +42,8 @@
 //! assert_eq!(median(&rates), Some(3_000.0));
 //! ```
 //!
-//! Run them with `cargo bench -p jobyard-benches --bench end_to_end`, `--bench spawn`, `--bench restart` and `--bench scheduler`;
+//! Run them with `cargo bench -p jobyard-benches --bench end_to_end`, `--bench spawn`, `--bench restart`, `--bench scheduler`
+//! and `--bench logs`;
 //! `-- --help` shows their options. `--bench scheduler_instructions --features instructions` counts instructions instead of time: the gate
 //! against getting slower, since the count hardly differs from run to run.
 

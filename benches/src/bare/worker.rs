@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use hyper_util::rt::TokioIo;
+use jobyard_transport::limits::{
+    CONNECTION_WINDOW_BYTES, MAX_HTTP_FRAME_BYTES, STREAM_WINDOW_BYTES,
+};
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -47,7 +50,8 @@ pub async fn work(dir: &Path, port: u16) -> Result<()> {
     Ok(())
 }
 
-async fn connect(dir: &Path, port: u16) -> Result<Channel> {
+/// A connection to the master at this port. Windows are as large as the real ones, which only matters to who uploads.
+pub(super) async fn connect(dir: &Path, port: u16) -> Result<Channel> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.set_nodelay(true)?;
     let connector = TlsConnector::from(certificates::client(dir)?);
@@ -64,6 +68,9 @@ async fn connect(dir: &Path, port: u16) -> Result<Channel> {
         }
     });
     Ok(Endpoint::from_static("http://bare")
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(MAX_HTTP_FRAME_BYTES)
         .connect_with_connector(connector)
         .await?)
 }

@@ -33,6 +33,13 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Its number.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // One that has ended already is what is wanted.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-/// The two programs of a cluster.
+/// The programs of a cluster. The launcher lies beside the worker, which finds it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
     /// `jobyard-master`.
@@ -36,8 +36,9 @@ impl Programs {
         let mut build = Command::new(cargo);
         build
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--bin", MASTER, "--bin", WORKER])
+            .args(["build", "--bin", MASTER, "--bin", WORKER, "--bin", LAUNCHER])
             .args(["--package", MASTER_PACKAGE, "--package", WORKER_PACKAGE])
+            .args(["--package", LAUNCHER])
             .args(["--message-format", "json-render-diagnostics"])
             .stderr(Stdio::inherit());
         if !cfg!(debug_assertions) {
@@ -63,6 +64,8 @@ impl Programs {
 
 const MASTER: &str = "jobyard-master";
 const WORKER: &str = "jobyard-worker";
+/// Also the name of its package.
+const LAUNCHER: &str = "jobyard-launcher";
 const MASTER_PACKAGE: &str = "jobyard-master-bin";
 const WORKER_PACKAGE: &str = "jobyard-worker-bin";
 

@@ -2,14 +2,17 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jobyard_core::{Caller, Fleet, NewToken};
 use jobyard_pki::{ClientProfile, client_config};
 use jobyard_transport::{ConnectOptions, GrpcControl};
+use rustls::ClientConfig;
 use tempfile::TempDir;
 
 use super::Programs;
@@ -20,9 +23,12 @@ use super::process::Process;
 #[derive(Debug)]
 pub struct Cluster {
     control: GrpcControl,
+    tls: Arc<ClientConfig>,
+    masters: Vec<String>,
     // The processes are dropped before the directory in which they write.
-    _worker: Process,
-    _master: Process,
+    worker: Process,
+    master: Process,
+    root: PathBuf,
     _dir: TempDir,
 }
 
@@ -66,8 +72,11 @@ impl Cluster {
         let worker = Process::start(&mut command, None)?;
         Ok(Self {
             control,
-            _worker: worker,
-            _master: master,
+            tls,
+            masters,
+            worker,
+            master,
+            root,
             _dir: dir,
         })
     }
@@ -75,6 +84,52 @@ impl Cluster {
     /// What its client calls.
     pub const fn control(&self) -> &GrpcControl {
         &self.control
+    }
+
+    /// Another client, with a connection of its own.
+    pub fn another_control(&self) -> Result<GrpcControl> {
+        let options = ConnectOptions::default();
+        Ok(GrpcControl::new(self.masters.clone(), &self.tls, options)?)
+    }
+
+    /// The number of the master's process.
+    pub fn master_id(&self) -> u32 {
+        self.master.id()
+    }
+
+    /// The number of the worker's process.
+    pub fn worker_id(&self) -> u32 {
+        self.worker.id()
+    }
+
+    /// The number of the launcher's process: the one that was told a directory below the worker's. There is none until
+    /// the worker is up, which it is at the latest when a job has ended. Linux only.
+    pub fn launcher_id(&self) -> Result<u32> {
+        let dir = self.root.join("worker");
+        let dir = dir.as_os_str().as_bytes();
+        let has_dir = |line: &[u8]| line.windows(dir.len()).any(|window| window == dir);
+        for entry in fs::read_dir("/proc")? {
+            let entry = entry?;
+            let Some(id) = entry.file_name().to_str().and_then(|id| id.parse().ok()) else {
+                continue;
+            };
+            // A process may end meanwhile.
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if id != self.worker.id() && has_dir(&line) {
+                return Ok(id);
+            }
+        }
+        bail!("the worker has no launcher")
+    }
+
+    /// Where the master keeps the output of attempts.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("master").join("logs")
+    }
+
+    /// A place for files of the benchmark, on the disk that is measured.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 }
 
