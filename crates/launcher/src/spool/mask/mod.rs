@@ -3,7 +3,7 @@
 //! # What is found
 //!
 //! Of each secret: the whole of it, the same without white space around it, with either kind of line end, and each of its
-//! lines that has at least [`MIN_PART_BYTES`]. Each of these as it is, and, from that length on, in the [forms](forms) in
+//! lines that has at least [`MIN_PART_BYTES`]. Each of these as it is, and, from that length on, in the forms in
 //! which programs print what they are given: base64 in both alphabets, at all three positions that bytes can have in it,
 //! padded or not, and in lines; percent-encoded; escaped for JSON, XML and shells.
 //!
@@ -20,7 +20,7 @@
 //! # How
 //!
 //! The patterns are kept sorted. Those that are a beginning of a text are then found from its place in that order; those
-//! of which the text is a beginning follow right behind it ([`Patterns`](patterns::Patterns)). Where none can begin is
+//! of which the text is a beginning follow right behind it. Where none can begin is
 //! found out by a table of what a pattern's first bytes consist of, which skips most positions unseen (Wu and Manber, "A
 //! fast algorithm for multi-pattern searching", 1994).
 
