@@ -23,7 +23,7 @@ struct Turn {
     readers: usize,
     /// The job, from its first write to its last.
     printed: Duration,
-    /// From its first write until all is on the master's disk.
+    /// From its first write until a reader at the end hears that all is on the master's disk.
     stored: Duration,
     /// From its first write until the last reader has all.
     read: Duration,
@@ -91,7 +91,7 @@ fn print(turns: &[Turn], options: &Options) {
         Column::left("readers"),
         Column::right("job s"),
         Column::right("of one"),
-        Column::right("on disk s"),
+        Column::right("end is heard s"),
         Column::right("of one"),
         Column::right("all have it s"),
         Column::right("MB/s to all"),
