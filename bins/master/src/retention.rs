@@ -12,10 +12,6 @@ use crate::patience::Patience;
 /// What was said, if anything.
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Retention")]
-#[expect(
-    clippy::struct_field_names,
-    reason = "flags have the names of their fields"
-)]
 pub(crate) struct RetentionOptions {
     /// How long a finished job is kept, with its output; `off`: for ever [default: 30d]
     #[arg(long, env = "JOBYARD_RETAIN_JOBS", value_name = "DURATION|off")]
