@@ -20,9 +20,10 @@ pub(crate) use self::upload::{Upload, Uploaded};
 use crate::spool::CHUNK_COST;
 use jobyard_core::MAX_CHUNK_BYTES;
 
-/// How many upload links are open at once: each costs both ends some buffers and a task, and this many keep a fast
-/// network busy.
-pub const MAX_LINKS: usize = 128;
+/// How many upload links are open at once: each costs both ends some buffers and a task, and what is under way on all of
+/// them together is bounded by their pace. Attempts beyond it wait until one has nothing to send, which one that prints
+/// all the time may not come to, so that it is more than most workers run at once.
+pub const MAX_LINKS: usize = 512;
 
 /// How many bytes of output are read and sent at a time, at most: several whole chunks, and small against what a worker
 /// with [`MAX_LINKS`] links may hold in memory.
