@@ -184,9 +184,10 @@ impl Keeper {
         }
         let count = logs.len();
         self.remove_logs(logs).await;
-        match why {
-            LogRemoval::Room => info!(logs = count, "output removed to make room"),
-            _ => debug!(logs = count, "old output removed"),
+        if why == LogRemoval::Room {
+            info!(logs = count, "output removed to make room");
+        } else {
+            debug!(logs = count, "old output removed");
         }
         Ok(())
     }
