@@ -77,10 +77,14 @@ impl Invariant for LogIsComplete {
             let id = attempt.id;
             let printed = self.printed.get(&id).copied().unwrap_or(0);
             let stored = self.stored.get(&id).copied().unwrap_or(0);
-            let forced = Some(Outcome::Infra {
-                reason: InfraReason::Forced,
-            });
-            let is_excused = self.given_up.contains(&id) || attempt.outcome == forced;
+            // What was on its way to a worker that was removed may still begin there.
+            let was_cut_off = matches!(
+                attempt.outcome,
+                Some(Outcome::Infra {
+                    reason: InfraReason::Forced | InfraReason::WorkerRemoved,
+                })
+            );
+            let is_excused = self.given_up.contains(&id) || was_cut_off;
             let should_be_there = !is_excused || attempt.log == LogState::Complete;
             if stored < printed && should_be_there && !self.torn.contains(&id) {
                 return Err(format!(
