@@ -45,8 +45,8 @@ pub struct Worlds {
     /// Print everything that happens in the world of `--seed`.
     #[arg(long, requires = "seed")]
     pub trace: bool,
-    /// What goes wrong in them: `rough` for everything, or `calm`, `apart`, `stopped`, `unwritten`, `late`, `ordered`,
-    /// `intruded`.
+    /// What goes wrong in them: `rough` for everything, or `calm`, `apart`, `stopped`, `slow`, `forced`, `drained`,
+    /// `unwritten`, `late`, `ordered`, `answered-late`, `intruded`.
     #[arg(long, default_value = "rough")]
     pub scenario: String,
     /// On how many threads; on all cores by default.
