@@ -120,7 +120,7 @@ pub fn mutants(workspace: &Workspace, mutants: &Mutants) -> Result<()> {
         return program_mutants::run(workspace, &mutants.names);
     }
     let mut simulation = simulation(workspace);
-    bugs::compile_in(&mut simulation)?;
+    bugs::compile_in(workspace, &mut simulation)?;
     command::run(simulation.args(["--", "--mutants"]).args(&mutants.names))
 }
 
