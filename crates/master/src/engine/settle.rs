@@ -320,7 +320,9 @@ impl Engine {
             return;
         };
         let outcome = entry.current().and_then(|current| current.outcome);
-        if let (Stage::Draining, Some(outcome)) = (entry.stage, outcome) {
+        if let (Stage::Draining, Some(outcome)) = (entry.stage, outcome)
+            && !mutated("a job waits for all of its output")
+        {
             self.finish(now, job, outcome);
         }
     }

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jobyard_core::{
     Link, LinkError, LinkReceiver, LinkSender, LogChunk, LogEnd, UploadAnswer, UploadFrame,
 };
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::pacer::{Flights, Grant};
 use super::{Pacer, Places, READ_BATCH};
@@ -18,7 +20,8 @@ use crate::spool::{CHUNK_COST, LogProgress, ReadError, SEGMENT_BYTES, SpoolLog, 
 pub(super) enum LinkEnd {
     /// The master has everything, and knows that this is all.
     Sealed,
-    /// Nothing is left to send at the moment, the master has everything below this offset, and others wait for a link.
+    /// Others wait for a link, and nothing is left to send at the moment, or it has had its [`Share`]. The master has
+    /// everything below this offset, which is all that was sent.
     MadeRoom { durable: u64 },
     /// It broke, or was refused.
     Broken(LinkError),
@@ -143,10 +146,15 @@ async fn send(
 ) -> Sent {
     let mut progress = log.watch();
     let mut reader = SpoolReader::new(Arc::clone(log), from);
+    let share = Share::begin(from);
     loop {
         // Seen before the read, so that what is read then is all there is.
         let LogProgress { end, closed } = *progress.borrow_and_update();
         if reader.offset() < end {
+            if share.is_used_up(reader.offset()) && way.places.are_wanted() {
+                let durable = all_durable(&mut way.durable, reader.offset()).await;
+                return Sent::Stopped(LinkEnd::MadeRoom { durable });
+            }
             let grant = way.pacer.grant(READ_BATCH).await;
             let chunks;
             (reader, chunks) = match read(reader, &grant).await {
@@ -198,12 +206,41 @@ fn cost(chunks: &[LogChunk]) -> usize {
 
 /// Returns when others wait for a link and the master has all that was sent.
 async fn make_room(places: &Places, durable: &mut watch::Receiver<u64>, sent: u64) -> u64 {
-    let reached = durable
-        .wait_for(|durable| *durable >= sent)
-        .await
-        .map(|durable| *durable);
+    let reached = all_durable(durable, sent).await;
     places.wanted().await;
-    reached.unwrap_or(sent)
+    reached
+}
+
+/// Returns when the master has all that was sent.
+async fn all_durable(durable: &mut watch::Receiver<u64>, sent: u64) -> u64 {
+    let reached = durable.wait_for(|durable| *durable >= sent).await;
+    // The sender lives as long as the link.
+    reached.map_or(sent, |durable| *durable)
+}
+
+/// For how long a link that always has something to send keeps its place while others wait.
+struct Share {
+    from: u64,
+    until: Instant,
+}
+
+impl Share {
+    /// How much it sends, at most, but for what it reads at once: what costs far more than opening another link.
+    const BYTES: u64 = 1024 * 1024;
+
+    /// How long it lasts, at most: a job that prints a line now and then is not to stand before all others.
+    const TIME: Duration = Duration::from_secs(1);
+
+    fn begin(from: u64) -> Self {
+        Self {
+            from,
+            until: Instant::now() + Self::TIME,
+        }
+    }
+
+    fn is_used_up(&self, sent: u64) -> bool {
+        sent.saturating_sub(self.from) >= Self::BYTES || Instant::now() >= self.until
+    }
 }
 
 /// What could not be read will never come: the master is told where the output would have ended.
@@ -225,3 +262,6 @@ async fn send_end(sender: &mut dyn LinkSender<UploadFrame>, end: LogEnd) -> Sent
         Err(error) => Sent::Stopped(LinkEnd::Broken(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

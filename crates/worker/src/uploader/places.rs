@@ -30,6 +30,11 @@ impl Places {
         Arc::clone(&self.free).acquire_owned().await.ok()
     }
 
+    /// Whether somebody waits for a place.
+    pub(super) fn are_wanted(&self) -> bool {
+        *self.waiting.borrow() > 0
+    }
+
     /// Returns when somebody waits for a place. Cancel-safe.
     pub(super) async fn wanted(&self) {
         // The sender lives as long as this value.

@@ -10,6 +10,9 @@ struct Way {
     bytes_per_second: u64,
     /// What an answer takes apart from the link: distance, a disk.
     latency: Duration,
+    /// By how much more it may take, each a little differently.
+    jitter: Duration,
+    random: u64,
     /// When the link has carried everything that it was given.
     free_at: Steady,
     /// Under way, with the time at which the answer is here.
@@ -27,6 +30,8 @@ impl Way {
             pace: Pace::new(now),
             bytes_per_second,
             latency,
+            jitter: Duration::ZERO,
+            random: 1,
             free_at: now,
             flying: VecDeque::new(),
             delivered: 0,
@@ -41,8 +46,18 @@ impl Way {
             let takes = Duration::from_micros(size * 1_000_000 / self.bytes_per_second);
             self.free_at = starts + takes;
             self.longest_queue = self.longest_queue.max(self.free_at.since(self.now));
-            self.flying.push_back((self.free_at + self.latency, piece));
+            let answered = self.free_at + self.latency + self.some_jitter();
+            // Answers come in order.
+            let before = self.flying.back().map_or(answered, |(at, _)| *at);
+            self.flying.push_back((answered.max(before), piece));
         }
+    }
+
+    /// A part of it, spread evenly: the generator of Lehmer.
+    fn some_jitter(&mut self) -> Duration {
+        self.random = self.random * 48_271 % 2_147_483_647;
+        let most = u64::try_from(self.jitter.as_micros()).expect("seconds");
+        Duration::from_micros(most * self.random / 2_147_483_647)
     }
 
     fn run(&mut self, time: Duration) {
@@ -121,6 +136,31 @@ fn slow_disk_behind_a_fast_link_does_not_slow_the_output_to_a_trickle() {
     way.run(SOON * 2);
     let used = way.use_of(LONG);
     assert!(used >= 20, "{used} %: {:?}", way.pace);
+}
+
+#[test]
+fn master_that_is_busy_is_not_taken_for_a_narrow_link() {
+    // Rounds of a thousand readers, and the disk of a file server.
+    for (latency, jitter, least) in [(300, 1_700, 1_000_000), (50, 650, 5_000_000)] {
+        let mut way = Way::new(100_000_000, latency * MS);
+        way.jitter = jitter * MS;
+        way.run(SOON);
+        let before = way.delivered;
+        way.run(LONG);
+        let rate = (way.delivered - before) / LONG.as_secs();
+        assert!(rate >= least, "{rate} bytes/s: {:?}", way.pace);
+    }
+}
+
+#[test]
+fn narrow_link_to_a_restless_network_is_used_and_its_queue_stays_short() {
+    let mut way = Way::new(8_000, 20 * MS);
+    way.jitter = 50 * MS;
+    way.run(SOON);
+    way.longest_queue = Duration::ZERO;
+    let used = way.use_of(LONG);
+    assert!(way.longest_queue < 1_000 * MS, "{:?}", way.longest_queue);
+    assert!(used >= 85, "{used} %");
 }
 
 #[test]
