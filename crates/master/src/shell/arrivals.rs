@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jobyard_core::{LogChunk, UploadFrame};
+use jobyard_core::{LogChunk, Refusal, RefusalReason, UploadFrame};
 
 /// How much of one upload is gathered while an append of it is at the disk. Each append costs the disk one
 /// synchronisation, so that what is gathered goes at the disk's speed, however small the messages are.
@@ -53,25 +53,38 @@ impl Arrivals {
     }
 
     /// The next step, which is the end or as many chunks as follow each other without holes. What was taken out before
-    /// is no longer held.
-    pub(super) fn next(&mut self) -> Option<UploadFrame> {
+    /// is no longer held. A frame that says nothing is refused: no worker sends one, and each would cost a look at the
+    /// disk.
+    pub(super) fn next(&mut self) -> Result<Option<UploadFrame>, Refusal> {
         self.release(self.at_disk);
         self.at_disk = 0;
-        let mut next = self.frames.pop_front()?;
+        let Some(mut next) = self.frames.pop_front() else {
+            return Ok(None);
+        };
+        let mut taken = size(&next);
         if let UploadFrame::Chunks(chunks) = &mut next {
+            if chunks.is_empty() {
+                self.frames.push_front(next);
+                let problem = "a message with output has at least one chunk of it";
+                return Err(Refusal::new(RefusalReason::Invalid, problem));
+            }
             while self
                 .frames
                 .front()
                 .is_some_and(|frame| follows(chunks, frame))
             {
-                if let Some(UploadFrame::Chunks(more)) = self.frames.pop_front() {
+                let Some(frame) = self.frames.pop_front() else {
+                    break;
+                };
+                taken += size(&frame);
+                if let UploadFrame::Chunks(more) = frame {
                     chunks.extend(more);
                 }
             }
         }
-        self.at_disk = size(&next);
-        self.waiting -= self.at_disk;
-        Some(next)
+        self.at_disk = taken;
+        self.waiting -= taken;
+        Ok(Some(next))
     }
 
     fn release(&self, size: usize) {
@@ -96,13 +109,14 @@ fn follows(chunks: &[LogChunk], frame: &UploadFrame) -> bool {
     }
 }
 
-/// What a frame takes in memory.
+/// What a frame takes in memory: never nothing, so that not even frames that say nothing can be gathered without bound.
 fn size(frame: &UploadFrame) -> usize {
-    let UploadFrame::Chunks(chunks) = frame else {
-        return 0;
+    let chunks = match frame {
+        UploadFrame::Chunks(chunks) => &chunks[..],
+        _ => &[],
     };
     let bytes = chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
-    bytes + chunks.len() * size_of::<LogChunk>()
+    bytes + size_of_val(chunks) + size_of::<UploadFrame>()
 }
 
 #[cfg(test)]
@@ -121,6 +135,10 @@ mod tests {
         )])
     }
 
+    fn next(arrivals: &mut Arrivals) -> Option<UploadFrame> {
+        arrivals.next().expect("nothing to refuse")
+    }
+
     fn spans(frame: Option<UploadFrame>) -> Vec<(u64, u64)> {
         match frame {
             Some(UploadFrame::Chunks(chunks)) => chunks
@@ -137,22 +155,53 @@ mod tests {
         arrivals.add(vec![frame(0, 10), frame(10, 5)]);
         arrivals.add(vec![frame(15, 1), frame(20, 1)]);
         arrivals.add(vec![UploadFrame::End(LogEnd::default())]);
-        assert_eq!(spans(arrivals.next()), [(0, 10), (10, 15), (15, 16)]);
-        assert_eq!(spans(arrivals.next()), [(20, 21)], "a hole is seen as such");
+        assert_eq!(spans(next(&mut arrivals)), [(0, 10), (10, 15), (15, 16)]);
         assert_eq!(
-            arrivals.next(),
+            spans(next(&mut arrivals)),
+            [(20, 21)],
+            "a hole is seen as such"
+        );
+        assert_eq!(
+            next(&mut arrivals),
             Some(UploadFrame::End(LogEnd::default())),
             "the end is a step of its own"
         );
-        assert_eq!(arrivals.next(), None);
+        assert_eq!(next(&mut arrivals), None);
     }
 
     #[test]
-    fn an_empty_frame_is_a_step_of_its_own() {
+    fn refuse_a_frame_without_chunks() {
         let mut arrivals = Arrivals::new(Held::default());
-        arrivals.add(vec![UploadFrame::Chunks(Vec::new()), frame(0, 1)]);
-        assert_eq!(arrivals.next(), Some(UploadFrame::Chunks(Vec::new())));
-        assert_eq!(spans(arrivals.next()), [(0, 1)]);
+        arrivals.add(vec![frame(0, 1), UploadFrame::Chunks(Vec::new())]);
+        assert_eq!(spans(next(&mut arrivals)), [(0, 1)]);
+        let refusal = arrivals.next().expect_err("it says nothing");
+        assert_eq!(refusal.reason, RefusalReason::Invalid);
+    }
+
+    #[test]
+    fn frames_that_say_nothing_are_not_gathered_without_bound() {
+        for nothing in [
+            UploadFrame::Chunks(Vec::new()),
+            UploadFrame::End(LogEnd::default()),
+        ] {
+            let held = Held::default();
+            let mut arrivals = Arrivals::new(held.clone());
+            let most = MAX_GATHERED_BYTES / size_of::<UploadFrame>() + 1;
+            arrivals.add(vec![nothing; most]);
+            assert!(!arrivals.may_grow());
+            drop(arrivals);
+            assert_eq!(held.0.load(Ordering::Relaxed), 0);
+        }
+    }
+
+    #[test]
+    fn what_was_gathered_from_many_frames_is_given_back_whole() {
+        let held = Held::default();
+        let mut arrivals = Arrivals::new(held.clone());
+        arrivals.add((0..100).map(|offset| frame(offset, 1)).collect());
+        assert_eq!(spans(next(&mut arrivals)).len(), 100);
+        assert_eq!(next(&mut arrivals), None);
+        assert_eq!((arrivals.waiting, held.0.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]
@@ -162,7 +211,7 @@ mod tests {
         assert!(arrivals.may_grow());
         arrivals.add(vec![frame(0, 1_000)]);
         assert!(!arrivals.may_grow());
-        arrivals.next();
+        next(&mut arrivals);
         assert!(arrivals.may_grow(), "what is at the disk does not wait");
     }
 
@@ -172,11 +221,11 @@ mod tests {
         let mut others: Vec<_> = (0..16).map(|_| Arrivals::new(held.clone())).collect();
         for other in &mut others {
             other.add(vec![frame(0, MAX_GATHERED_BYTES)]);
-            other.next();
+            next(other);
         }
         let late = Arrivals::new(held);
         assert!(!late.may_grow());
-        others[0].next();
+        next(&mut others[0]);
         assert!(late.may_grow(), "what was at the disk is durable");
         others[0].add(vec![frame(0, MAX_GATHERED_BYTES)]);
         assert!(!late.may_grow());

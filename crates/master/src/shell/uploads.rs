@@ -39,7 +39,7 @@ pub(super) async fn serve(
     }
     let mut arrivals = Arrivals::new(shared.held.clone());
     loop {
-        let Some(frame) = arrivals.next() else {
+        let Some(frame) = arrivals.next()? else {
             match receiver.receive().await {
                 Ok(frames) => arrivals.add(frames),
                 Err(problem) => {
