@@ -350,7 +350,7 @@ impl FileLogs {
                     return Ok(None);
                 };
                 let path = shared.layout.file(log.attempt(), Kind::Removing { bytes });
-                match Pointer::load(&path) {
+                match Pointer::load(&path, log.attempt()) {
                     Ok(pointer) => Ok(Some((Some(pointer), files))),
                     // Nobody knows any more what it was.
                     Err(PointerError::Damaged(_)) => Ok(Some((None, files))),

@@ -91,7 +91,7 @@ fn recover_archived(
     bytes: u64,
 ) -> Result<Index, RecoverError> {
     let path = layout.file(attempt, Kind::Archived { bytes });
-    let pointer = Pointer::load(&path).map_err(|error| match error {
+    let pointer = Pointer::load(&path, attempt).map_err(|error| match error {
         PointerError::Damaged(problem) => {
             RecoverError::Damaged(format!("what says where it is archived: {problem}"))
         }
