@@ -30,7 +30,8 @@ impl LogRoom {
         self.wanted.send_replace(false);
     }
 
-    fn want(&self) {
+    /// Room is short.
+    pub(super) fn want(&self) {
         self.wanted
             .send_if_modified(|wanted| !std::mem::replace(wanted, true));
     }

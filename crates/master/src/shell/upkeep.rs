@@ -56,7 +56,7 @@ impl Upkeep {
             finished_jobs,
             removed: 0,
             oldest_events: 0,
-            output: output::Walk::default(),
+            output: output::Walks::default(),
         };
         let (logs, until) = (Arc::clone(&shared.config.logs), over.clone());
         shared.spawn(async move {
@@ -105,7 +105,7 @@ struct Keeper {
     /// The last place in the oldest record of events.
     oldest_events: u64,
     /// How far output was removed.
-    output: output::Walk,
+    output: output::Walks,
 }
 
 impl Keeper {

@@ -1,5 +1,8 @@
 //! Finished jobs and their output go when they are old or too many.
 
+mod frail;
+mod late;
+
 use std::time::Duration;
 
 use bytes::Bytes;

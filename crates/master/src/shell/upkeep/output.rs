@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use jobyard_core::{AttemptId, LogRemoval, LogState, Record};
+use jobyard_clock::sleep_until;
+use jobyard_core::{AttemptId, LogRemoval, LogState, Now, Record, Steady};
 use tracing::{debug, info, warn};
 
 use super::super::requests::stopped;
@@ -15,31 +16,96 @@ use super::{Keeper, Problem};
 use crate::engine::{Answer, FORGET_PORTION, Input};
 use crate::records::{JOB, JobRecord, read};
 
+/// How long after it has begun a walk may begin anew to make room.
+const ROOM_AGAIN: Duration = Duration::from_mins(1);
+
+/// The same for output that is too old, which is less urgent.
+const OLD_AGAIN: Duration = Duration::from_hours(1);
+
 /// A place among what has ended.
 type Place = (u64, String);
 
-/// How far a term has come. Each begins anew, since jobs whose output came late may have ended before that place.
+/// How far a term has come with what has ended, from the first on.
+///
+/// A job takes its place by the time at which it ended, but only once its output is settled. So a walk may have passed
+/// that place: it begins anew, in each term, and when jobs were settled since it began.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Up to here all output is gone.
-    old: Option<Place>,
-    /// Up to here none takes room.
-    room: Option<Place>,
-    /// Nothing that could go was left when so many jobs had ended.
-    exhausted_at: Option<u64>,
+    /// Up to here nothing is left to do.
+    at: Option<Place>,
+    begun: Option<Begun>,
+}
+
+/// When a walk began.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// How many jobs were over and settled.
+    settled: u64,
+    at: Steady,
 }
 
 impl Walk {
-    /// Until the room of output is short, and something may be done about that.
+    /// Goes back to the first.
+    fn begin(&mut self, settled: u64, now: Now) {
+        let at = now.steady;
+        self.at = None;
+        self.begun = Some(Begun { settled, at });
+    }
+
+    /// Whether it has not begun, or may have passed by jobs and it is time to look for them.
+    fn is_stale(&self, settled: u64, now: Now, pause: Duration) -> bool {
+        self.begun
+            .is_none_or(|begun| settled > begun.settled && now.steady >= begun.at + pause)
+    }
+
+    /// Returns when it is stale, unless it has not begun. Before the term so many jobs were settled.
+    async fn goes_stale(&self, shared: &Shared, before: u64, pause: Duration) {
+        let Some(begun) = self.begun else {
+            return std::future::pending().await;
+        };
+        more_than(shared, before, begun.settled).await;
+        sleep_until(&*shared.config.clock, Some(begun.at + pause)).await;
+    }
+}
+
+/// The walks of a term.
+#[derive(Debug, Default)]
+pub(super) struct Walks {
+    /// Removes what is old.
+    old: Walk,
+    /// Makes room.
+    room: Walk,
+    /// Nothing that could go was left when so many jobs were settled.
+    exhausted_at: Option<u64>,
+}
+
+impl Walks {
+    /// Until there may be more to remove than by age alone is known.
     pub(super) async fn wait(&self, shared: &Shared, before: u64) {
-        if let Some(ended) = self.exhausted_at {
-            let mut progress = shared.progress.subscribe();
-            let more = progress.wait_for(|progress| before + progress.retired > ended);
-            if more.await.is_err() {
-                std::future::pending::<()>().await;
+        tokio::select! {
+            () = self.old.goes_stale(shared, before, OLD_AGAIN) => {}
+            () = self.is_room_short(shared, before) => {}
+        }
+    }
+
+    /// Until the room of output is short, and something may be done about that.
+    async fn is_room_short(&self, shared: &Shared, before: u64) {
+        if let Some(settled) = self.exhausted_at {
+            tokio::select! {
+                () = more_than(shared, before, settled) => {}
+                () = self.room.goes_stale(shared, before, ROOM_AGAIN) => {}
             }
         }
         shared.log_room.is_wanted().await;
+    }
+}
+
+/// Until more jobs than that are over and settled.
+async fn more_than(shared: &Shared, before: u64, settled: u64) {
+    let mut progress = shared.progress.subscribe();
+    let more = progress.wait_for(|progress| before + progress.retired > settled);
+    if more.await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -58,15 +124,19 @@ impl Keeper {
         if retention.logs_for.is_none() {
             return Ok(None);
         }
+        let (settled, now) = (self.settled(), self.shared.config.clock.now());
+        if self.output.old.is_stale(settled, now, OLD_AGAIN) {
+            self.output.old.begin(settled, now);
+        }
         loop {
-            let page = self.ended_after(self.output.old.clone()).await?;
+            let page = self.ended_after(self.output.old.at.clone()).await?;
             let ended: Vec<u64> = page.iter().filter_map(|job| job.fields.ended).collect();
             let plan = retention.plan_output(self.shared.config.clock.now().wall, &ended);
             let due = page.get(..plan.due).unwrap_or(&page);
             if let Some(last) = due.last() {
                 let jobs: Result<Vec<JobRecord>, _> = due.iter().map(read).collect();
                 self.forget_output(jobs?, LogRemoval::Age).await?;
-                self.output.old = place(last);
+                self.output.old.at = place(last);
             }
             if due.len() < FORGET_PORTION {
                 return Ok(plan.next);
@@ -77,7 +147,6 @@ impl Keeper {
     /// Removes what ended first until there is room again.
     async fn make_room(&mut self, budget: u64) -> Result<(), Problem> {
         let logs = std::sync::Arc::clone(&self.shared.config.logs);
-        let mut is_whole_walk = self.output.room.is_none();
         let mut used = self.used().await;
         if used < wanted_from(budget) {
             self.shared.log_room.settled();
@@ -85,16 +154,19 @@ impl Keeper {
             return Ok(());
         }
         while used > enough(budget) {
-            let page = self.ended_after(self.output.room.clone()).await?;
+            // Counted before the look: what is settled in between is found by the next one.
+            let (settled, now) = (self.settled(), self.shared.config.clock.now());
+            if self.output.room.begun.is_none() {
+                self.output.room.begin(settled, now);
+            }
+            let page = self.ended_after(self.output.room.at.clone()).await?;
             if page.is_empty() {
-                if is_whole_walk || self.output.exhausted_at.is_some() {
-                    self.nothing_left(budget, used);
-                    return Ok(());
+                if self.output.room.is_stale(settled, now, ROOM_AGAIN) {
+                    self.output.room.begin(settled, now);
+                    continue;
                 }
-                // What was removed before may not be all: output that came late belongs to jobs that ended early.
-                self.output.room = None;
-                is_whole_walk = true;
-                continue;
+                self.nothing_left(budget, used, settled);
+                return Ok(());
             }
             let mut due = Vec::new();
             let mut freed = 0;
@@ -112,7 +184,7 @@ impl Keeper {
                     due.push(job);
                     freed += room;
                 }
-                self.output.room = place(record);
+                self.output.room.at = place(record);
                 if used.saturating_sub(freed) <= enough(budget) {
                     break;
                 }
@@ -125,9 +197,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// What is left belongs to jobs that are not over.
-    fn nothing_left(&mut self, budget: u64, used: u64) {
-        let ended = self.finished_jobs + self.progress.borrow().retired;
+    /// What is left belongs to jobs that are not over, or not settled.
+    fn nothing_left(&mut self, budget: u64, used: u64, settled: u64) {
         if self.output.exhausted_at.is_none() {
             warn!(
                 budget,
@@ -135,7 +206,14 @@ impl Keeper {
                 "the output of unfinished jobs takes the whole budget: when it is used up, output waits at its workers"
             );
         }
-        self.output.exhausted_at = Some(ended);
+        self.output.exhausted_at = Some(settled);
+        // It stays so until there is room, also if nobody brings more meanwhile.
+        self.shared.log_room.want();
+    }
+
+    /// How many jobs are over and settled, but for those that were before the term if nobody has counted them.
+    fn settled(&self) -> u64 {
+        self.finished_jobs + self.shared.progress.borrow().retired
     }
 
     async fn used(&self) -> u64 {
