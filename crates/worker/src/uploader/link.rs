@@ -21,7 +21,7 @@ pub(super) enum LinkEnd {
     /// The master has everything, and knows that this is all.
     Sealed,
     /// Others wait for a link, and nothing is left to send at the moment, or it has had its [`Share`]. The master has
-    /// everything below this offset, which is all that was sent.
+    /// everything below this offset, which is all that was sent; or what it lacks of that never comes.
     MadeRoom { durable: u64 },
     /// It broke, or was refused.
     Broken(LinkError),
@@ -163,7 +163,7 @@ async fn send(
                 Err(error) => {
                     tracing::warn!(attempt = %log.attempt(), %error, "output is lost");
                     drop(grant);
-                    return send_end_when_closed(log, sender).await;
+                    return send_end_when_closed(log, way.places, sender).await;
                 }
             };
             if !chunks.is_empty() {
@@ -243,17 +243,24 @@ impl Share {
     }
 }
 
-/// What could not be read will never come: the master is told where the output would have ended.
-async fn send_end_when_closed(log: &SpoolLog, sender: &mut dyn LinkSender<UploadFrame>) -> Sent {
+/// What could not be read will never come: the master is told where the output would have ended. Until that is known
+/// there is nothing to send, however much more comes, so that the place is for others.
+async fn send_end_when_closed(
+    log: &SpoolLog,
+    places: &Places,
+    sender: &mut dyn LinkSender<UploadFrame>,
+) -> Sent {
     let mut progress = log.watch();
-    let closed = progress
-        .wait_for(|progress| progress.closed.is_some())
-        .await;
-    let end = closed
-        .ok()
-        .and_then(|progress| progress.closed)
-        .unwrap_or_default();
-    send_end(sender, end).await
+    let closed = progress.wait_for(|progress| progress.closed.is_some());
+    let closed = tokio::select! {
+        biased;
+        closed = closed => closed.ok().and_then(|progress| progress.closed),
+        () = places.wanted() => {
+            let durable = log.progress().end;
+            return Sent::Stopped(LinkEnd::MadeRoom { durable });
+        }
+    };
+    send_end(sender, closed.unwrap_or_default()).await
 }
 
 async fn send_end(sender: &mut dyn LinkSender<UploadFrame>, end: LogEnd) -> Sent {

@@ -226,3 +226,35 @@ async fn output_keeps_its_place_while_nobody_waits_for_it() {
     assert!(matches!(uploaded, Uploaded::Sealed), "{uploaded:?}");
     assert_eq!(master.turns(), [(attempt(1), 5 * MIB as u64)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn output_that_was_lost_leaves_its_place_to_others_until_its_end_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = spool(dir.path());
+    let master = Arc::new(Master::new(Duration::from_millis(1)));
+    let (places, pacer) = (Places::new(1), Pacer::new());
+    let (lost, waits) = (
+        spool.log(attempt(1), u64::MAX),
+        spool.log(attempt(2), u64::MAX),
+    );
+    print(&lost, 10);
+    lost.give_up();
+    let first = upload(&lost, &master, &places, &pacer);
+    // Its link is open.
+    while master.turns().is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    print(&waits, 10);
+    waits.close();
+    let second = upload(&waits, &master, &places, &pacer);
+    let uploaded = timeout(LONG, second).await.expect("it has a turn").unwrap();
+    assert!(matches!(uploaded, Uploaded::Sealed), "{uploaded:?}");
+    // The job that printed it goes on meanwhile, and then the master is told.
+    lost.close();
+    let uploaded = timeout(LONG, first).await.expect("it ends").unwrap();
+    assert!(matches!(uploaded, Uploaded::Sealed), "{uploaded:?}");
+    assert_eq!(
+        master.turns(),
+        [(attempt(1), 0), (attempt(2), 10), (attempt(1), 0)]
+    );
+}
