@@ -3,6 +3,8 @@
 mod contract;
 mod directory;
 #[cfg(feature = "object-store")]
+mod http;
+#[cfg(feature = "object-store")]
 mod object;
 mod place;
 
