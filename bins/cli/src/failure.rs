@@ -181,6 +181,10 @@ fn hint(error: &ControlError) -> Option<&'static str> {
         ControlError::Unavailable { .. } => {
             "check that it runs and that the address in the profile is right, then try again"
         }
+        ControlError::OutputAway { .. } => {
+            "the master is there, and nothing is lost: see that it reaches what it keeps output in (--log-archive, its \
+             disk), then read again"
+        }
         ControlError::Untrusted { .. } => {
             "use the profile that this master wrote, or get a new one"
         }

@@ -96,7 +96,9 @@ impl<'a> Follower<'a> {
                 Err(problem) => problem,
             };
             self.open = None;
-            if !self.reached {
+            // Whoever only reads what is there wants to know that it cannot be read; whoever follows can wait.
+            let is_away = matches!(problem, ControlError::OutputAway { .. });
+            if !self.reached || (is_away && !self.query.follow) {
                 return Err(problem);
             }
             let first = self.retry.is_first_failure();
@@ -333,6 +335,27 @@ mod tests {
         let caller = Caller::host();
         let mut follower = Follower::new(&control, &caller, follow());
         assert_eq!(follower.next().await, Err(ControlError::no_job(job_id())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn output_that_is_away_is_waited_for_by_those_who_follow() {
+        let away = || ControlError::OutputAway {
+            attempt: attempt(1),
+            problem: "the archive of logs is not at hand".to_owned(),
+        };
+        let control = Scripted::default();
+        control.logs([
+            Reply::Stream(vec![chunk(1, 0, "a"), Err(away())]),
+            Reply::Stream(vec![chunk(1, 1, "b"), ended(1), over()]),
+            Reply::Stream(vec![over()]),
+        ]);
+        let (text, marks) = read(&control, follow()).await;
+        assert_eq!(text, "ab");
+        assert_eq!(marks, ["lost", "1", "succeeded"]);
+        control.logs([Reply::Stream(vec![Err(away())])]);
+        let caller = Caller::host();
+        let mut once = Follower::new(&control, &caller, LogQuery::new(job_id()));
+        assert_eq!(once.next().await, Err(away()));
     }
 
     #[tokio::test(start_paused = true)]

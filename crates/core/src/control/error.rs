@@ -1,7 +1,7 @@
 //! Why a call was not done.
 
 use super::Role;
-use crate::{JobId, WorkerId};
+use crate::{AttemptId, JobId, WorkerId};
 
 /// Why a call was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +65,15 @@ pub enum ControlError {
         /// Why.
         problem: String,
     },
+    /// The master works, and the output that was asked for is out of its reach: an archive or a disk does not answer.
+    /// Nothing is lost. Repeat when an operator has looked at it.
+    #[error("the output of attempt {attempt} cannot be read at the moment: {problem}")]
+    OutputAway {
+        /// Whose.
+        attempt: AttemptId,
+        /// What does not answer, and how.
+        problem: String,
+    },
     /// The two sides do not trust each other. Repeating does not help.
     #[error("the master and this client do not trust each other: {problem}")]
     Untrusted {
@@ -90,7 +99,7 @@ impl ControlError {
             Self::Conflict { .. } => "conflict",
             Self::Gone { .. } => "gone",
             Self::Exhausted { .. } => "exhausted",
-            Self::Unavailable { .. } => "unavailable",
+            Self::Unavailable { .. } | Self::OutputAway { .. } => "unavailable",
             Self::Untrusted { .. } => "untrusted",
             Self::Internal { .. } => "internal",
         }
@@ -98,7 +107,10 @@ impl ControlError {
 
     /// Whether the same call may succeed later.
     pub const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Exhausted { .. } | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Exhausted { .. } | Self::Unavailable { .. } | Self::OutputAway { .. }
+        )
     }
 
     /// No job of this id.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use jobyard_core::{
-    AttemptId, AttemptNumber, ControlError, LogChunk, LogItem, LogQuery, LogState, LogStatus,
-    LogStream,
+    AttemptId, AttemptNumber, ControlError, LogChunk, LogItem, LogQuery, LogReadError, LogState,
+    LogStatus, LogStream,
 };
 use tokio::sync::mpsc;
 
@@ -143,11 +143,11 @@ impl Reader {
         if self.query.tail.is_none() && self.query.tail_lines.is_none() {
             return Ok(self.query.from);
         }
-        let end = logs.status(attempt).await.map_err(unreadable)?.end;
+        let end = logs.status(attempt).await.map_err(unreadable(attempt))?.end;
         match (self.query.tail_lines, self.query.tail) {
             (Some(lines), _) => begin_of_last_lines(logs, attempt, end, lines, self.query.stream)
                 .await
-                .map_err(unreadable),
+                .map_err(unreadable(attempt)),
             (None, tail) => Ok(end.saturating_sub(tail.unwrap_or_default())),
         }
     }
@@ -160,9 +160,9 @@ impl Reader {
         // The job has to be looked at once, and again when it has changed: not for each byte that arrives.
         let mut changed = true;
         loop {
-            let status = logs.status(attempt).await.map_err(unreadable)?;
+            let status = logs.status(attempt).await.map_err(unreadable(attempt))?;
             if status.end > at {
-                let block = visit.read(&*logs, at).await.map_err(unreadable)?;
+                let block = visit.read(&*logs, at).await.map_err(unreadable(attempt))?;
                 at = block.last().map_or(at, LogChunk::end);
                 self.say(self.chosen(attempt, &block)).await?;
                 continue;
@@ -174,7 +174,7 @@ impl Reader {
             if changed {
                 let record = self.shared.read_job(attempt.job).await?;
                 // What came between the look at the log and the one at the job is shown first.
-                if logs.status(attempt).await.map_err(unreadable)? != status {
+                if logs.status(attempt).await.map_err(unreadable(attempt))? != status {
                     continue;
                 }
                 if let Some(log) = log_end(&record, attempt, status) {
@@ -186,7 +186,7 @@ impl Reader {
                 return Ok(());
             }
             tokio::select! {
-                result = logs.watch(attempt, at) => drop(result.map_err(unreadable)?),
+                result = logs.watch(attempt, at) => drop(result.map_err(unreadable(attempt))?),
                 result = self.changed() => {
                     result?;
                     changed = true;
@@ -235,12 +235,14 @@ fn log_end(record: &JobRecord, attempt: AttemptId, status: LogStatus) -> Option<
     Some(end)
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the form that `map_err` calls"
-)]
-fn unreadable(problem: jobyard_core::LogReadError) -> Stop {
-    Stop::Failed(ControlError::Internal {
-        problem: problem.to_string(),
-    })
+/// What a log store that failed means for the reader. What is damaged stays so; what does not answer may do so later.
+fn unreadable(attempt: AttemptId) -> impl Fn(LogReadError) -> Stop {
+    move |problem| {
+        Stop::Failed(match problem {
+            LogReadError::Storage { problem } => ControlError::OutputAway { attempt, problem },
+            problem => ControlError::Internal {
+                problem: problem.to_string(),
+            },
+        })
+    }
 }

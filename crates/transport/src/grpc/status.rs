@@ -36,7 +36,7 @@ pub(crate) fn of_control_error(error: &ControlError) -> Status {
         ControlError::Conflict { .. } => Code::FailedPrecondition,
         ControlError::Gone { .. } => Code::OutOfRange,
         ControlError::Exhausted { .. } => Code::ResourceExhausted,
-        ControlError::Unavailable { .. } => Code::Unavailable,
+        ControlError::Unavailable { .. } | ControlError::OutputAway { .. } => Code::Unavailable,
         ControlError::Untrusted { .. } => Code::Unauthenticated,
         ControlError::Internal { .. } => Code::Internal,
         _ => Code::Unknown,

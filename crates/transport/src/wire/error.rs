@@ -68,6 +68,12 @@ impl From<&ControlError> for v1::ErrorDetail {
             | ControlError::Unavailable { problem }
             | ControlError::Untrusted { problem }
             | ControlError::Internal { problem } => detail.problem.clone_from(problem),
+            // Whoever does not know of it reads that something is unavailable, and what that is.
+            ControlError::OutputAway { attempt, problem } => {
+                ATTEMPT.clone_into(&mut detail.what);
+                detail.id = attempt.to_string();
+                detail.problem.clone_from(problem);
+            }
             ControlError::Gone { oldest } => detail.oldest = *oldest,
             _ => detail.problem = error.to_string(),
         }
@@ -106,11 +112,17 @@ pub(crate) fn control_error(detail: v1::ErrorDetail) -> Option<ControlError> {
             oldest: detail.oldest,
         },
         "exhausted" => ControlError::Exhausted { problem },
-        "unavailable" => ControlError::Unavailable { problem },
+        "unavailable" => match detail.id.parse() {
+            Ok(attempt) if detail.what == ATTEMPT => ControlError::OutputAway { attempt, problem },
+            _ => ControlError::Unavailable { problem },
+        },
         "internal" | "incompatible" => ControlError::Internal { problem },
         _ => return None,
     })
 }
+
+/// What is unavailable where the master itself is not.
+const ATTEMPT: &str = "attempt";
 
 /// The kinds of things that errors speak of; what a later master adds is shown as a "thing".
 fn thing(what: &str) -> &'static str {

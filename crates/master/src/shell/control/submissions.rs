@@ -1,9 +1,14 @@
 //! Jobs on their way to the engine.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use jobyard_core::{
-    Caller, ControlError, JobId, JobOrigin, MAX_SUBMIT_JOBS, NewJob, Submitted, TOMBSTONE,
+    Caller, ControlError, JobId, JobOrigin, MAX_SUBMIT_JOBS, NewJob, PROCESS_EXECUTOR, Submitted,
+    TOMBSTONE, ValidSpec,
 };
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use tracing::info;
 
@@ -117,6 +122,10 @@ fn submission(
         let problem = "a value is missing: jobs are shown without them, so bring them again";
         return Err(ControlError::invalid("secret_env", problem));
     }
+    if let Some(name) = set_twice(&job.spec) {
+        let problem = format!("{name:?} is a variable of `env` as well: leave one out");
+        return Err(ControlError::invalid("secret_env", problem));
+    }
     let spec_json = serde_json::to_vec(&job.spec).map_err(|problem| ControlError::Internal {
         problem: problem.to_string(),
     })?;
@@ -130,6 +139,24 @@ fn submission(
         spec_json: Bytes::from(spec_json),
         known,
     })
+}
+
+/// A secret whose name is that of a plain variable too. Only the configuration of processes is known here; what else is
+/// wrong with one is said by the worker that reads it.
+fn set_twice(spec: &ValidSpec) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct Variables {
+        #[serde(default)]
+        env: BTreeMap<String, IgnoredAny>,
+    }
+
+    if spec.secret_env.is_empty() || spec.executor.name != PROCESS_EXECUTOR {
+        return None;
+    }
+    let plain: Variables = serde_json::from_str(&spec.executor.config).ok()?;
+    let mut secrets = spec.secret_env.keys();
+    let twice = secrets.find(|name| plain.env.contains_key(*name));
+    twice.map(String::as_str)
 }
 
 /// Half of a SHA-256 is plenty: it has to tell apart the specs that one client gives one id.
