@@ -105,29 +105,7 @@ pub trait Store: Send + Sync + fmt::Debug {
         before: u64,
         limit: usize,
     ) -> Result<Vec<Record>, LoadError> {
-        if limit == 0 || limit > MAX_PAGE {
-            return Err(LoadError::BadQuery {
-                problem: "a page holds 1 to 1000 records",
-            });
-        }
-        let mut query = RecordQuery::new(kind, MAX_PAGE);
-        query.ascending = true;
-        query.live = Some(false);
-        let mut found: Vec<(u64, Record)> = Vec::new();
-        loop {
-            let page = self.list(query.clone()).await?;
-            let ended = page.records.into_iter().filter_map(|record| {
-                let ended = record.fields.ended?;
-                (ended < before).then_some((ended, record))
-            });
-            found.extend(ended);
-            found.sort_by_key(|(ended, _)| *ended);
-            found.truncate(limit);
-            query.after = page.next;
-            if query.after.is_none() {
-                return Ok(found.into_iter().map(|(_, record)| record).collect());
-            }
-        }
+        first_ended(self, kind, limit, |(ended, _)| *ended < before).await
     }
 
     /// Records of one kind that are not live and have ended, the first that ended first, beyond one that ended then and
@@ -140,30 +118,8 @@ pub trait Store: Send + Sync + fmt::Debug {
         after: Option<(u64, String)>,
         limit: usize,
     ) -> Result<Vec<Record>, LoadError> {
-        if limit == 0 || limit > MAX_PAGE {
-            return Err(LoadError::BadQuery {
-                problem: "a page holds 1 to 1000 records",
-            });
-        }
-        let mut query = RecordQuery::new(kind, MAX_PAGE);
-        query.ascending = true;
-        query.live = Some(false);
-        let mut found: Vec<((u64, String), Record)> = Vec::new();
-        loop {
-            let page = self.list(query.clone()).await?;
-            let ended = page.records.into_iter().filter_map(|record| {
-                let place = (record.fields.ended?, record.key.clone());
-                let is_beyond = after.as_ref().is_none_or(|after| *after < place);
-                is_beyond.then_some((place, record))
-            });
-            found.extend(ended);
-            found.sort_by(|(one, _), (other, _)| one.cmp(other));
-            found.truncate(limit);
-            query.after = page.next;
-            if query.after.is_none() {
-                return Ok(found.into_iter().map(|(_, record)| record).collect());
-            }
-        }
+        let is_beyond = |place: &_| after.as_ref().is_none_or(|after| after < place);
+        first_ended(self, kind, limit, is_beyond).await
     }
 
     /// How many records of one kind are live, or are not. Walks along all of them, in an index if there is one: for the
@@ -187,6 +143,38 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// until the store says [`CommitError::Full`].
     async fn room(&self) -> Room {
         Room::Enough
+    }
+}
+
+/// Records that have ended and are wanted by when they did and by their keys, in that order: by a walk along all.
+async fn first_ended<S: Store + ?Sized>(
+    store: &S,
+    kind: RecordKind,
+    limit: usize,
+    is_wanted: impl Fn(&(u64, String)) -> bool + Send + Sync,
+) -> Result<Vec<Record>, LoadError> {
+    if limit == 0 || limit > MAX_PAGE {
+        return Err(LoadError::BadQuery {
+            problem: "a page holds 1 to 1000 records",
+        });
+    }
+    let mut query = RecordQuery::new(kind, MAX_PAGE);
+    query.ascending = true;
+    query.live = Some(false);
+    let mut found: Vec<((u64, String), Record)> = Vec::new();
+    loop {
+        let page = store.list(query.clone()).await?;
+        let ended = page.records.into_iter().filter_map(|record| {
+            let place = (record.fields.ended?, record.key.clone());
+            is_wanted(&place).then_some((place, record))
+        });
+        found.extend(ended);
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found.truncate(limit);
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(found.into_iter().map(|(_, record)| record).collect());
+        }
     }
 }
 

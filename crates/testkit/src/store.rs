@@ -156,6 +156,7 @@ macro_rules! store_suite {
             what_ended_first_comes_first
             ends_come_back_unchanged
             many_that_ended_at_once_are_forgotten_in_pages
+            walk_along_what_has_ended
             refuse_an_impossible_number_of_ended_records
             tombstone_stays_of_what_was_forgotten
             count_follows_changes

@@ -100,11 +100,60 @@ pub async fn many_that_ended_at_once_are_forgotten_in_pages(factory: &dyn StoreF
     assert!(keys(&*store, RecordQuery::new(JOB, 10)).await.is_empty());
 }
 
+/// Whoever walks along what has ended and lets it stay meets each record once, those that ended at the same moment in the
+/// order of their keys, in pages of any length; without those that are live, do not end, or are of another kind.
+pub async fn walk_along_what_has_ended(factory: &dyn StoreFactory) {
+    let store = factory.fresh().await;
+    let epoch = lead(&*store, 0).await;
+    let mut other = ended("other", 0, 1);
+    other.kind = SPEC;
+    let mut without = ended("without", 1, 0);
+    without.fields.ended = None;
+    let mut settling = ended("settling", 2, 5);
+    settling.fields.live = true;
+    let records = [
+        other,
+        without,
+        settling,
+        ended("d", 3, 7),
+        ended("b", 4, 7),
+        ended("zero", 5, 0),
+        ended("a", 6, 30),
+        ended("c", 7, 7),
+        job("queued", 8),
+    ];
+    commit(&*store, epoch, batch(1, records)).await;
+    let in_order = ["zero", "b", "c", "d", "a"];
+    for limit in [1, 2, 3, 5, MAX_PAGE] {
+        let (mut met, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.ended_after(JOB, after, limit).await;
+            let page = page.expect("the question is possible");
+            assert!(page.len() <= limit, "a page is too long");
+            let Some(last) = page.last() else { break };
+            after = last.fields.ended.map(|ended| (ended, last.key.clone()));
+            met.extend(page.into_iter().map(|record| record.key));
+        }
+        assert_eq!(met, in_order, "in pages of {limit}");
+    }
+    // A place need not be that of a record.
+    for (after, first) in [((7, ""), "b"), ((7, "bb"), "c"), ((8, ""), "a")] {
+        let after = Some((after.0, after.1.to_owned()));
+        let page = store.ended_after(JOB, after, 1).await.expect("a page");
+        assert_eq!(page[0].key, first);
+    }
+}
+
 /// A page is bounded like every other.
 pub async fn refuse_an_impossible_number_of_ended_records(factory: &dyn StoreFactory) {
     let store = factory.fresh().await;
     for limit in [0, MAX_PAGE + 1] {
         let answer = store.oldest_ended(JOB, 1, limit).await;
+        assert!(
+            matches!(answer, Err(LoadError::BadQuery { .. })),
+            "{limit} were asked for: {answer:?}"
+        );
+        let answer = store.ended_after(JOB, None, limit).await;
         assert!(
             matches!(answer, Err(LoadError::BadQuery { .. })),
             "{limit} were asked for: {answer:?}"
