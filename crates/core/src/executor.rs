@@ -303,6 +303,11 @@ impl Output {
         self.0.advanced(progress);
     }
 
+    /// See [`OutputSink::cut_short`].
+    pub fn cut_short(&self) {
+        self.0.cut_short();
+    }
+
     /// Hands over bytes as they were read; returns when they are taken.
     pub async fn write(&self, stream: OutputStream, bytes: Bytes) {
         self.0.write(stream, bytes).await;
@@ -338,6 +343,10 @@ pub trait OutputSink: Send + Sync {
     fn advanced(&self, progress: OutputProgress) {
         let _ = progress;
     }
+
+    /// Whoever read or wrote the output was gone before its end was seen: there may have been more than was taken until
+    /// now, and nobody will ever know. Does not block. A sink that keeps no books of where output ends does nothing.
+    fn cut_short(&self) {}
 }
 
 /// Where a process may write output itself.

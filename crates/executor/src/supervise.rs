@@ -39,7 +39,7 @@ pub fn supervise(
     events: Events,
 ) -> SupervisorHandle {
     let plan = Plan::new(&context.spec, executor.facts().capabilities);
-    let (handle, shell) = Shell::new(context.attempt, plan, clock, events);
+    let (handle, shell) = Shell::new(context.attempt, plan, output.clone(), clock, events);
     let begin = begin_start(executor, context, output, Arc::clone(&shell.clock));
     shell.launch(Input::Start, begin);
     handle
@@ -61,9 +61,9 @@ pub fn adopt(
 ) -> SupervisorHandle {
     let mut plan = Plan::new(&context.spec, executor.facts().capabilities);
     plan.timeout = left.time_left.or(plan.timeout);
-    let (handle, shell) = Shell::new(context.attempt, plan, clock, events);
+    let (handle, shell) = Shell::new(context.attempt, plan, output.clone(), clock, events);
     let started_at = left.started_at;
-    let begin = begin_adopt(executor, context, left.trace, output);
+    let begin = begin_adopt(executor, context, left, output);
     shell.launch(Input::Adopt { started_at }, begin);
     handle
 }
@@ -88,10 +88,11 @@ pub struct SupervisorHandle {
     orders: mpsc::Sender<Order>,
 }
 
-/// What the task is told.
+/// What the task is told. Small: the channel has room for many of them from its beginning.
 #[derive(Debug)]
 enum Order {
-    Input(Input),
+    Stop { cause: StopCause, grace: Duration },
+    Kill,
     Extend(Steady),
     Detach,
 }
@@ -115,12 +116,12 @@ impl SupervisorHandle {
     /// nothing if it has ended. Returns when the order is taken, which waits for no process. If the future is dropped,
     /// the order may not have been given.
     pub async fn stop(&self, cause: StopCause, grace: Duration) {
-        self.order(Input::Stop { cause, grace }).await;
+        self.order(Order::Stop { cause, grace }).await;
     }
 
     /// Kills it. As [`stop`](Self::stop) without grace.
     pub async fn kill(&self) {
-        self.order(Input::KillNow).await;
+        self.order(Order::Kill).await;
     }
 
     /// Says until when it may run, in place of what [`AttemptContext::until`] or an earlier call said; its executor is told
@@ -145,9 +146,9 @@ impl SupervisorHandle {
         self.orders.closed().await;
     }
 
-    async fn order(&self, order: Input) {
+    async fn order(&self, order: Order) {
         // A task that has ended has nothing left to stop.
-        let _ = self.orders.send(Order::Input(order)).await;
+        let _ = self.orders.send(order).await;
     }
 }
 
@@ -191,11 +192,18 @@ fn too_late() -> StartError {
 async fn begin_adopt(
     executor: Arc<dyn Executor>,
     context: AttemptContext,
-    trace: Option<ExecutionTrace>,
+    left: LeftBehind,
     output: Output,
 ) -> Begun {
-    let adopted: Result<_, Gone> = executor.adopt(context, trace, output).await;
-    adopted.map_err(Input::Gone)
+    // Who finds attempts again knows of those that had not begun.
+    let had_begun = left.started_at.is_some() || !executor.facts().capabilities.adopt;
+    let adopted: Result<_, Gone> = executor.adopt(context, left.trace, output.clone()).await;
+    adopted.map_err(|gone| {
+        if had_begun {
+            output.cut_short();
+        }
+        Input::Gone(gone)
+    })
 }
 
 /// Says why nothing was started where people look first: the log, which would be empty otherwise.
@@ -208,6 +216,7 @@ async fn explain(output: &Output, error: &StartError) {
 struct Shell {
     attempt: AttemptId,
     supervisor: Supervisor,
+    output: Output,
     clock: Arc<dyn Clock>,
     orders: mpsc::Receiver<Order>,
     /// Whether the handle is still there.
@@ -227,6 +236,7 @@ impl Shell {
     fn new(
         attempt: AttemptId,
         plan: Plan,
+        output: Output,
         clock: Arc<dyn Clock>,
         events: Events,
     ) -> (SupervisorHandle, Self) {
@@ -234,6 +244,7 @@ impl Shell {
         let shell = Self {
             attempt,
             supervisor: Supervisor::new(plan),
+            output,
             clock,
             orders,
             ordered: true,
@@ -361,7 +372,10 @@ impl Shell {
             tokio::select! {
                 order = self.orders.recv(), if self.ordered => {
                     return match order {
-                        Some(Order::Input(input)) => Heard::Input(input),
+                        Some(Order::Stop { cause, grace }) => {
+                            Heard::Input(Input::Stop { cause, grace })
+                        }
+                        Some(Order::Kill) => Heard::Input(Input::KillNow),
                         Some(Order::Extend(until)) => {
                             self.until = Some(until);
                             Heard::Extended
@@ -416,6 +430,7 @@ impl Shell {
         if self.supervisor.is_done() {
             return;
         }
+        self.output.cut_short();
         let reason = InfraReason::WorkerFault;
         let mut ending = Ending::new(Outcome::Infra { reason }, self.clock.now().wall);
         ending.problem = Some("the executor broke down".to_owned());

@@ -213,6 +213,11 @@ pub enum Fact {
         /// Which attempt.
         attempt: AttemptId,
     },
+    /// A process has printed what died with whoever was to read it.
+    PipeLost {
+        /// Of which attempt.
+        attempt: AttemptId,
+    },
     /// A worker was asked for output that it has dropped.
     OutputDropped {
         /// Of which attempt.

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use jobyard_tests::{Process, control_groups};
 
-use crate::machine::{Machine, attempts};
+use crate::machine::{Machine, assert_cut_off, attempts};
 
 /// A job whose tree has a daemon in a session of its own, which ignores polite signals. It runs when this returns.
 fn with_daemon(machine: &Machine, options: &[&str]) -> (String, Vec<Process>) {
     let script = format!(
-        "{begun}\n\
+        "echo begun; {begun}\n\
          (setsid sh -c 'trap \"\" TERM HUP; {daemon}; exec sleep 1000' >/dev/null 2>&1 &)\n\
          {hold}",
         begun = machine.note("attempt $JOBYARD_ATTEMPT"),
@@ -18,6 +18,7 @@ fn with_daemon(machine: &Machine, options: &[&str]) -> (String, Vec<Process>) {
     );
     let job = machine.cluster.submit(options, &script);
     assert_eq!(machine.notes.take(2), ["attempt 1", "daemon"]);
+    machine.wait_for_stored(&job, 6);
     let tree = machine.tree();
     assert!(tree.len() >= 2, "{tree:?}");
     (job, tree)
@@ -40,7 +41,8 @@ fn both_die(containment: &str) {
     machine.worker.kill_9();
     launcher.kill_9();
     machine.start_again();
-    let (_, shown) = machine.end(&job);
+    let (log, shown) = machine.end(&job);
+    assert_cut_off(&attempts(&shown, 1)[0], b"begun\n", &log);
     for process in &tree {
         assert!(!process.runs(), "{process:?} {shown}");
     }
@@ -130,7 +132,8 @@ fn fw3_worker_goes_on_with_another_launcher_when_its_own_was_killed() {
     let launcher = machine.launcher();
     let name = name_of(&machine);
     launcher.kill_9();
-    let (_, shown) = machine.end(&job);
+    let (log, shown) = machine.end(&job);
+    assert_cut_off(&attempts(&shown, 1)[0], b"begun\n", &log);
     assert_eq!(control_groups(&name), [] as [PathBuf; 0]);
     for process in &tree {
         assert!(!process.runs(), "{process:?} {shown}");

@@ -1,8 +1,10 @@
 //! A worker that is killed and started again.
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use jobyard_tests::{Cluster, GUARD, Gate, Notes, Process, Program, descendants};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -80,6 +82,19 @@ impl Machine {
         format!("read go < {}", self.gate.path().display())
     }
 
+    /// Waits until the master has so much of the output of its first attempt.
+    pub(crate) fn wait_for_stored(&self, job: &str, bytes: usize) {
+        let mut reader = self.cluster.command(&["logs", "--follow", job]);
+        let mut reader = reader
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the CLI starts");
+        let mut output = reader.stdout.take().expect("it is piped");
+        output.read_exact(&mut vec![0; bytes]).expect("it prints");
+        reader.kill().expect("it follows");
+        reader.wait().expect("it ends");
+    }
+
     /// All of its output, once it has ended, and what is known of it.
     pub(crate) fn end(&self, job: &str) -> (Vec<u8>, Value) {
         let log = self.cluster.cli(&["logs", "--follow", job]);
@@ -94,6 +109,13 @@ pub(crate) fn attempts(shown: &Value, number: usize) -> &[Value] {
     let attempts = shown["attempts"].as_array().expect("attempts");
     assert_eq!(attempts.len(), number, "{shown}");
     attempts
+}
+
+/// That of its output this is stored, and that whatever followed is lost.
+pub(crate) fn assert_cut_off(attempt: &Value, stored: &[u8], log: &[u8]) {
+    assert_eq!(log, stored);
+    assert_eq!(attempt["log"], "lost", "{attempt}");
+    assert_eq!(attempt["log_bytes"], stored.len(), "{attempt}");
 }
 
 /// That it ended with this code, in one attempt, with all of its output.

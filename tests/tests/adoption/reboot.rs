@@ -5,19 +5,20 @@ use std::process::Command;
 
 use jobyard_tests::Program;
 
-use crate::machine::{Machine, attempts};
+use crate::machine::{Machine, assert_cut_off, attempts};
 
 /// Another boot, as a worker sees it: what ran before is gone, and the kernel has another name for its life.
 #[test]
 fn fw5_job_that_ran_before_a_reboot_is_a_failure_of_the_machine_and_runs_again_by_its_policy() {
     let mut machine = Machine::new(&[]);
     let script = format!(
-        "{}; {}",
+        "echo attempt $JOBYARD_ATTEMPT; {}; {}",
         machine.note("attempt $JOBYARD_ATTEMPT"),
         machine.hold()
     );
     let again = machine.cluster.submit(&[], &script);
     assert_eq!(machine.notes.next(), "attempt 1");
+    machine.wait_for_stored(&again, 10);
     let tree = machine.tree();
     let launcher = machine.launcher();
     machine.worker.kill_9();
@@ -55,4 +56,8 @@ fn fw5_job_that_ran_before_a_reboot_is_a_failure_of_the_machine_and_runs_again_b
         "{shown}"
     );
     assert_eq!(attempts[1]["outcome"]["kind"], "succeeded", "{shown}");
+    assert_eq!(attempts[1]["log"], "complete", "{shown}");
+    let arguments = ["logs", "--attempt", "1", &again];
+    let log = machine.cluster.cli(&arguments).ok().stdout;
+    assert_cut_off(&attempts[0], b"attempt 1\n", &log);
 }

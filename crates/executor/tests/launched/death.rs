@@ -1,13 +1,73 @@
 //! The death of the launcher.
 
-use jobyard_core::{Executor, Exit, InfraReason, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jobyard_core::{
+    Executor, Exit, InfraReason, Outcome, Output, OutputSink, OutputStream, StopSignal,
+};
 use jobyard_executor::ProcessExecutor;
 use jobyard_executor::launcher::Launcher;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::adopt::{life, output, start};
 use crate::way;
-use crate::workbench::{Workbench, is_alive};
+use crate::workbench::{Sink, Workbench, is_alive};
+
+/// Takes note of output of which nobody has seen the end.
+#[derive(Default)]
+struct Books {
+    sink: Sink,
+    is_cut_short: AtomicBool,
+}
+
+#[async_trait]
+impl OutputSink for Books {
+    async fn write(&self, stream: OutputStream, bytes: Bytes) {
+        self.sink.write(stream, bytes).await;
+    }
+
+    fn cut_short(&self) {
+        self.is_cut_short.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Books {
+    fn are_open(&self) -> bool {
+        self.is_cut_short.load(Ordering::Relaxed)
+    }
+}
+
+fn books() -> (Arc<Books>, Output) {
+    let books = Arc::new(Books::default());
+    let output = Output::new(Arc::clone(&books) as Arc<dyn OutputSink>);
+    (books, output)
+}
+
+#[tokio::test]
+async fn of_output_whose_launcher_died_nobody_knows_the_end() {
+    let bench = Workbench::script("trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done");
+    let executor = life(&bench).await;
+    for (is_killed, exit) in [(false, Some(Exit::Exited(3))), (true, None)] {
+        let mut context = bench.context.clone();
+        context.attempt.job = jobyard_core::JobId::from_uuid(uuid::Uuid::now_v7());
+        let (books, output) = books();
+        let started = executor.start(context, output).await;
+        let execution = started.expect("it starts");
+        books.sink.printed("ready\n").await;
+        if is_killed {
+            kill_launcher(&executor);
+        } else {
+            let asked = execution.signal(StopSignal::Terminate).await;
+            asked.expect("delivered");
+        }
+        assert_eq!(execution.wait().await.ok(), exit);
+        execution.cleanup().await;
+        assert_eq!(books.are_open(), is_killed);
+    }
+}
 
 fn kill_launcher(executor: &ProcessExecutor) -> u32 {
     let pid = executor.launcher().and_then(Launcher::pid).expect("alive");
@@ -83,9 +143,10 @@ async fn launcher_that_died_between_two_lives_left_nothing_running() {
 
     let second = life(&bench).await;
     assert!(!is_alive(&job), "ended when the launchers were opened");
-    let (_, nowhere) = output();
-    let gone = second.adopt(bench.context.clone(), None, nowhere).await;
+    let (books, output) = books();
+    let gone = second.adopt(bench.context.clone(), None, output).await;
     gone.expect_err("nothing is left of it");
+    assert!(books.are_open());
     second.forget(bench.context.attempt).await;
     drop(second);
     let directories = std::fs::read_dir(bench.base.path().join("launcher")).expect("there");
@@ -104,9 +165,10 @@ async fn what_a_dead_launcher_knew_as_ended_is_reported_as_it_ended() {
     drop(first);
 
     let second = life(&bench).await;
-    let (_, nowhere) = output();
-    let adopted = second.adopt(bench.context.clone(), None, nowhere).await;
+    let (books, output) = books();
+    let adopted = second.adopt(bench.context.clone(), None, output).await;
     let execution = adopted.expect("its journal tells");
     assert_eq!(execution.wait().await, Ok(Exit::Exited(5)));
     assert_eq!(execution.cleanup().await, residue);
+    assert!(!books.are_open(), "its launcher has seen the end");
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use bytes::Bytes;
 use jobyard_core::{
     AttemptId, KilledProcess, LimitKind, MAX_LISTED_PROCESSES, OutputProgress, OutputStream,
     Residue, Steady, Usage,
@@ -14,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::clock;
 use super::life::{Ending, Event, Life, Phase};
-use super::pipe::{Piece, Pipe, READ_BYTES};
+use super::pipe::{Buffer, Piece, Pipe, READ_BYTES};
 use super::poller::{Interest, Part, Poller, Source};
 use crate::cage::Cage;
 use crate::protocol::{End, Signal};
@@ -24,8 +23,8 @@ use crate::sys::{Child, Dead, Report};
 /// How many different processes of one attempt are counted when they are killed.
 const MOST_COUNTED: usize = 65_536;
 
-/// How much is read of a pipe once nothing of the attempt runs any more: what the largest pipe holds.
-const REST_BYTES: usize = 1024 * 1024;
+/// How often a pipe is read once nothing of the attempt runs any more: more than enough for what the largest one holds.
+const REST_READS: usize = 4 * 1024 * 1024 / READ_BYTES;
 
 /// An attempt with all that belongs to it.
 #[derive(Debug)]
@@ -198,7 +197,12 @@ impl Attempt {
     }
 
     /// Reads one piece of output. Says when all of it was read.
-    pub(super) fn read(&mut self, part: Part, poller: &Poller, buffer: &mut [u8]) -> Option<Event> {
+    pub(super) fn read(
+        &mut self,
+        part: Part,
+        poller: &Poller,
+        buffer: &mut Buffer,
+    ) -> Option<Event> {
         let index = self
             .pipes
             .iter()
@@ -210,10 +214,10 @@ impl Attempt {
     }
 
     /// Reads what is there of all output, as far as it is more than a moment's work. Says when all of it was read.
-    pub(super) fn read_on(&mut self, poller: &Poller, buffer: &mut [u8]) -> Option<Event> {
+    pub(super) fn read_on(&mut self, poller: &Poller, buffer: &mut Buffer) -> Option<Event> {
         let mut closed = None;
         for index in (0..self.pipes.len()).rev() {
-            for _ in 0..REST_BYTES / READ_BYTES {
+            for _ in 0..REST_READS {
                 match self.read_pipe(index, buffer) {
                     Read::Something => {}
                     Read::Nothing => break,
@@ -227,12 +231,12 @@ impl Attempt {
         closed
     }
 
-    fn read_pipe(&mut self, index: usize, buffer: &mut [u8]) -> Read {
-        let pipe = &self.pipes[index];
+    fn read_pipe(&mut self, index: usize, buffer: &mut Buffer) -> Read {
+        let pipe = &mut self.pipes[index];
+        let stream = pipe.stream();
         match pipe.read(buffer) {
             Piece::Bytes(bytes) => {
-                let bytes = Bytes::copy_from_slice(bytes);
-                self.writer.write(pipe.stream(), clock::wall(), bytes);
+                self.writer.write(stream, clock::wall(), bytes);
                 Read::Something
             }
             Piece::Nothing => Read::Nothing,
@@ -345,7 +349,7 @@ impl Attempt {
     }
 
     /// Takes everything out of the poller, reads what is left of the output, and gives out what is known.
-    pub(super) fn finish(&mut self, poller: &Poller, buffer: &mut [u8]) -> bool {
+    pub(super) fn finish(&mut self, poller: &Poller, buffer: &mut Buffer) -> bool {
         self.read_on(poller, buffer);
         let was_held_open = !self.pipes.is_empty();
         while !self.pipes.is_empty() {

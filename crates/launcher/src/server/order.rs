@@ -10,6 +10,7 @@ use rustix::process::Resource;
 use super::clock;
 use super::start::too_late;
 use crate::protocol::{Launch, LaunchFailure, Stage, WorkDir};
+use crate::spool::LateMasks;
 use crate::sys::{self, Child, OwnedEntry, Spawn, Starter};
 
 /// A start, with all that it needs.
@@ -22,6 +23,8 @@ pub(super) struct Order {
     pub(super) stdout: OwnedFd,
     /// `None`: the same as standard output.
     pub(super) stderr: Option<OwnedFd>,
+    /// What is to be made of its secrets before it can print them. `None`: it has none.
+    pub(super) masks: Option<LateMasks>,
 }
 
 impl Order {
@@ -46,6 +49,9 @@ impl Order {
             let stdin = self.launch.stdin.as_deref().map(open_stdin).transpose()?;
             Ok((dir, stdin))
         });
+        if let Some(masks) = &self.masks {
+            masks.make(&self.launch.masks);
+        }
         let may_fork = may_fork();
         let (dir, stdin) = match opened {
             _ if !may_fork => return None,

@@ -2,21 +2,59 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use jobyard_core::OutputStream;
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
 
 use crate::sys::set_aside;
 
 /// How much is read at once. Then it is another attempt's turn.
-pub(super) const READ_BYTES: usize = 64 * 1024;
+pub(super) const READ_BYTES: usize = 256 * 1024;
+
+/// What a pipe holds from the beginning. Whoever fills that between two reads prints much.
+const USUAL_BYTES: usize = 64 * 1024;
+
+/// How many pipes are made larger at once. The kernel counts what the pipes of a user hold together, 64 MiB unless the
+/// machine says otherwise, and gives new ones two pages each when that is used up: this leaves three quarters of it.
+const MOST_LARGE: usize = 64;
 
 /// The end of a pipe at which output is read. Never waits.
 #[derive(Debug)]
 pub(super) struct Pipe {
     fd: OwnedFd,
     stream: OutputStream,
+    size: Size,
+}
+
+/// How much a pipe holds.
+#[derive(Debug)]
+enum Size {
+    /// What it held from the beginning, as far as is known.
+    Usual,
+    /// As much as is read at once. Counts among those.
+    Large { _counted: Arc<()> },
+    /// It is as it is: the kernel does not make it larger, or the job has done that itself.
+    Settled,
+}
+
+/// What output is read into.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    /// There is one more of it for each pipe that was made larger.
+    large: Arc<()>,
+}
+
+impl Buffer {
+    /// An empty one. Takes memory only for what is read.
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: vec![0; READ_BYTES],
+            large: Arc::new(()),
+        }
+    }
 }
 
 /// What was read.
@@ -36,7 +74,8 @@ impl Pipe {
         let (fd, job) = pipe_with(PipeFlags::CLOEXEC)?;
         let fd = set_aside(fd);
         rustix::io::ioctl_fionbio(&fd, true)?;
-        Ok((Self { fd, stream }, job))
+        let size = Size::Usual;
+        Ok((Self { fd, stream, size }, job))
     }
 
     /// Which output it carries.
@@ -44,12 +83,18 @@ impl Pipe {
         self.stream
     }
 
-    /// Reads what is there, at most as much as the buffer holds.
-    pub(super) fn read<'a>(&self, buffer: &'a mut [u8]) -> Piece<'a> {
+    /// Reads what is there, at most as much as the buffer holds. A pipe that was full has more room from then on, so that
+    /// job and launcher take turns less often.
+    pub(super) fn read<'a>(&mut self, buffer: &'a mut Buffer) -> Piece<'a> {
         loop {
-            return match rustix::io::read(&self.fd, &mut *buffer) {
+            return match rustix::io::read(&self.fd, &mut *buffer.bytes) {
                 Ok(0) => Piece::End,
-                Ok(length) => Piece::Bytes(&buffer[..length]),
+                Ok(length) => {
+                    if length >= USUAL_BYTES && matches!(self.size, Size::Usual) {
+                        self.enlarge(&buffer.large);
+                    }
+                    Piece::Bytes(&buffer.bytes[..length])
+                }
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Piece::Nothing,
                 // A pipe has no other errors; whatever it were, nothing more would come.
@@ -57,10 +102,92 @@ impl Pipe {
             };
         }
     }
+
+    /// Gives it room for as much as is read at once, unless enough others have that.
+    fn enlarge(&mut self, large: &Arc<()>) {
+        // One is the buffer's own.
+        if Arc::strong_count(large) > MOST_LARGE {
+            return;
+        }
+        let is_usual = fcntl_getpipe_size(&self.fd).is_ok_and(|bytes| bytes <= USUAL_BYTES);
+        // The kernel refuses it where a user has too much in pipes already, and where the machine allows less.
+        self.size = match is_usual.then(|| fcntl_setpipe_size(&self.fd, READ_BYTES)) {
+            Some(Ok(_)) => Size::Large {
+                _counted: Arc::clone(large),
+            },
+            Some(Err(_)) | None => Size::Settled,
+        };
+    }
 }
 
 impl AsFd for Pipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that somebody fills as fast as it is read. Its end is closed when it is dropped.
+    fn busy() -> (Pipe, std::process::Child) {
+        let (pipe, job) = Pipe::new(OutputStream::Stdout).expect("a pipe");
+        let child = std::process::Command::new("cat")
+            .arg("/dev/zero")
+            .stdout(job)
+            .spawn()
+            .expect("a program");
+        (pipe, child)
+    }
+
+    fn wait_for_bytes(pipe: &Pipe) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        poll(&mut [PollFd::new(pipe, PollFlags::IN)], None).expect("waited");
+    }
+
+    /// Reads until it was full once.
+    fn fill(pipe: &mut Pipe, buffer: &mut Buffer) {
+        loop {
+            wait_for_bytes(pipe);
+            match pipe.read(buffer) {
+                Piece::Bytes(bytes) if bytes.len() >= USUAL_BYTES => return,
+                Piece::End => panic!("nobody has closed it"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn pipe_that_was_full_has_more_room_and_no_more_of_them_than_are_good_for_others() {
+        let mut buffer = Buffer::new();
+        let (mut pipe, mut child) = busy();
+        fill(&mut pipe, &mut buffer);
+        // Not where somebody has forbidden it.
+        let is_large = matches!(pipe.size, Size::Large { .. });
+        assert_eq!(Arc::strong_count(&buffer.large), 1 + usize::from(is_large));
+        let others: Vec<_> = (0..MOST_LARGE).map(|_| Arc::clone(&buffer.large)).collect();
+        let (mut second, mut other) = busy();
+        fill(&mut second, &mut buffer);
+        assert!(matches!(second.size, Size::Usual));
+        drop((pipe, others));
+        fill(&mut second, &mut buffer);
+        assert_eq!(matches!(second.size, Size::Large { .. }), is_large);
+        for child in [&mut child, &mut other] {
+            child.kill().expect("it runs");
+            child.wait().expect("it ends");
+        }
+    }
+
+    #[test]
+    fn pipe_that_is_hardly_used_stays_as_it_is() {
+        let mut buffer = Buffer::new();
+        let (mut pipe, job) = Pipe::new(OutputStream::Stdout).expect("a pipe");
+        assert_eq!(pipe.read(&mut buffer), Piece::Nothing);
+        rustix::io::write(&job, b"a line\n").expect("written");
+        assert_eq!(pipe.read(&mut buffer), Piece::Bytes(b"a line\n"));
+        assert!(matches!(pipe.size, Size::Usual));
+        drop(job);
+        assert_eq!(pipe.read(&mut buffer), Piece::End);
     }
 }

@@ -16,7 +16,7 @@ use super::poller::{Interest, Poller, Source};
 use super::yard::{Yard, note};
 use crate::journal::Record;
 use crate::protocol::{Launch, LaunchFailure, Stage};
-use crate::spool::{MaskFilter, Masks, SpoolWriter};
+use crate::spool::{LateMaskFilter, LateMasks, SpoolWriter};
 
 /// The ends of an attempt's output: ours, and those for the job.
 struct OutputPipes {
@@ -56,6 +56,7 @@ impl Yard {
             rlimits: cage.rlimits(),
             stdout: pipes.stdout,
             stderr: pipes.stderr,
+            masks: (!launch.masks.is_empty()).then(LateMasks::default),
             launch,
         };
         let launch = &order.launch;
@@ -65,7 +66,7 @@ impl Yard {
             life: Life::new(Duration::from_millis(launch.drain_ms)).until(launch.until),
             cage,
             pipes: pipes.ours,
-            writer: writer(launch),
+            writer: writer(launch, order.masks.as_ref()),
         }));
         self.orders.push((key, Box::new(order)));
         Ok(())
@@ -125,13 +126,12 @@ impl Yard {
 }
 
 /// What its output goes into, without its secrets.
-fn writer(launch: &Launch) -> SpoolWriter {
+fn writer(launch: &Launch, masks: Option<&LateMasks>) -> SpoolWriter {
     let writer = SpoolWriter::new(launch.output.clone(), launch.output_limit);
-    let masks = Masks::new(&launch.masks);
-    if masks.is_empty() {
-        return writer;
+    match masks {
+        Some(masks) => writer.with_filter(Box::new(LateMaskFilter::new(masks.clone()))),
+        None => writer,
     }
-    writer.with_filter(Box::new(MaskFilter::new(&masks)))
 }
 
 /// Nothing was forked, since its time is over.

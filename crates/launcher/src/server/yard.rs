@@ -13,7 +13,7 @@ use super::clock;
 use super::life::{Command, Ending, Event, Main, Phase};
 use super::log::Log;
 use super::order::Order;
-use super::pipe::READ_BYTES;
+use super::pipe::Buffer;
 use super::poller::{Interest, Part, Poller, Source};
 use super::starters::{Done, Starters};
 use crate::cage::{Cage, Cages};
@@ -58,7 +58,7 @@ pub(super) struct Yard {
     /// Those whose output has grown since that was told.
     grown: BTreeSet<u64>,
     news: Vec<Reply>,
-    buffer: Vec<u8>,
+    buffer: Buffer,
 }
 
 impl Yard {
@@ -93,7 +93,7 @@ impl Yard {
             deadlines: BTreeSet::new(),
             grown: BTreeSet::new(),
             news: Vec::new(),
-            buffer: vec![0; READ_BYTES],
+            buffer: Buffer::new(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What happens to output before it is kept.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use jobyard_core::OutputStream;
 
 /// Changes output on its way into the spool: the place for masking. Offsets count what comes out.
@@ -11,7 +11,7 @@ use jobyard_core::OutputStream;
 /// no more than a bound of its own; [`finish`](Self::finish) gives them out.
 pub trait Filter: Send {
     /// Takes bytes as they were read; appends what is to be kept now.
-    fn filter(&mut self, stream: OutputStream, bytes: Bytes, out: &mut BytesMut);
+    fn filter(&mut self, stream: OutputStream, bytes: &[u8], out: &mut BytesMut);
 
     /// Nothing follows on this stream; appends what was held back.
     fn finish(&mut self, stream: OutputStream, out: &mut BytesMut);
@@ -27,8 +27,8 @@ pub trait Filter: Send {
 pub struct PassThrough;
 
 impl Filter for PassThrough {
-    fn filter(&mut self, _stream: OutputStream, bytes: Bytes, out: &mut BytesMut) {
-        out.extend_from_slice(&bytes);
+    fn filter(&mut self, _stream: OutputStream, bytes: &[u8], out: &mut BytesMut) {
+        out.extend_from_slice(bytes);
     }
 
     fn finish(&mut self, _stream: OutputStream, _out: &mut BytesMut) {}

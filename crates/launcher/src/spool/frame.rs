@@ -11,24 +11,39 @@ const CRC: usize = 4;
 
 /// The frame of a chunk, which holds between one byte and [`MAX_CHUNK_BYTES`].
 pub fn encode(chunk: &LogChunk) -> Vec<u8> {
+    let header = header(chunk.offset, chunk.stream, chunk.at, &chunk.bytes);
+    let mut frame = Vec::with_capacity(HEADER_BYTES + chunk.bytes.len());
+    frame.extend_from_slice(&header);
+    frame.extend_from_slice(&chunk.bytes);
+    frame
+}
+
+/// What precedes this output in its frame: between one byte and [`MAX_CHUNK_BYTES`] of a stream, read at this time, of
+/// which the first stands at this offset.
+pub fn header(
+    offset: u64,
+    stream: OutputStream,
+    at: Timestamp,
+    bytes: &[u8],
+) -> [u8; HEADER_BYTES] {
     debug_assert!(
-        (1..=MAX_CHUNK_BYTES).contains(&chunk.bytes.len()),
+        (1..=MAX_CHUNK_BYTES).contains(&bytes.len()),
         "chunks fit a frame"
     );
-    let length = u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX);
-    let mut frame = Vec::with_capacity(HEADER_BYTES + chunk.bytes.len());
-    frame.extend([0; CRC]);
-    frame.extend(length.to_be_bytes());
-    frame.extend(chunk.offset.to_be_bytes());
-    frame.extend(chunk.at.as_micros().to_be_bytes());
-    frame.push(match chunk.stream {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let mut header = [0; HEADER_BYTES];
+    header[4..8].copy_from_slice(&length.to_be_bytes());
+    header[8..16].copy_from_slice(&offset.to_be_bytes());
+    header[16..24].copy_from_slice(&at.as_micros().to_be_bytes());
+    header[24] = match stream {
         OutputStream::Stdout => 1,
         OutputStream::Stderr => 2,
-    });
-    frame.extend_from_slice(&chunk.bytes);
-    let crc = crc32fast::hash(&frame[CRC..]);
-    frame[..CRC].copy_from_slice(&crc.to_be_bytes());
-    frame
+    };
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[CRC..]);
+    hasher.update(bytes);
+    header[..CRC].copy_from_slice(&hasher.finalize().to_be_bytes());
+    header
 }
 
 /// The next frame; `None` where there is no whole and right one: the end, or what a crash or a writer that is about to

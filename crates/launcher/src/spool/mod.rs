@@ -26,5 +26,5 @@ pub mod mask;
 mod writer;
 
 pub use self::filter::{Filter, PassThrough};
-pub use self::mask::{MaskFilter, Masks, StreamMasker};
+pub use self::mask::{LateMaskFilter, LateMasks, MaskFilter, Masks, StreamMasker};
 pub use self::writer::{SEGMENT_BYTES, SpoolWriter, segment_path};

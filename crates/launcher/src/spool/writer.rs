@@ -1,18 +1,21 @@
 //! Writing the output of one attempt.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::{Buf, Bytes, BytesMut};
-use jobyard_core::{LogChunk, MAX_CHUNK_BYTES, OutputProgress, OutputStream, Timestamp};
+use bytes::BytesMut;
+use jobyard_core::{MAX_CHUNK_BYTES, OutputProgress, OutputStream, Timestamp};
 
 use super::filter::{Filter, PassThrough};
-use super::frame;
+use super::frame::{self, HEADER_BYTES};
 
 /// How much output one segment holds before the next is begun: large against the cost of a file, small against a disk,
 /// since a segment is deleted as a whole.
 pub const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How many frames are handed to the disk with one call: a quarter of a MiB of output, beside which the call costs little.
+const FRAMES_AT_ONCE: usize = 4;
 
 /// The file of the segment that begins at this offset.
 pub fn segment_path(dir: &Path, start: u64) -> PathBuf {
@@ -71,54 +74,112 @@ impl SpoolWriter {
         self.problem.take()
     }
 
-    /// Takes bytes of one stream, read at this time.
-    pub fn write(&mut self, stream: OutputStream, at: Timestamp, bytes: Bytes) {
+    /// Takes bytes of one stream, read at this time. Where nothing is filtered, they go to the disk from where they are.
+    pub fn write(&mut self, stream: OutputStream, at: Timestamp, bytes: impl AsRef<[u8]>) {
         if self.filter.is_transparent() {
-            return self.keep(stream, at, bytes);
+            return self.keep(stream, at, bytes.as_ref());
         }
         let mut kept = BytesMut::new();
-        self.filter.filter(stream, bytes, &mut kept);
-        self.keep(stream, at, kept.freeze());
+        self.filter.filter(stream, bytes.as_ref(), &mut kept);
+        self.keep(stream, at, &kept);
     }
 
     /// Nothing follows on this stream.
     pub fn finish(&mut self, stream: OutputStream, at: Timestamp) {
         let mut kept = BytesMut::new();
         self.filter.finish(stream, &mut kept);
-        self.keep(stream, at, kept.freeze());
+        self.keep(stream, at, &kept);
     }
 
-    fn keep(&mut self, stream: OutputStream, at: Timestamp, mut bytes: Bytes) {
+    fn keep(&mut self, stream: OutputStream, at: Timestamp, mut bytes: &[u8]) {
         while !bytes.is_empty() && self.progress.dropped == 0 {
             let room = self.limit.saturating_sub(self.progress.end);
             let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let length = bytes.len().min(MAX_CHUNK_BYTES).min(room);
-            if length == 0 {
+            if room == 0 {
                 break;
             }
-            let chunk = LogChunk::new(self.progress.end, stream, at, bytes.slice(..length));
-            if let Err(error) = self.append(&chunk) {
+            let (kept, result) = self.append(stream, at, &bytes[..bytes.len().min(room)]);
+            self.progress.end += kept as u64;
+            bytes = &bytes[kept..];
+            if let Err(error) = result {
                 self.problem = Some(error);
                 break;
             }
-            self.progress.end += length as u64;
-            bytes.advance(length);
         }
         self.progress.dropped += bytes.len() as u64;
     }
 
-    fn append(&mut self, chunk: &LogChunk) -> io::Result<()> {
-        let is_full = chunk.offset - self.progress.segment >= self.segment_bytes;
-        let file = match &mut self.file {
-            Some(file) if !is_full => file,
-            _ => {
-                let file = begin_segment(&self.dir, chunk.offset)?;
-                self.progress.segment = chunk.offset;
-                self.file.insert(file)
+    /// Writes what these bytes begin with: some frames, all into one segment. Says how many bytes can be read back, which
+    /// may be some even if the disk did not take all.
+    fn append(
+        &mut self,
+        stream: OutputStream,
+        at: Timestamp,
+        bytes: &[u8],
+    ) -> (usize, io::Result<()>) {
+        let start = self.progress.end;
+        let is_full = start - self.progress.segment >= self.segment_bytes;
+        if self.file.is_none() || is_full {
+            match begin_segment(&self.dir, start) {
+                Ok(file) => self.file = Some(file),
+                Err(error) => return (0, Err(error)),
             }
+            self.progress.segment = start;
+        }
+        let Some(file) = &mut self.file else {
+            return (0, Ok(()));
         };
-        file.write_all(&frame::encode(chunk))
+        // A segment ends with the frame with which it reaches its size.
+        let left = self.segment_bytes - (start - self.progress.segment);
+        let mut headers = [[0; HEADER_BYTES]; FRAMES_AT_ONCE];
+        let (mut frames, mut length) = (0, 0);
+        for (header, piece) in headers.iter_mut().zip(bytes.chunks(MAX_CHUNK_BYTES)) {
+            if length as u64 >= left && frames > 0 {
+                break;
+            }
+            *header = frame::header(start + length as u64, stream, at, piece);
+            frames += 1;
+            length += piece.len();
+        }
+        let bytes = &bytes[..length];
+        let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
+        let pairs = headers.iter().zip(bytes.chunks(MAX_CHUNK_BYTES));
+        for (slices, (header, piece)) in slices.chunks_mut(2).zip(pairs) {
+            slices.copy_from_slice(&[IoSlice::new(header), IoSlice::new(piece)]);
+        }
+        match write_all(file, &mut slices[..2 * frames]) {
+            Ok(()) => (length, Ok(())),
+            Err((written, error)) => (whole(bytes, written), Err(error)),
+        }
     }
+}
+
+/// Writes all of it; or says how much was written before the disk refused, and why it did.
+fn write_all(file: &mut File, mut left: &mut [IoSlice<'_>]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while !left.is_empty() {
+        match file.write_vectored(left) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(length) => {
+                written += length;
+                IoSlice::advance_slices(&mut left, length);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
+}
+
+/// How many of these bytes are in frames that are whole in a file that took so much of them.
+fn whole(bytes: &[u8], mut written: usize) -> usize {
+    let is_whole = |piece: &&[u8]| {
+        let left = written.checked_sub(HEADER_BYTES + piece.len());
+        written = left.unwrap_or(0);
+        left.is_some()
+    };
+    let pieces = bytes.chunks(MAX_CHUNK_BYTES).take_while(is_whole);
+    pieces.map(<[u8]>::len).sum()
 }
 
 impl std::fmt::Debug for SpoolWriter {
@@ -152,6 +213,9 @@ fn begin_segment(dir: &Path, start: u64) -> io::Result<File> {
 mod tests {
     use std::fs;
 
+    use bytes::Bytes;
+    use jobyard_core::LogChunk;
+
     use super::*;
 
     const OUT: OutputStream = OutputStream::Stdout;
@@ -183,10 +247,10 @@ mod tests {
     }
 
     impl Filter for Capitals {
-        fn filter(&mut self, _stream: OutputStream, bytes: Bytes, out: &mut BytesMut) {
+        fn filter(&mut self, _stream: OutputStream, bytes: &[u8], out: &mut BytesMut) {
             for byte in bytes {
                 out.extend(self.held.replace(byte.to_ascii_uppercase()));
-                out.extend((byte == b'!').then_some(b'!'));
+                out.extend((*byte == b'!').then_some(b'!'));
             }
         }
 
@@ -247,6 +311,44 @@ mod tests {
             .flat_map(|chunk| chunk.bytes.to_vec())
             .collect();
         assert_eq!(all, b"abcdef");
+    }
+
+    #[test]
+    fn much_at_once_is_cut_into_frames_and_segments_as_if_it_had_come_in_pieces() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bytes: Vec<u8> = (0..700_000_u32).map(|at| (at / 7) as u8).collect();
+        let chunk = MAX_CHUNK_BYTES as u64;
+        for (segment_bytes, last) in [(u64::MAX, 0), (3 * chunk, 9 * chunk), (chunk, 10 * chunk)] {
+            let place = dir.path().join(segment_bytes.to_string());
+            let writer = SpoolWriter::new(place.clone(), u64::MAX);
+            let mut writer = writer.with_segment_bytes(segment_bytes);
+            writer.write(OUT, at(1), &bytes);
+            assert_eq!(writer.progress(), OutputProgress::new(last, 700_000, 0));
+            let chunks = read_all(&place);
+            assert_eq!(chunks.len(), bytes.len().div_ceil(MAX_CHUNK_BYTES));
+            let mut end = 0;
+            for chunk in &chunks {
+                assert_eq!(chunk.offset, end);
+                end = chunk.end();
+            }
+            let read: Vec<u8> = chunks
+                .iter()
+                .flat_map(|chunk| chunk.bytes.to_vec())
+                .collect();
+            assert!(read == bytes, "as it was");
+        }
+    }
+
+    #[test]
+    fn of_what_the_disk_took_in_part_the_whole_frames_count() {
+        let bytes = vec![0; 3 * MAX_CHUNK_BYTES];
+        let frame = HEADER_BYTES + MAX_CHUNK_BYTES;
+        for (written, kept) in [(0, 0), (frame - 1, 0), (frame, 1), (3 * frame - 1, 2)] {
+            assert_eq!(whole(&bytes, written), kept * MAX_CHUNK_BYTES);
+        }
+        let last = &bytes[..MAX_CHUNK_BYTES + 1];
+        assert_eq!(whole(last, frame + HEADER_BYTES), MAX_CHUNK_BYTES);
+        assert_eq!(whole(last, frame + HEADER_BYTES + 1), last.len());
     }
 
     #[test]

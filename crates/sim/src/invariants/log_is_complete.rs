@@ -1,6 +1,6 @@
 //! I7: all that an attempt has printed is stored, unless a fault took it: its worker's disk lost some of what it held of
-//! the attempt, or the worker was away for so long that it was given up, or was removed, or the attempt was ended by
-//! force. A log that is called complete has all that its worker's disk has kept, whatever happened.
+//! the attempt, or whoever read its pipes died, or the worker was away for so long that it was given up, or was removed,
+//! or the attempt was ended by force. A log that is called complete has all that was printed, whatever happened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) struct LogIsComplete {
     places: BTreeMap<WorkerId, BTreeSet<AttemptId>>,
     /// Since when the master has no session of a worker.
     unheard: BTreeMap<WorkerId, Steady>,
-    /// Whose disk was not spared.
+    /// Of which a disk or a pipe has lost something.
     torn: BTreeSet<AttemptId>,
     /// Whose worker was not there for it.
     given_up: BTreeSet<AttemptId>,
@@ -52,7 +52,9 @@ impl Invariant for LogIsComplete {
                 let stored = self.stored.entry(*attempt).or_default();
                 *stored = (*stored).max(from + bytes.len() as u64);
             }
-            Fact::DiskTorn { attempt } => drop(self.torn.insert(*attempt)),
+            Fact::DiskTorn { attempt } | Fact::PipeLost { attempt } => {
+                self.torn.insert(*attempt);
+            }
             Fact::SessionOver {
                 worker,
                 by_master: true,
@@ -84,9 +86,9 @@ impl Invariant for LogIsComplete {
                     reason: InfraReason::Forced | InfraReason::WorkerRemoved,
                 })
             );
-            let is_excused = self.given_up.contains(&id) || was_cut_off;
+            let is_excused = self.given_up.contains(&id) || was_cut_off || self.torn.contains(&id);
             let should_be_there = !is_excused || attempt.log == LogState::Complete;
-            if stored < printed && should_be_there && !self.torn.contains(&id) {
+            if stored < printed && should_be_there {
                 return Err(format!(
                     "{id} has printed {printed} bytes, of which {stored} are stored, and its log is {:?}: {:?}",
                     attempt.log, attempt.outcome

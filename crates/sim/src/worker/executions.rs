@@ -46,6 +46,8 @@ pub(super) struct Process {
     until: Option<Steady>,
     /// How many bytes it has printed.
     printed: u64,
+    /// It has printed what nobody read any more.
+    pub(super) is_unread: bool,
 }
 
 impl Process {
@@ -289,6 +291,7 @@ impl WorkerNode {
             ignores_term: env.rng.chance(200),
             until,
             printed: 0,
+            is_unread: false,
         };
         self.processes.insert(attempt, process);
         self.watch_lease(env, attempt);
@@ -403,6 +406,7 @@ impl WorkerNode {
             });
         }
         self.processes.remove(&attempt);
+        self.spool.entry(attempt).or_default().cut_short();
         env.facts.push(Fact::CleanedUp { attempt });
         env.summary.transition("adoption finds nothing");
         let gone = Gone::new(u32::from(runs));

@@ -193,12 +193,8 @@ impl WorkerNode {
             uploads: BTreeMap::new(),
             supervisors: BTreeMap::new(),
         });
-        let logs = self
-            .spool
-            .iter()
-            .map(|(attempt, spool)| (*attempt, spool.end()))
-            .collect();
-        self.feed(env, Input::Start { logs });
+        self.feed(env, Input::Start);
+        self.offer_ends();
         self.look_around(env);
     }
 
@@ -340,19 +336,7 @@ impl WorkerNode {
     /// In a boot of the machine; see [`Event::Machine`].
     pub(crate) fn on_machine_event(&mut self, env: &mut Env, event: MachineEvent) {
         match event {
-            MachineEvent::Prints { attempt, bytes } => {
-                // Where nothing outlives the agent, nobody reads the pipe without it.
-                let is_read = self.is_up() || self.adopts;
-                let process = self.processes.get_mut(&attempt);
-                if let Some(runs) = process.filter(|runs| runs.exit.is_none() && is_read) {
-                    let bytes = runs.print(attempt, bytes);
-                    self.spool.entry(attempt).or_default().take(&bytes);
-                    env.facts.push(Fact::Printed { attempt, bytes });
-                    if self.stuck.is_none() {
-                        self.push_output(env, attempt);
-                    }
-                }
-            }
+            MachineEvent::Prints { attempt, bytes } => self.on_printed(env, attempt, bytes),
             MachineEvent::LeaseOver { attempt, pid } => self.enforce_lease(env, attempt, pid),
             MachineEvent::Exits { attempt, pid, exit } => self.on_exit(env, attempt, pid, exit),
         }

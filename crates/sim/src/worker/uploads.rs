@@ -21,6 +21,8 @@ pub(super) struct Spool {
     durable: u64,
     /// What was dropped, since the master has it.
     base: u64,
+    /// Nobody knows whether there was more.
+    open_ended: bool,
 }
 
 /// A connection for output.
@@ -43,7 +45,15 @@ impl Spool {
             .truncate(usize::try_from(self.durable).unwrap_or(usize::MAX));
     }
 
+    /// Whoever read the output was gone before its end.
+    pub(super) const fn cut_short(&mut self) {
+        self.open_ended = true;
+    }
+
     pub(super) const fn end(&self) -> LogEnd {
+        if self.open_ended {
+            return LogEnd::UNKNOWN;
+        }
         LogEnd {
             bytes: self.len(),
             dropped: 0,
@@ -73,6 +83,35 @@ impl Spool {
 }
 
 impl WorkerNode {
+    /// A process prints, and somebody reads it, unless whoever did is dead.
+    pub(super) fn on_printed(&mut self, env: &mut Env, attempt: AttemptId, bytes: u64) {
+        let is_read = self.is_up() || self.adopts;
+        let process = self.processes.get_mut(&attempt);
+        let Some(runs) = process.filter(|runs| runs.exit.is_none()) else {
+            return;
+        };
+        let bytes = runs.print(attempt, bytes);
+        // Where nothing outlives the agent, the pipe is gone with it.
+        runs.is_unread |= !is_read;
+        if runs.is_unread {
+            env.facts.push(Fact::PipeLost { attempt });
+        } else {
+            self.spool.entry(attempt).or_default().take(&bytes);
+        }
+        env.facts.push(Fact::Printed { attempt, bytes });
+        if self.stuck.is_none() {
+            self.push_output(env, attempt);
+        }
+    }
+
+    /// Also of what has no output, its end can be asked for.
+    pub(super) fn offer_ends(&mut self) {
+        let Some(life) = &self.running else { return };
+        for held in life.agent.held() {
+            self.spool.entry(held.attempt).or_default();
+        }
+    }
+
     /// Opens a connection for an attempt's output, unless there is one.
     pub(super) fn open_upload(&mut self, env: &mut Env, attempt: AttemptId) {
         let Some(life) = &mut self.running else {

@@ -1,6 +1,5 @@
 //! What happens to a worker.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jobyard_core::{
@@ -13,10 +12,7 @@ use jobyard_core::{
 #[non_exhaustive]
 pub enum Input {
     /// Begin. Once, first.
-    Start {
-        /// Where the output ends of each attempt that has some in the spool. An attempt that is missing has none.
-        logs: BTreeMap<AttemptId, LogEnd>,
-    },
+    Start,
     /// The session that [`Output::Connect`](super::Output::Connect) asked for exists.
     Connected,
     /// It does not.

@@ -84,8 +84,8 @@ impl Agent {
         }
         self.fence(now, out);
         match input {
-            Input::Start { logs } => {
-                self.recover(now, &logs, out);
+            Input::Start => {
+                self.recover(now, out);
                 self.connect(now, out);
             }
             Input::Connected => self.on_connected(now),

@@ -117,13 +117,8 @@ impl Recovered {
 impl Agent {
     /// Takes over what an earlier life left: of this boot it may still run, and its executor knows; of another boot
     /// nothing does. In neither case it is started again, and an attempt of which it is unknown whether it was
-    /// started counts as started.
-    pub(super) fn recover(
-        &mut self,
-        now: Now,
-        logs: &BTreeMap<AttemptId, LogEnd>,
-        out: &mut Vec<Output>,
-    ) {
+    /// started counts as started. Where the output of what another boot ended would have ended, nobody knows.
+    pub(super) fn recover(&mut self, now: Now, out: &mut Vec<Output>) {
         let left = std::mem::take(&mut self.recovered);
         for attempt in left.taints.into_keys() {
             out.push(Output::Journal(JournalEntry::Untainted { attempt }));
@@ -151,7 +146,8 @@ impl Agent {
                     let outcome = Outcome::Infra { reason };
                     let mut report = AttemptReport::new(attempt, outcome, now.wall);
                     report.started_at = started.map(|(_, _, at)| at);
-                    report.log = logs.get(&attempt).copied().unwrap_or_default();
+                    // What its pipes held is gone, and so is perhaps what was on its way to the disk.
+                    report.log = LogEnd::UNKNOWN;
                     out.push(Output::Journal(JournalEntry::Finished(report.clone())));
                     Stage::Finished { report }
                 }

@@ -92,7 +92,13 @@ impl AttemptTask {
                 };
                 follow(handle, supervised, orders, until, &events).await
             }
-            None => no_executor(&context, &sink, &*clock).await,
+            None => {
+                if let Begin::Adopt(_) = begin {
+                    // Whoever has its output is not there any more.
+                    sink.cut_short();
+                }
+                no_executor(&context, &sink, &*clock).await
+            }
         };
         let Some(mut end) = end else { return };
         sink.finish().await;

@@ -84,10 +84,9 @@ impl Task {
         let pressure = self.watch.pressure();
         let shortage = self.disk.spool.shortage();
         let budget = self.disk.spool.budget();
-        let logs = self.disk.spool.ends();
         self.look_for_leftovers();
         self.look();
-        self.feed(Input::Start { logs });
+        self.feed(Input::Start);
         self.forget_ended();
         self.tidy();
         let mut abandoned = false;

@@ -58,6 +58,8 @@ struct Inner {
     cut: bool,
     /// That this happened before the limit was said.
     short: bool,
+    /// There may have been more than there is, see [`SpoolLog::cut_short`].
+    open_ended: bool,
     closed: Option<LogEnd>,
     /// The master has everything below this offset, as far as this life knows.
     durable: u64,
@@ -321,12 +323,22 @@ impl SpoolLog {
         });
     }
 
-    /// Says that nothing more comes, and where the output ends. A repeat changes nothing.
+    /// Says that nobody has seen the end of the output: there may have been more than there is.
+    pub fn cut_short(&self) {
+        self.lock().open_ended = true;
+    }
+
+    /// Says that nothing more comes, and where the output ends: [`LogEnd::UNKNOWN`], if that is known of what is kept
+    /// alone. Where something was dropped, what may have followed would have been as well. A repeat changes nothing.
     pub fn close(&self) -> LogEnd {
         let mut inner = self.lock();
-        let end = LogEnd {
-            bytes: inner.end,
-            dropped: inner.dropped,
+        let end = if inner.open_ended && inner.dropped == 0 {
+            LogEnd::UNKNOWN
+        } else {
+            LogEnd {
+                bytes: inner.end,
+                dropped: inner.dropped,
+            }
         };
         let end = *inner.closed.get_or_insert(end);
         inner.writer = Writer::Nobody;

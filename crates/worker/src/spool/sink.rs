@@ -68,6 +68,10 @@ impl OutputSink for SpoolSink {
     fn advanced(&self, progress: OutputProgress) {
         self.log.follow(progress);
     }
+
+    fn cut_short(&self) {
+        self.log.cut_short();
+    }
 }
 
 /// How secrets are kept out of what is written here.
@@ -103,7 +107,7 @@ impl Masking {
             Self::Needless | Self::Unused(_) => log.write(stream, at, &bytes),
             Self::Used(filter) => {
                 let mut shown = BytesMut::new();
-                filter.filter(stream, bytes, &mut shown);
+                filter.filter(stream, &bytes, &mut shown);
                 log.write(stream, at, &shown.freeze());
             }
             Self::Impossible => log.refuse(bytes.len() as u64),

@@ -89,18 +89,6 @@ impl Spool {
         given_up.inspect(|log| log.give_up()).collect()
     }
 
-    /// Where the output ends of each attempt that has some.
-    pub fn ends(&self) -> BTreeMap<AttemptId, LogEnd> {
-        let end = |log: &SpoolLog| LogEnd {
-            bytes: log.progress().end,
-            dropped: 0,
-        };
-        self.logs
-            .iter()
-            .map(|(attempt, log)| (*attempt, end(log)))
-            .collect()
-    }
-
     /// The output of an attempt: what is there, or none yet. `limit` holds for output that is new. Touches no file.
     pub fn log(&mut self, attempt: AttemptId, limit: u64) -> Arc<SpoolLog> {
         let dir = self.dir.join(format!("{}.{}", attempt.job, attempt.number));

@@ -24,6 +24,8 @@ pub(super) struct Buried {
     /// `Ended` or `Lost`.
     pub(super) stage: Stage,
     pub(super) output: OutputProgress,
+    /// The launcher had not seen the end of the output. What was in the pipes is gone with it.
+    pub(super) is_cut_short: bool,
 }
 
 /// Reads the journal of a dead launcher and ends what it left running. Blocks: at most for [`PATIENCE`] for each attempt
@@ -70,6 +72,7 @@ fn read_forgotten(dir: &Path) -> BTreeSet<String> {
 
 fn settle(remembered: &Remembered) -> Buried {
     let attempt = remembered.attempt;
+    let is_cut_short = !matches!(remembered.state, RememberedState::Ended { .. });
     let progress = || output::progress(&remembered.output);
     let (stage, output) = match remembered.state.clone() {
         RememberedState::Ended { pid, end } => {
@@ -115,6 +118,7 @@ fn settle(remembered: &Remembered) -> Buried {
         attempt,
         stage,
         output,
+        is_cut_short,
     }
 }
 

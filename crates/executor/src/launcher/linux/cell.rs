@@ -15,6 +15,8 @@ pub(crate) struct Cell {
     /// Who is told of output that the launcher writes to its place itself.
     output: Mutex<Option<Output>>,
     kill_wanted: AtomicBool,
+    /// Whether its launcher died before it had seen the end of the output.
+    cut_short: AtomicBool,
     /// Whether the launcher cannot know of it yet, since the start waits to be sent.
     waits: AtomicBool,
     /// What its main process was, kept for when it has ended.
@@ -50,6 +52,7 @@ impl Cell {
             progress: watch::Sender::new(OutputProgress::default()),
             output: Mutex::new(None),
             kill_wanted: AtomicBool::new(false),
+            cut_short: AtomicBool::new(false),
             waits: AtomicBool::new(false),
             trace: OnceLock::new(),
         }
@@ -122,6 +125,16 @@ impl Cell {
 
     pub(super) fn is_kill_wanted(&self) -> bool {
         self.kill_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Nobody will ever know whether there was more output than has come so far. To be said before the last stage is.
+    pub(super) fn cut_short(&self) {
+        self.cut_short.store(true, Ordering::Release);
+    }
+
+    /// Whether that is so. Known at the last stage.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.cut_short.load(Ordering::Acquire)
     }
 
     /// Takes in a stage, unless it is at a later one.

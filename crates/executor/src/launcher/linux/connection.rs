@@ -313,8 +313,12 @@ impl Connection {
         self.board.fill(&news);
         for attempt in missing {
             if let Some(cell) = self.board.find(attempt) {
+                let pid = cell.stage().pid();
+                if pid.is_some() {
+                    cell.cut_short();
+                }
                 cell.advance(Stage::Lost {
-                    pid: cell.stage().pid(),
+                    pid,
                     problem: "its launcher does not know it".to_owned(),
                     residue: Box::default(),
                 });

@@ -198,12 +198,17 @@ impl Board {
                 attempt,
                 stage,
                 output,
+                is_cut_short,
             } in buried
             {
                 let cell = cells
                     .entry(attempt)
                     .or_insert_with(|| Arc::new(Cell::new()));
                 cell.on_output(output);
+                // What the launcher said counts, even if it could not write that down.
+                if is_cut_short && !cell.look(Stage::is_final) {
+                    cell.cut_short();
+                }
                 cell.advance(stage);
             }
         }
@@ -226,6 +231,9 @@ impl Board {
         for (attempt, cell) in &*self.cells() {
             let stage = cell.stage();
             if is_lost(attempt, &stage) {
+                if stage.pid().is_some() || residue.unconfirmed {
+                    cell.cut_short();
+                }
                 cell.advance(Stage::Lost {
                     pid: stage.pid(),
                     problem: "its launcher is gone".to_owned(),

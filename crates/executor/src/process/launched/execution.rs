@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jobyard_core::{
-    AttemptId, Execution, ExecutionTrace, Exit, InfraReason, LimitKind, Lost, Residue, SignalError,
-    Steady, StopSignal, Timestamp,
+    AttemptId, Execution, ExecutionTrace, Exit, InfraReason, LimitKind, Lost, Output, Residue,
+    SignalError, Steady, StopSignal, Timestamp,
 };
 use jobyard_launcher::protocol::{Request, Signal};
 use tokio::runtime::Handle;
@@ -30,6 +30,7 @@ struct Body {
     cell: Arc<Cell>,
     attempt: AttemptId,
     scratch: Scratch,
+    output: Output,
     /// `None`: the launcher writes the output where it is kept.
     copier: Option<Copier>,
     unenforced: Vec<LimitKind>,
@@ -45,6 +46,7 @@ impl LaunchedExecution {
         cell: Arc<Cell>,
         attempt: AttemptId,
         scratch: Scratch,
+        output: Output,
     ) -> Self {
         let body = Body {
             launcher: launcher.clone(),
@@ -52,6 +54,7 @@ impl LaunchedExecution {
             cell,
             attempt,
             scratch,
+            output,
             copier: None,
             unenforced: Vec::new(),
             is_asked_for: false,
@@ -117,6 +120,9 @@ impl Body {
             copier.finish(output.end).await;
         }
         self.cell.tell(None);
+        if self.cell.is_cut_short() {
+            self.output.cut_short();
+        }
         for kind in &self.unenforced {
             if !residue.unenforced.contains(kind) {
                 residue.unenforced.push(*kind);

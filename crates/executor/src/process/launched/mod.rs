@@ -57,7 +57,10 @@ pub(super) async fn adopt(
         Stage::Lost { residue, .. } if !residue.unconfirmed => {
             if output.place().is_some() {
                 // What was written until then is counted.
-                cell.tell(Some(output));
+                cell.tell(Some(output.clone()));
+            }
+            if cell.is_cut_short() {
+                output.cut_short();
             }
             scratch.remove().await;
             Err(NotFound::Gone(Gone::new(residue.killed)))
@@ -69,13 +72,13 @@ pub(super) async fn adopt(
         }
         _ => {
             let copier = if output.place().is_some() {
-                cell.tell(Some(output));
+                cell.tell(Some(output.clone()));
                 None
             } else {
                 let dir = scratch.file(OUTPUT);
-                Some(Copier::start(dir, cell.progress(), output))
+                Some(Copier::start(dir, cell.progress(), output.clone()))
             };
-            let execution = LaunchedExecution::new(launcher, link, cell, attempt, scratch)
+            let execution = LaunchedExecution::new(launcher, link, cell, attempt, scratch, output)
                 .with_copier(copier)
                 .with_unenforced(unenforced);
             Ok(Box::new(execution))

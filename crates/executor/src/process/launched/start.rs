@@ -50,13 +50,23 @@ pub(crate) async fn start(
     let room = link.room().await;
     scratch.hand_over();
     let cell = link.start(room, launch, told);
-    let copier = own_output.map(|dir| Copier::start(dir, cell.progress(), output));
-    let execution = LaunchedExecution::new(&launcher, link, Arc::clone(&cell), attempt, scratch)
-        .with_unenforced(unenforced)
-        .with_copier(copier);
+    let copier = own_output.map(|dir| Copier::start(dir, cell.progress(), output.clone()));
+    let execution = LaunchedExecution::new(
+        &launcher,
+        link,
+        Arc::clone(&cell),
+        attempt,
+        scratch,
+        output.clone(),
+    )
+    .with_unenforced(unenforced)
+    .with_copier(copier);
     let stage = cell.reached(|stage| *stage != Stage::Asked).await;
     match refusal(&program, stage).await {
         Some(error) => {
+            if cell.is_cut_short() {
+                output.cut_short();
+            }
             execution.discard().await;
             Err(error)
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use jobyard_core::{OutputStream, SecretText};
 
 use super::super::Filter;
@@ -80,8 +80,8 @@ impl MaskFilter {
 }
 
 impl Filter for MaskFilter {
-    fn filter(&mut self, stream: OutputStream, bytes: Bytes, out: &mut BytesMut) {
-        self.of(stream).push(&bytes, out);
+    fn filter(&mut self, stream: OutputStream, bytes: &[u8], out: &mut BytesMut) {
+        self.of(stream).push(bytes, out);
     }
 
     fn finish(&mut self, stream: OutputStream, out: &mut BytesMut) {

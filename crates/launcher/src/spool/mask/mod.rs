@@ -25,11 +25,13 @@
 //! fast algorithm for multi-pattern searching", 1994).
 
 mod forms;
+mod late;
 mod masks;
 mod patterns;
 mod stream;
 
 pub use self::forms::{MIN_PART_BYTES, PIECE_BYTES};
+pub use self::late::{LateMaskFilter, LateMasks};
 pub use self::masks::{MaskFilter, Masks};
 pub use self::stream::StreamMasker;
 

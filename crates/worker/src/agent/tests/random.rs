@@ -114,7 +114,7 @@ impl Checked {
             finished: BTreeSet::new(),
             journal: Vec::new(),
         };
-        checked.step(Input::Start { logs: [].into() });
+        checked.step(Input::Start);
         checked
     }
 
@@ -253,7 +253,7 @@ proptest! {
                 }
                 checked.rig.agent = crate::agent::Agent::new(config, checked.journal.clone());
                 checked.asked.clear();
-                checked.step(Input::Start { logs: [].into() });
+                checked.step(Input::Start);
             }
             if fits(&input, &checked.asked) {
                 checked.step(input);

@@ -98,7 +98,7 @@ impl Rig {
     }
 
     pub(super) fn start(&mut self) -> Vec<Output> {
-        self.feed(Input::Start { logs: [].into() })
+        self.feed(Input::Start)
     }
 
     pub(super) fn hear(&mut self, message: MasterMessage) -> Vec<Output> {

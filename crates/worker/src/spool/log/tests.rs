@@ -44,6 +44,27 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 #[test]
+fn output_of_which_nobody_has_seen_the_end_has_none_unless_more_would_have_been_dropped() {
+    let base = tempfile::tempdir().expect("a directory");
+    for (limit, end) in [
+        (9, LogEnd::UNKNOWN),
+        (
+            2,
+            LogEnd {
+                bytes: 2,
+                dropped: 1,
+            },
+        ),
+    ] {
+        let log = log_in(&base.path().join(limit.to_string()), limit);
+        put(&log, b"abc");
+        log.cut_short();
+        assert_eq!(log.close(), end);
+        assert_eq!(log.progress().end, limit.min(3), "what is there stays");
+    }
+}
+
+#[test]
 fn without_output_there_is_no_file() {
     let dir = tempfile::tempdir().unwrap();
     let log = log_in(dir.path(), 100);
