@@ -1,14 +1,20 @@
 //! Logs that are over: from segments to one file, from there to an archive, and what a crash or damage leaves of them.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use jobyard_core::{
     AttemptId, AttemptNumber, Epoch, JobId, LogChunk, LogEnd, LogReadError, LogStatus, LogStore,
     MAX_CHUNK_BYTES, OutputStream, Timestamp,
 };
-use jobyard_store::{DirectoryArchive, FileLogs, LogOptions, SettleError};
+use jobyard_store::{
+    ArchiveError, DirectoryArchive, FileLogs, LogArchive, LogOptions, SettleError,
+};
 use tempfile::TempDir;
 
 const EPOCH: Epoch = Epoch(1);
@@ -428,6 +434,63 @@ async fn archive_that_is_away_is_waited_for_and_hinders_nobody() {
     assert_eq!(files_below(&here).len(), 2, "the marker, and the other log");
     let read = logs.read(other, 0, 100).await.expect("readable");
     assert_eq!(read[0], chunks()[0]);
+}
+
+/// An archive that gives back something else than it got, as long as it is said to.
+#[derive(Debug)]
+struct Liar {
+    archive: DirectoryArchive,
+    lies: AtomicBool,
+}
+
+#[async_trait]
+impl LogArchive for Liar {
+    async fn begin(&self) -> Result<(), ArchiveError> {
+        self.archive.begin().await
+    }
+
+    async fn put(&self, name: &str, file: &Path) -> Result<(), ArchiveError> {
+        self.archive.put(name, file).await
+    }
+
+    async fn read(&self, name: &str, range: Range<u64>) -> Result<Bytes, ArchiveError> {
+        let read = self.archive.read(name, range).await?;
+        let mut read = read.to_vec();
+        if let Some(last) = read.last_mut()
+            && self.lies.load(Ordering::Acquire)
+        {
+            *last ^= 1;
+        }
+        Ok(read.into())
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), ArchiveError> {
+        self.archive.remove(name).await
+    }
+}
+
+#[tokio::test]
+async fn log_stays_until_its_archive_gives_back_what_it_got() {
+    let site = Site::new();
+    let liar = Arc::new(Liar {
+        archive: DirectoryArchive::new(site.archive_path()),
+        lies: AtomicBool::new(true),
+    });
+    let mut options = LogOptions::default();
+    options.archive = Some(Arc::clone(&liar) as _);
+    let logs = FileLogs::open_with(site.logs.path(), options).expect("the directory is ours");
+    write(&logs).await;
+    let settled = logs.settle().await;
+    assert!(
+        matches!(settled, Err(SettleError::Archive { .. })),
+        "{settled:?}"
+    );
+    let _ = site.file("zst");
+    is_whole(&logs).await;
+    liar.lies.store(false, Ordering::Release);
+    logs.settle().await.expect("settled");
+    assert_eq!(site.endings(), ["archived"]);
+    is_whole(&logs).await;
 }
 
 #[tokio::test]
