@@ -7,7 +7,8 @@ use std::fmt::Write;
 /// bytes. What is shorter is found everywhere: a brace, or four letters of base64.
 pub const MIN_PART_BYTES: usize = 5;
 
-/// The longest pattern, in bytes. A longer text is found by its pieces.
+/// The longest pattern, in bytes. A longer text is found by its pieces, each of which begins with the last byte of the one
+/// before: so no line end between two of them is left over.
 pub const PIECE_BYTES: usize = 256;
 
 /// The shortest piece of base64 that is looked for: what [`MIN_PART_BYTES`] make at any position.
@@ -16,22 +17,36 @@ const MIN_BASE64_BYTES: usize = 6;
 /// The widths at which programs break base64 into lines: MIME, and PEM.
 const BASE64_WIDTHS: [usize; 2] = [76, 64];
 
-/// All patterns of these secrets.
-pub(super) fn patterns_of<'a>(secrets: impl Iterator<Item = &'a str>) -> BTreeSet<Vec<u8>> {
-    let mut texts = BTreeSet::new();
-    for secret in secrets {
-        add_texts(secret, &mut texts);
-    }
-    let mut patterns = BTreeSet::new();
-    for text in texts {
-        if text.len() >= MIN_PART_BYTES {
-            for form in forms(&text) {
-                add_pieces(&form, &mut patterns);
-            }
+/// All patterns of some secrets.
+#[derive(Default)]
+pub(super) struct Forms {
+    /// Those that are looked for as they are.
+    pub(super) patterns: BTreeSet<Vec<u8>>,
+    /// Those of them that are base64, and are looked for with line ends among their letters too.
+    pub(super) base64: BTreeSet<Vec<u8>>,
+}
+
+impl Forms {
+    pub(super) fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
+        let mut texts = BTreeSet::new();
+        for secret in secrets {
+            add_texts(secret, &mut texts);
         }
-        add_pieces(text.as_bytes(), &mut patterns);
+        let mut all = Self::default();
+        for text in texts {
+            if text.len() >= MIN_PART_BYTES {
+                for form in base64_forms(&text, &mut all.patterns) {
+                    add_pieces(&form, &mut all.base64);
+                }
+                for form in escaped_forms(&text) {
+                    add_pieces(&form, &mut all.patterns);
+                }
+            }
+            add_pieces(text.as_bytes(), &mut all.patterns);
+        }
+        all.patterns.extend(all.base64.iter().cloned());
+        all
     }
-    patterns
 }
 
 /// What counts as a secret of its own: the whole, without the white space around it, with either kind of line ends, and
@@ -51,26 +66,33 @@ fn add_texts(secret: &str, texts: &mut BTreeSet<String>) {
     );
 }
 
-/// Cut where it is too long, so that the last two pieces overlap.
+/// Cut where it is too long. The last two pieces overlap by what the last one would lack.
 fn add_pieces(text: &[u8], patterns: &mut BTreeSet<Vec<u8>>) {
-    let (pieces, rest) = text.as_chunks::<PIECE_BYTES>();
-    patterns.extend(pieces.iter().map(|piece| piece.to_vec()));
-    if !rest.is_empty() {
-        let last = text.len().saturating_sub(PIECE_BYTES);
+    let pieces = text.windows(PIECE_BYTES).step_by(PIECE_BYTES - 1);
+    patterns.extend(pieces.map(<[u8]>::to_vec));
+    let last = text.len().saturating_sub(PIECE_BYTES);
+    if !text.is_empty() {
         patterns.insert(text[last..].to_vec());
     }
 }
 
-/// Everything that is looked for beside the text itself.
-fn forms(text: &str) -> BTreeSet<Vec<u8>> {
+/// A text in base64. Adds the lines that it has if it stands alone and is broken as usual.
+fn base64_forms(text: &str, lines: &mut BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
     let mut forms = BTreeSet::new();
     // As `echo "$SECRET" | base64` has it.
     let line = format!("{text}\n");
     for alphabet in [STANDARD, URL] {
         for bytes in [text.as_bytes(), line.as_bytes()] {
-            add_base64(bytes, alphabet, &mut forms);
+            let alone = add_base64(bytes, alphabet, &mut forms);
+            add_lines(&alone, lines);
         }
     }
+    forms
+}
+
+/// A text with what programs escape in it.
+fn escaped_forms(text: &str) -> BTreeSet<Vec<u8>> {
+    let mut forms = BTreeSet::new();
     if text.bytes().all(is_never_escaped) {
         return forms;
     }
@@ -114,8 +136,9 @@ const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 const SHARED_BITS: [usize; 3] = [0, 4, 2];
 
 /// The letters that depend on these bytes alone, wherever they stand; and with the letter that ends them where nothing
-/// follows, with padding and without; and broken into lines.
-fn add_base64(bytes: &[u8], alphabet: &[u8; 64], forms: &mut BTreeSet<Vec<u8>>) {
+/// follows, with padding and without. Says what they are where nothing else stands before or behind them.
+fn add_base64(bytes: &[u8], alphabet: &[u8; 64], forms: &mut BTreeSet<Vec<u8>>) -> Vec<u8> {
+    let mut alone = Vec::new();
     for (before, shared) in SHARED_BITS.into_iter().enumerate() {
         let (mut letters, rest) = letters(bytes, shared, alphabet);
         if letters.len() < MIN_BASE64_BYTES {
@@ -129,19 +152,19 @@ fn add_base64(bytes: &[u8], alphabet: &[u8; 64], forms: &mut BTreeSet<Vec<u8>>) 
             forms.insert(letters.clone());
         }
         if before == 0 {
-            add_lines(&letters, forms);
+            alone = letters;
         }
     }
+    alone
 }
 
-/// Each line, and all of them, so that a short last one is covered as well.
-fn add_lines(letters: &[u8], forms: &mut BTreeSet<Vec<u8>>) {
+/// Each line for itself: where they are indented, or one of them is cut out.
+fn add_lines(letters: &[u8], lines: &mut BTreeSet<Vec<u8>>) {
     for width in BASE64_WIDTHS {
         if letters.len() > width {
-            let lines: Vec<&[u8]> = letters.chunks(width).collect();
-            forms.insert(lines.join(&b'\n'));
-            let long = lines.iter().filter(|line| line.len() >= MIN_BASE64_BYTES);
-            forms.extend(long.map(|line| line.to_vec()));
+            let long = letters.chunks(width);
+            let long = long.filter(|line| line.len() >= MIN_BASE64_BYTES);
+            lines.extend(long.map(<[u8]>::to_vec));
         }
     }
 }
@@ -294,7 +317,7 @@ mod tests {
 
     #[test]
     fn other_forms_are_those_of_the_programs() {
-        let forms = forms("a b/\"é'\\\n~\u{1f600}<");
+        let forms = escaped_forms("a b/\"é'\\\n~\u{1f600}<");
         for expected in [
             "a%20b%2F%22%C3%A9%27%5C%0A~%F0%9F%98%80%3C",
             "a%20b%2f%22%c3%a9%27%5c%0a~%f0%9f%98%80%3c",
@@ -314,10 +337,10 @@ mod tests {
 
     #[test]
     fn short_lines_and_short_texts_have_no_patterns_of_their_own() {
-        let patterns = patterns_of(["{\nkey: \"value\"\n}\n"].into_iter());
+        let patterns = Forms::new(["{\nkey: \"value\"\n}\n"].into_iter()).patterns;
         assert!(patterns.contains(&b"key: \"value\""[..]));
         assert!(!patterns.contains(&b"{"[..]) && !patterns.contains(&b"}"[..]));
-        assert_eq!(patterns_of(["1 3"].into_iter()).len(), 1);
+        assert_eq!(Forms::new(["1 3"].into_iter()).patterns.len(), 1);
     }
 
     #[test]
@@ -325,7 +348,7 @@ mod tests {
         let secret: String = (0..2_000_u32)
             .map(|number| char::from(b'!' + u8::try_from(number * number % 90).expect("small")))
             .collect();
-        let patterns = patterns_of([secret.as_str()].into_iter());
+        let patterns = Forms::new([secret.as_str()].into_iter()).patterns;
         assert!(patterns.iter().all(|pattern| pattern.len() <= PIECE_BYTES));
         assert!(patterns.contains(&secret.as_bytes()[..PIECE_BYTES]));
         assert!(patterns.contains(&secret.as_bytes()[2_000 - PIECE_BYTES..]));

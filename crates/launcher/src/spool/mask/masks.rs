@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use jobyard_core::{OutputStream, SecretText};
 
 use super::super::Filter;
-use super::forms::patterns_of;
+use super::forms::Forms;
 use super::patterns::Patterns;
 use super::stream::StreamMasker;
+use super::wrapped::Wrapped;
 
 /// What must not be seen in the output of an attempt. Cheap to clone.
 ///
@@ -27,23 +28,35 @@ use super::stream::StreamMasker;
 /// assert_eq!(out, "the password is ***, or *** for short");
 /// ```
 #[derive(Clone)]
-pub struct Masks(Arc<Patterns>);
+pub struct Masks(Arc<Both>);
+
+struct Both {
+    patterns: Patterns,
+    wrapped: Wrapped,
+}
 
 impl Masks {
     /// Looks for these. What is no secret by [`SecretText::check`] is left out.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretText>) -> Self {
         let secrets = secrets.into_iter().filter(|secret| secret.check().is_ok());
-        let forms = patterns_of(secrets.map(SecretText::expose));
-        Self(Arc::new(Patterns::new(forms)))
+        let forms = Forms::new(secrets.map(SecretText::expose));
+        Self(Arc::new(Both {
+            patterns: Patterns::new(forms.patterns),
+            wrapped: Wrapped::new(forms.base64),
+        }))
     }
 
     /// Whether there is nothing to look for.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.patterns.is_empty()
     }
 
     pub(super) fn patterns(&self) -> &Patterns {
-        &self.0
+        &self.0.patterns
+    }
+
+    pub(super) fn wrapped(&self) -> &Wrapped {
+        &self.0.wrapped
     }
 }
 

@@ -1,11 +1,13 @@
 //! Masking of one stream.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::BytesMut;
 use jobyard_core::MASK;
 
 use super::masks::Masks;
+use super::wrapped::Text;
 
 /// Masks one stream as it comes, see [`mask`](super).
 pub struct StreamMasker {
@@ -16,6 +18,8 @@ pub struct StreamMasker {
     covered: usize,
     /// What was given out last stands for bytes that touch those to come.
     is_masked: bool,
+    /// How many letters of base64 stand right before what is held back, see [`Text`].
+    letters_before: usize,
 }
 
 impl StreamMasker {
@@ -26,6 +30,7 @@ impl StreamMasker {
             held: Vec::new(),
             covered: 0,
             is_masked: false,
+            letters_before: 0,
         }
     }
 
@@ -54,34 +59,50 @@ impl StreamMasker {
             self.give_out(&text, true, out);
         }
         debug_assert_eq!(self.covered, 0, "all of it was given out");
-        self.is_masked = false;
+        (self.is_masked, self.letters_before) = (false, 0);
     }
 
     /// Appends all that is certain of the text, and says from where on it is not.
-    fn give_out(&mut self, text: &[u8], is_end: bool, out: &mut BytesMut) -> usize {
+    fn give_out(&mut self, bytes: &[u8], is_end: bool, out: &mut BytesMut) -> usize {
         let masks = self.masks.clone();
         let patterns = masks.patterns();
+        let text = Text {
+            bytes,
+            letters_before: self.letters_before,
+            is_end,
+        };
+        let broken = masks.wrapped().find(text);
+        let mut broken_parts = broken.found.into_iter().peekable();
         let mut given = Given {
-            text,
+            text: bytes,
             to: self.covered,
             is_masked: self.is_masked,
             out,
         };
-        let mut undecided = text.len();
+        let mut undecided = broken.undecided.unwrap_or(bytes.len());
         let mut at = 0;
-        while let Some(start) = patterns.next_start(text, &mut at) {
-            let found = patterns.at(&text[start..]);
+        while let Some(start) = patterns.next_start(bytes, &mut at)
+            && start <= undecided
+        {
+            while let Some(part) = broken_parts.next_if(|part| part.start <= start) {
+                given.mask(part);
+            }
+            let found = patterns.at(&bytes[start..]);
             if found.length > 0 {
-                given.mask(start, start + found.length);
+                given.mask(start..start + found.length);
             }
             if found.may_grow && !is_end {
                 undecided = start;
                 break;
             }
         }
+        while let Some(part) = broken_parts.next_if(|part| part.start <= undecided) {
+            given.mask(part);
+        }
         given.plain(undecided);
         self.covered = given.to - undecided;
         self.is_masked = given.is_masked;
+        self.letters_before = text.letters_before(undecided);
         undecided
     }
 }
@@ -122,12 +143,12 @@ impl Given<'_> {
     }
 
     /// Masks a part that begins no earlier than the one before.
-    fn mask(&mut self, start: usize, end: usize) {
-        self.plain(start);
+    fn mask(&mut self, part: Range<usize>) {
+        self.plain(part.start);
         if !self.is_masked {
             self.out.extend_from_slice(MASK.as_bytes());
             self.is_masked = true;
         }
-        self.to = self.to.max(end);
+        self.to = self.to.max(part.end);
     }
 }

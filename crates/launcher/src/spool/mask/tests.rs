@@ -4,8 +4,10 @@ use bytes::BytesMut;
 use jobyard_core::{MASK, SecretText};
 use proptest::prelude::*;
 
-use super::forms::patterns_of;
+use super::forms::Forms;
 use super::*;
+
+mod wrapped;
 
 fn masks(secrets: &[&str]) -> Masks {
     let secrets: Vec<SecretText> = secrets.iter().map(|text| SecretText::new(*text)).collect();
@@ -155,12 +157,17 @@ fn what_is_no_secret_is_not_looked_for() {
 
 /// What has to come out, by looking at every place for every pattern.
 fn expected(secrets: &[String], output: &[u8]) -> Vec<u8> {
-    let patterns = patterns_of(secrets.iter().map(String::as_str));
+    let forms = Forms::new(secrets.iter().map(String::as_str));
     let mut is_masked = vec![false; output.len()];
-    for pattern in &patterns {
-        for start in 0..output.len() {
+    for start in 0..output.len() {
+        for pattern in &forms.patterns {
             if output[start..].starts_with(pattern) {
                 is_masked[start..start + pattern.len()].fill(true);
+            }
+        }
+        for pattern in &forms.base64 {
+            if let Some(end) = wrapped::end_of(pattern, output, start) {
+                is_masked[start..end].fill(true);
             }
         }
     }
@@ -183,7 +190,8 @@ fn secrets_and_output() -> impl Strategy<Value = (Vec<String>, Vec<u8>)> {
             .into_iter()
             .filter(|text| SecretText::new(text).check().is_ok())
             .collect();
-        let patterns: Vec<Vec<u8>> = patterns_of(secrets.iter().map(String::as_str))
+        let patterns: Vec<Vec<u8>> = Forms::new(secrets.iter().map(String::as_str))
+            .patterns
             .into_iter()
             .chain([b"ab".to_vec()])
             .collect();
@@ -226,7 +234,7 @@ proptest! {
         let out = masked(&masks, cut(&output, &lengths));
         let expected = expected(&secrets, &output);
         prop_assert_eq!(String::from_utf8_lossy(&out), String::from_utf8_lossy(&expected));
-        for pattern in patterns_of(secrets.iter().map(String::as_str)) {
+        for pattern in Forms::new(names.iter().copied()).patterns {
             prop_assert!(!out.windows(pattern.len()).any(|window| window == pattern));
         }
     }
