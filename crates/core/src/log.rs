@@ -243,6 +243,12 @@ pub enum AppendError {
         /// In which way.
         problem: &'static str,
     },
+    /// The bytes on disk are not what was written. The log takes no more, and no end; do not repeat.
+    #[error("the log is damaged: {problem}")]
+    Damaged {
+        /// What was found.
+        problem: String,
+    },
     /// The disk refused. Try again later.
     #[error("the log could not be written: {problem}")]
     Storage {

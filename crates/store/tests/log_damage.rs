@@ -169,7 +169,7 @@ async fn damage_to_durable_bytes_is_reported_and_nothing_is_written() {
             .append(EPOCH, attempt(), vec![chunk(0, b"first ")])
             .await;
         assert!(
-            matches!(append, Err(AppendError::Storage { .. })),
+            matches!(append, Err(AppendError::Damaged { .. })),
             "byte {position}: {append:?}"
         );
         assert_eq!(fs::read(segment).expect("the segment"), before);

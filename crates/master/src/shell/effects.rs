@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jobyard_core::{
-    Assignment, AttemptId, JobId, LogEnd, LogStatus, LogStore, MasterMessage, ValidSpec,
-};
+use jobyard_core::{Assignment, JobId, MasterMessage, ValidSpec};
 use tracing::{debug, warn};
 
 use super::ports::Order;
+use super::sealing;
 use super::shared::Shared;
 use crate::engine::{Effect, Input};
 use crate::records::SPEC;
@@ -50,7 +49,7 @@ pub(super) async fn carry_out(shared: &Arc<Shared>, effects: Vec<Effect>) -> Vec
             }
             Effect::Grant { attempt, worker } => shared.gate.grant(attempt, worker),
             Effect::Revoke { attempt } => shared.gate.revoke(attempt),
-            Effect::AbandonLog { attempt, end } => abandon_log(shared, attempt, end),
+            Effect::AbandonLog { attempt, end } => sealing::abandon(shared, attempt, end),
             Effect::Membership { worker, member } => shared.gate.set_member(worker, member),
             Effect::Changed { job, finished } => {
                 if finished {
@@ -96,39 +95,4 @@ async fn load_specs(shared: &Shared, effects: &[Effect]) -> HashMap<JobId, Valid
         Err(problem) => warn!(%problem, "specs cannot be read"),
     }
     specs
-}
-
-/// Seals a log at what is there, then tells the engine.
-fn abandon_log(shared: &Arc<Shared>, attempt: AttemptId, end: Option<LogEnd>) {
-    let for_task = Arc::clone(shared);
-    shared.spawn(async move {
-        let shared = for_task;
-        // Wherever it would have ended, it lies beyond what is held.
-        let end = end.unwrap_or(LogEnd::UNKNOWN);
-        let status = match seal(&shared, attempt, end).await {
-            Ok(status) => status,
-            Err(problem) => {
-                warn!(%attempt, %problem, "the log cannot be sealed; it counts as lost");
-                LogStatus::sealed(0, end)
-            }
-        };
-        let _ = shared
-            .inbox
-            .tell(Input::LogSettled { attempt, status })
-            .await;
-    });
-}
-
-async fn seal(shared: &Shared, attempt: AttemptId, end: LogEnd) -> Result<LogStatus, String> {
-    let logs: &dyn LogStore = &*shared.config.logs;
-    let status = logs
-        .status(attempt)
-        .await
-        .map_err(|problem| problem.to_string())?;
-    if status.is_sealed() {
-        return Ok(status);
-    }
-    logs.seal(shared.epoch(), attempt, end)
-        .await
-        .map_err(|problem| problem.to_string())
 }

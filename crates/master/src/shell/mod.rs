@@ -23,6 +23,7 @@ mod master;
 mod ports;
 mod replies;
 mod requests;
+mod sealing;
 mod sessions;
 mod shared;
 mod specs;

@@ -3,14 +3,14 @@
 use std::pin::pin;
 
 use jobyard_core::{
-    AppendError, Appended, AttemptId, Link, LinkError, LinkReceiver, LinkSender, LogEnd, LogStatus,
-    Refusal, RefusalReason, UploadAnswer, UploadFrame, WorkerId,
+    AppendError, Appended, AttemptId, Link, LinkError, LinkReceiver, LinkSender, LogEnd,
+    LogReadError, Refusal, RefusalReason, UploadAnswer, UploadFrame, WorkerId,
 };
 use tracing::{debug, warn};
 
 use super::arrivals::Arrivals;
+use super::sealing;
 use super::shared::Shared;
-use crate::engine::Input;
 
 /// Serves one upload link until its log is sealed or the link is over.
 pub(super) async fn serve(
@@ -23,14 +23,21 @@ pub(super) async fn serve(
         return Err(stale());
     }
     let logs = &shared.config.logs;
-    let status = logs
-        .status(attempt)
-        .await
-        .map_err(|problem| unavailable(&problem))?;
     let Link {
         mut sender,
         mut receiver,
     } = link;
+    let status = match logs.status(attempt).await {
+        Ok(status) => status,
+        // It takes nothing more, and the worker need not keep what it has.
+        Err(LogReadError::Damaged { .. }) => {
+            settle(shared, attempt, LogEnd::UNKNOWN).await?;
+            let answers = vec![UploadAnswer::ResumeAt(0), UploadAnswer::Sealed];
+            let _ = sender.send(answers).await;
+            return Ok(());
+        }
+        Err(problem) => return Err(unavailable(&problem)),
+    };
     if say(&mut sender, UploadAnswer::ResumeAt(status.end))
         .await
         .is_err()
@@ -104,25 +111,10 @@ async fn say(
 
 /// Seals the log where the worker says that it ends, and tells the engine.
 async fn settle(shared: &Shared, attempt: AttemptId, end: LogEnd) -> Result<(), Refusal> {
-    let logs = &shared.config.logs;
-    let before = logs
-        .status(attempt)
-        .await
-        .map_err(|problem| unavailable(&problem))?;
-    let status = if before.is_sealed() {
-        before
-    } else {
-        match logs.seal(shared.epoch(), attempt, end).await {
-            // It ends before what is held, which the same worker has sent.
-            Err(problem @ AppendError::Misplaced { .. }) => {
-                warn!(%attempt, %problem, "the worker's output does not end where it does");
-                logs.seal(shared.epoch(), attempt, LogEnd::CORRUPT).await
-            }
-            sealed => sealed,
-        }
-        .map_err(|problem| unavailable(&problem))?
-    };
-    tell_settled(shared, attempt, status).await
+    let sealed = sealing::seal(shared, attempt, end).await;
+    let status = sealed.map_err(|problem| unavailable(&problem))?;
+    let told = sealing::tell_settled(shared, attempt, status).await;
+    told.map_err(|problem| unavailable(&problem))
 }
 
 /// What an append that failed means for the link.
@@ -136,7 +128,7 @@ async fn refused(
         AppendError::Fenced { .. } => Err(stale()),
         // No repeat mends that. What is held stays, the rest is lost.
         problem => {
-            warn!(%attempt, %problem, "the worker's output does not fit what is held");
+            warn!(%attempt, %problem, "the worker's output cannot follow what is held");
             let end = match problem {
                 AppendError::Conflict { .. } => LogEnd::CORRUPT,
                 _ => LogEnd::UNKNOWN,
@@ -145,18 +137,6 @@ async fn refused(
             Ok(UploadAnswer::Sealed)
         }
     }
-}
-
-async fn tell_settled(
-    shared: &Shared,
-    attempt: AttemptId,
-    status: LogStatus,
-) -> Result<(), Refusal> {
-    let told = shared
-        .inbox
-        .tell(Input::LogSettled { attempt, status })
-        .await;
-    told.map_err(|problem| unavailable(&problem))
 }
 
 fn stale() -> Refusal {
@@ -169,3 +149,6 @@ fn stale() -> Refusal {
 fn unavailable(problem: &dyn ToString) -> Refusal {
     Refusal::new(RefusalReason::Unavailable, problem.to_string())
 }
+
+#[cfg(test)]
+mod tests;

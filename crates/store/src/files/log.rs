@@ -349,9 +349,7 @@ impl Log {
             let left = usize::try_from(end - at).unwrap_or(usize::MAX);
             let held = self
                 .read(layout, at, left.min(COMPARE_BYTES))
-                .map_err(|error| AppendError::Storage {
-                    problem: error.to_string(),
-                })?;
+                .map_err(not_written)?;
             for held in &held {
                 if let Some(offset) = chunks::first_difference(held, chunks) {
                     return Err(AppendError::Conflict { offset });
@@ -451,12 +449,22 @@ pub(crate) fn is_missing(error: &io::Error) -> bool {
     )
 }
 
+/// Why nothing was written to a log that could not be read.
+pub(crate) fn not_written(error: LogReadError) -> AppendError {
+    match error {
+        LogReadError::Damaged { problem, .. } => AppendError::Damaged { problem },
+        error => AppendError::Storage {
+            problem: error.to_string(),
+        },
+    }
+}
+
 /// Why a log cannot be written.
 pub(crate) fn unusable(error: RecoverError) -> AppendError {
-    AppendError::Storage {
-        problem: match error {
-            RecoverError::Damaged(problem) => format!("the log is damaged: {problem}"),
-            RecoverError::Io(error) => error.to_string(),
+    match error {
+        RecoverError::Damaged(problem) => AppendError::Damaged { problem },
+        RecoverError::Io(error) => AppendError::Storage {
+            problem: error.to_string(),
         },
     }
 }

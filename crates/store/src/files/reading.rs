@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::index::{ArchivedFile, Kept, SealedFile};
 use super::layout::Layout;
-use super::log::{Log, MAX_READ_BYTES, is_missing};
+use super::log::{Log, MAX_READ_BYTES, is_missing, not_written};
 use super::names::Kind;
 use super::store::{FileLogs, storage};
 use crate::archive::{ArchiveError, Place};
@@ -124,7 +124,7 @@ impl FileLogs {
         while at < end.min(held) {
             let left = usize::try_from(end.min(held) - at).unwrap_or(usize::MAX);
             let read = self.read_log(log, at, left.min(COMPARE_BYTES)).await;
-            let read = read.map_err(|error| failed(error.to_string()))?;
+            let read = read.map_err(not_written)?;
             for held in &read {
                 if let Some(offset) = chunks::first_difference(held, chunks) {
                     return Err(AppendError::Conflict { offset });

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use super::cache::Cache;
 use super::chores::{Chores, Wishes};
 use super::layout::{Layout, LayoutError};
-use super::log::Log;
+use super::log::{Log, not_written};
 use super::recover::RecoverError;
 use crate::archive::{LogArchive, Place};
 use crate::chunks;
@@ -296,10 +296,7 @@ impl LogStore for FileLogs {
         let span = chunks::span(&chunks)?;
         self.fence(epoch)?;
         let Some(span) = span else {
-            let log = self
-                .known(attempt)
-                .await
-                .map_err(|error| not_written(&error))?;
+            let log = self.known(attempt).await.map_err(not_written)?;
             let to = log.status().end;
             return Ok(Appended::Durable { to });
         };
@@ -414,11 +411,4 @@ impl LogStore for FileLogs {
 
 pub(super) fn storage(problem: String) -> LogReadError {
     LogReadError::Storage { problem }
-}
-
-/// Why nothing was appended to a log that could not be read.
-fn not_written(error: &LogReadError) -> AppendError {
-    AppendError::Storage {
-        problem: error.to_string(),
-    }
 }
