@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use jobyard_clock::sleep_until;
 use jobyard_core::{
-    AttemptId, CommitError, ControlError, Epoch, LoadError, MAX_PAGE, RecordQuery, TOMBSTONE,
+    AttemptId, CommitError, ControlError, Epoch, LoadError, MAX_PAGE, RecordQuery, Steady,
+    TOMBSTONE,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,9 @@ const EVENT_PORTION: usize = 16;
 
 /// How long to wait after something has failed: whatever is too old is not urgent.
 const PAUSE: Duration = Duration::from_mins(5);
+
+/// How many logs that could not be removed are remembered: more than that is a disk that takes nothing.
+const REMEMBERED_LOGS: usize = 10_000;
 
 /// How long jobs that are too many may gather before they are removed together, if they are less than a portion.
 const GATHER: Duration = Duration::from_secs(1);
@@ -57,6 +61,8 @@ impl Upkeep {
             removed: 0,
             oldest_events: 0,
             output: output::Walks::default(),
+            unremoved: Vec::new(),
+            unremoved_again_at: Steady::default(),
         };
         let (logs, until) = (Arc::clone(&shared.config.logs), over.clone());
         shared.spawn(async move {
@@ -106,6 +112,10 @@ struct Keeper {
     oldest_events: u64,
     /// How far output was removed.
     output: output::Walks,
+    /// Logs that are to be gone, and could not be removed.
+    unremoved: Vec<AttemptId>,
+    /// When they are tried again.
+    unremoved_again_at: Steady,
 }
 
 impl Keeper {
@@ -150,11 +160,15 @@ impl Keeper {
 
     /// Everything that is due, portion by portion. Says when more will be, by age.
     async fn remove_what_is_due(&mut self) -> Result<Option<Duration>, Problem> {
+        self.repeat_removals().await;
         let jobs = self.remove_jobs().await?;
         let events = self.remove_events().await?;
         let tombs = self.remove_tombstones().await?;
         let output = self.remove_output().await?;
-        Ok([jobs, events, tombs, output].into_iter().flatten().min())
+        let now = self.shared.config.clock.now().steady;
+        let unremoved = (!self.unremoved.is_empty()).then(|| self.unremoved_again_at.since(now));
+        let next = [jobs, events, tombs, output, unremoved];
+        Ok(next.into_iter().flatten().min())
     }
 
     async fn remove_jobs(&mut self) -> Result<Option<Duration>, Problem> {
@@ -212,17 +226,33 @@ impl Keeper {
         Ok(())
     }
 
-    /// What cannot be removed now stays: it is in nobody's way but the disk's.
-    async fn remove_logs(&self, logs: Vec<AttemptId>) {
+    /// What cannot be removed now is tried again later: it is in nobody's way but the disk's.
+    async fn remove_logs(&mut self, logs: Vec<AttemptId>) {
         for attempt in logs {
-            if let Err(problem) = self.shared.config.logs.remove(attempt).await {
-                warn!(%attempt, %problem, "the output of a job that was removed stays");
+            let Err(problem) = self.shared.config.logs.remove(attempt).await else {
+                continue;
+            };
+            if self.unremoved.is_empty() {
+                self.unremoved_again_at = self.shared.config.clock.now().steady + PAUSE;
+            }
+            if self.unremoved.len() < REMEMBERED_LOGS {
+                warn!(%attempt, %problem, retry_in = ?PAUSE, "output that is to go stays");
+                self.unremoved.push(attempt);
+            } else {
+                warn!(%attempt, %problem, "output that is to go stays");
             }
         }
     }
 
+    async fn repeat_removals(&mut self) {
+        if self.shared.config.clock.now().steady >= self.unremoved_again_at {
+            let logs = std::mem::take(&mut self.unremoved);
+            self.remove_logs(logs).await;
+        }
+    }
+
     /// A term may end between the commit of a portion and the removal of its output.
-    async fn finish_last_portion(&self) -> Result<(), Problem> {
+    async fn finish_last_portion(&mut self) -> Result<(), Problem> {
         let (kind, key) = RETENTION_KEY;
         if let Some(record) = self.shared.config.store.get(kind, key).await? {
             let last: RetentionRecord = read(&record)?;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jobyard_clock::sleep_until;
-use jobyard_core::{AttemptId, LogRemoval, LogState, Now, Record, Steady};
+use jobyard_core::{Attempt, AttemptId, LogRemoval, LogState, Now, Record, Steady};
 use tracing::{debug, info, warn};
 
 use super::super::requests::stopped;
@@ -173,8 +173,8 @@ impl Keeper {
             for record in &page {
                 let job: JobRecord = read(record)?;
                 let mut room = 0;
-                for attempt in with_output(&job) {
-                    match logs.usage_of(attempt).await {
+                for attempt in candidates(&job) {
+                    match logs.usage_of(attempt.id).await {
                         // What lies in the archive takes no room here, but for what says where it is.
                         Ok(usage) if usage.archived == 0 => room += usage.bytes,
                         _ => {}
@@ -226,6 +226,24 @@ impl Keeper {
         Ok(store.ended_after(JOB, after, FORGET_PORTION).await?)
     }
 
+    /// Attempts of which output is held.
+    async fn with_output(&self, job: &JobRecord) -> Vec<AttemptId> {
+        let mut held = Vec::new();
+        for attempt in candidates(job) {
+            let known = attempt.log_bytes > 0;
+            let logs = &self.shared.config.logs;
+            if known
+                || logs
+                    .usage_of(attempt.id)
+                    .await
+                    .is_ok_and(|usage| usage.logs > 0)
+            {
+                held.push(attempt.id);
+            }
+        }
+        held
+    }
+
     async fn forget_output(
         &mut self,
         jobs: Vec<JobRecord>,
@@ -235,7 +253,7 @@ impl Keeper {
         let mut logs = Vec::new();
         let mut changed = Vec::new();
         for mut job in jobs {
-            let gone = with_output(&job);
+            let gone = self.with_output(&job).await;
             for attempt in &mut job.attempts {
                 if gone.contains(&attempt.id) {
                     attempt.log = LogState::Removed { at, why };
@@ -271,12 +289,13 @@ impl Keeper {
     }
 }
 
-/// Attempts of which output is held.
-fn with_output(job: &JobRecord) -> Vec<AttemptId> {
-    let held = job.attempts.iter().filter(|attempt| {
-        attempt.log_bytes > 0 && !matches!(attempt.log, LogState::Removed { .. })
-    });
-    held.map(|attempt| attempt.id).collect()
+/// Attempts of which output may be held: of what is lost from its beginning on, nobody knows how much there is.
+fn candidates(job: &JobRecord) -> impl Iterator<Item = &Attempt> {
+    job.attempts.iter().filter(|attempt| match attempt.log {
+        LogState::Removed { .. } => false,
+        LogState::LostFrom(0) => true,
+        _ => attempt.log_bytes > 0,
+    })
 }
 
 fn place(record: &Record) -> Option<Place> {

@@ -23,6 +23,8 @@ const KIB: usize = 1_024;
 /// How much each job here has printed.
 const PRINTED: usize = 8 * KIB;
 
+const A_MINUTE: Duration = Duration::from_mins(1);
+
 /// When the test begins, by the wall clock.
 const START: Duration = Duration::from_hours(24 * 365 * 50);
 
@@ -92,7 +94,10 @@ impl Left {
             let mut ran = Attempt::new(attempt(*n), worker, "w".to_owned(), at);
             ran.outcome = Some(Outcome::Succeeded);
             ran.log = *log;
-            ran.log_bytes = PRINTED as u64;
+            // Of what is lost from its beginning on, no byte counts as held.
+            if *log != LogState::LostFrom(0) {
+                ran.log_bytes = PRINTED as u64;
+            }
             job.attempts.push(ran);
             let is_live = *log == LogState::Uploading;
             changes.push(Change::Put(job.to_record(is_live)));
@@ -166,7 +171,69 @@ async fn output_that_settled_late_makes_room_too() {
 
 #[tokio::test(start_paused = true)]
 async fn output_that_settled_late_goes_by_age_too() {
-    let a_minute = Some(Duration::from_mins(1));
-    let age = |parts: &mut MasterConfig| parts.retention.logs_for = a_minute;
+    let age = |parts: &mut MasterConfig| parts.retention.logs_for = Some(A_MINUTE);
     the_first_settles_last(age, LogRemoval::Age).await;
+}
+
+/// Turns the clock until nothing is held of a job's output.
+async fn until_nothing_is_held(left: &Left, n: u128) {
+    let begun = std::time::Instant::now();
+    while left.held(n).await > 0 {
+        assert!(begun.elapsed() < GUARD, "the output of job {n} stays");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn output_that_cannot_be_removed_is_removed_later() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut left = Left::new();
+    left.ran(data.path(), &[(1, LogState::Complete)]).await;
+    left.logs.fail_removals(attempt(1), 2);
+    let mut parts = left.parts(data.path());
+    parts.retention.logs_for = Some(A_MINUTE);
+    let master = start(parts).await;
+    until(&master, 1, is_removed(LogRemoval::Age)).await;
+    until_nothing_is_held(&left, 1).await;
+    master.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn output_that_counts_as_lost_goes_too() {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut left = Left::new();
+    left.ran(data.path(), &[(1, LogState::LostFrom(0))]).await;
+    let mut parts = left.parts(data.path());
+    parts.retention.logs_for = Some(A_MINUTE);
+    let master = start(parts).await;
+    until_nothing_is_held(&left, 1).await;
+    until(&master, 1, is_removed(LogRemoval::Age)).await;
+    master.shutdown().await;
+}
+
+/// A disk that does not take the end of a log so often costs none of its bytes.
+async fn what_is_held_counts(failures: u32) {
+    let data = tempfile::tempdir().expect("a directory");
+    let mut left = Left::new();
+    left.ran(data.path(), &[(1, LogState::Uploading)]).await;
+    left.logs.fail_seals(attempt(1), failures);
+    let master = start(left.parts(data.path())).await;
+    until(&master, 1, |attempt| attempt.log != LogState::Uploading).await;
+    let job = master.job(&host(), id(1)).await.expect("it is known");
+    assert_eq!(job.attempts[0].log, LogState::Complete);
+    assert_eq!(job.attempts[0].log_bytes, PRINTED as u64);
+    let held = left.logs.status(attempt(1)).await.expect("readable");
+    assert_eq!(held.is_sealed(), failures != u32::MAX);
+    master.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_could_not_be_sealed_at_once_is_sealed_later() {
+    what_is_held_counts(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_never_sealed_keeps_what_is_held() {
+    what_is_held_counts(u32::MAX).await;
 }
