@@ -37,8 +37,11 @@ struct State {
 #[derive(Debug, Default)]
 struct Shelf {
     readers: usize,
-    blocks: HashMap<u64, Arc<OnceCell<Block>>>,
+    blocks: HashMap<u64, Place>,
 }
+
+/// What was found there, once somebody has looked.
+type Place = Arc<OnceCell<Result<Block, LogReadError>>>;
 
 impl Blocks {
     /// Begins to read a log.
@@ -51,7 +54,7 @@ impl Blocks {
     }
 
     /// The place of a block that is, or will be, shared; `None` for a reader that is alone.
-    fn place(&self, attempt: AttemptId, from: u64) -> Option<Arc<OnceCell<Block>>> {
+    fn place(&self, attempt: AttemptId, from: u64) -> Option<Place> {
         let mut state = self.lock();
         let State { logs, kept } = &mut *state;
         let shelf = logs.get_mut(&attempt)?;
@@ -73,6 +76,23 @@ impl Blocks {
         Some(block)
     }
 
+    /// Takes away a place at which nothing was found: whoever comes from now on looks again.
+    fn clear(&self, attempt: AttemptId, from: u64, place: &Place) {
+        let mut state = self.lock();
+        let State { logs, kept } = &mut *state;
+        let Some(shelf) = logs.get_mut(&attempt) else {
+            return;
+        };
+        if shelf
+            .blocks
+            .get(&from)
+            .is_some_and(|now| Arc::ptr_eq(now, place))
+        {
+            shelf.blocks.remove(&from);
+            kept.retain(|kept| *kept != (attempt, from));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change under the lock is whole before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,25 +107,22 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// Chunks from an offset on, about [`READ_BYTES`] of them; empty at the end. Cancel-safe: another reader that waits
-    /// for the same block then reads it.
+    /// Chunks from an offset on, about [`READ_BYTES`] of them; empty at the end. All who wait for the same block get the
+    /// same answer, an error too: an archive that hangs keeps each of them for as long as one. Cancel-safe: another
+    /// reader that waits for the same block then reads it.
     pub(super) async fn read(&self, logs: &dyn LogStore, from: u64) -> Result<Block, LogReadError> {
         let read = || async {
-            match logs.read(self.attempt, from, READ_BYTES).await {
-                Ok(chunks) if chunks.is_empty() => Err(Miss::Empty),
-                Ok(chunks) => Ok(Block::from(chunks)),
-                Err(problem) => Err(Miss::Failed(problem)),
-            }
+            let chunks = logs.read(self.attempt, from, READ_BYTES).await;
+            chunks.map(Block::from)
         };
-        let block = match self.blocks.place(self.attempt, from) {
-            Some(place) => place.get_or_try_init(read).await.cloned(),
-            None => read().await,
+        let Some(place) = self.blocks.place(self.attempt, from) else {
+            return read().await;
         };
-        match block {
-            Ok(block) => Ok(block),
-            Err(Miss::Empty) => Ok(Block::default()),
-            Err(Miss::Failed(problem)) => Err(problem),
+        let found = place.get_or_init(read).await;
+        if !found.as_ref().is_ok_and(|block| !block.is_empty()) {
+            self.blocks.clear(self.attempt, from, &place);
         }
+        found.clone()
     }
 }
 
@@ -124,18 +141,10 @@ impl Drop for Visit {
     }
 }
 
-/// Why there is no block to keep.
-enum Miss {
-    /// Nothing is there yet.
-    Empty,
-    /// It could not be read.
-    Failed(LogReadError),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use async_trait::async_trait;
     use bytes::Bytes;
@@ -151,6 +160,8 @@ mod tests {
     struct Counting {
         end: u64,
         reads: AtomicUsize,
+        /// Reads fail.
+        away: AtomicBool,
     }
 
     #[async_trait]
@@ -163,6 +174,10 @@ mod tests {
         ) -> Result<Vec<LogChunk>, LogReadError> {
             self.reads.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
+            if self.away.load(Ordering::Relaxed) {
+                let problem = "the archive does not answer".to_owned();
+                return Err(LogReadError::Storage { problem });
+            }
             let length =
                 usize::try_from(self.end.saturating_sub(from)).map_or(0, |rest| rest.min(limit));
             if length == 0 {
@@ -214,7 +229,7 @@ mod tests {
     fn log(end: u64) -> Counting {
         Counting {
             end,
-            reads: AtomicUsize::new(0),
+            ..Counting::default()
         }
     }
 
@@ -275,5 +290,22 @@ mod tests {
         log.end = 3;
         let block = second.read(&log, 0).await.expect("it can be read");
         assert_eq!(block[0].bytes.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_same_block_gets_the_same_error_and_the_next_looks_again() {
+        let (blocks, log) = (Arc::<Blocks>::default(), log(3));
+        let visits: Vec<_> = (0..100).map(|_| blocks.visit(attempt())).collect();
+        log.away.store(true, Ordering::Relaxed);
+        let all = visits.iter().map(|visit| visit.read(&log, 0));
+        for answer in futures_util::future::join_all(all).await {
+            assert!(matches!(answer, Err(LogReadError::Storage { .. })));
+        }
+        assert_eq!(log.reads.load(Ordering::Relaxed), 1);
+        assert!(blocks.lock().kept.is_empty(), "nothing to keep");
+        log.away.store(false, Ordering::Relaxed);
+        let block = visits[0].read(&log, 0).await.expect("it can be read");
+        assert_eq!(block[0].bytes.len(), 3);
+        assert_eq!(blocks.lock().kept.len(), 1);
     }
 }
