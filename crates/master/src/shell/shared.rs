@@ -62,6 +62,16 @@ pub(super) struct Progress {
     pub(super) retired: u64,
 }
 
+impl Progress {
+    /// How far this engine has come, durable or not.
+    pub(super) fn of(engine: &Engine) -> Self {
+        Self {
+            event_seq: engine.counters().event_seq,
+            retired: engine.retired(),
+        }
+    }
+}
+
 impl Shared {
     pub(super) fn new(mut config: MasterConfig, inbox: Inbox) -> Self {
         let log_room = Arc::<LogRoom>::default();
@@ -105,12 +115,8 @@ impl Shared {
         });
     }
 
-    /// What the engine has decided so far is durable.
-    pub(super) fn publish(&self, engine: &Engine) {
-        let now = Progress {
-            event_seq: engine.counters().event_seq,
-            retired: engine.retired(),
-        };
+    /// What the engine had decided when it had come so far is durable.
+    pub(super) fn publish(&self, now: Progress) {
         self.progress.send_if_modified(|progress| {
             let is_new = *progress != now;
             *progress = now;

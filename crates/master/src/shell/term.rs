@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::interregnum;
 use super::requests::Request;
-use super::shared::Shared;
+use super::shared::{Progress, Shared};
 use super::stall::{Backlog, Stall};
 use super::upkeep::Upkeep;
 use crate::engine::{Committed, Effect, Engine, HeldEffects, Input, RETENTION_KEY, Sealed};
@@ -152,6 +152,7 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
     let mut number = 0;
     let mut committed = false;
     let mut held: Option<HeldEffects> = None;
+    let mut sealed = Progress::default();
     let mut commit: Option<Commit> = None;
     let mut stall: Option<Stall> = None;
     let mut backlog = Backlog::default();
@@ -159,7 +160,11 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
         if commit.is_none() {
             catch_up(shared, &mut engine, &mut backlog);
             match next_batch(shared, &mut engine, epoch, &mut number).await {
-                Next::Commit(future, effects) => (commit, held) = (Some(future), Some(effects)),
+                Next::Commit(future, effects) => {
+                    (commit, held) = (Some(future), Some(effects));
+                    // Until it is durable the engine goes on.
+                    sealed = Progress::of(&engine);
+                }
                 Next::Nothing if shared.stopping.is_cancelled() => return End::Stopped,
                 Next::Nothing => {}
             }
@@ -176,7 +181,7 @@ async fn run(shared: &Arc<Shared>, term: Term, inbox: &mut mpsc::Receiver<Reques
                         backlog = stall.end();
                     }
                     shared.failpoints.committed();
-                    shared.publish(&engine);
+                    shared.publish(sealed);
                     let proof = Committed::batch(batch.number);
                     let effects = held.take().map(|held| held.release(&proof));
                     carry_out(shared, &mut engine, effects.unwrap_or_default()).await;
