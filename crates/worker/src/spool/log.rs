@@ -131,10 +131,13 @@ impl SpoolLog {
         if let Some(last) = segments.back().copied() {
             (end, _) = scan(&File::open(segment_path(&log.dir, last))?, last)?;
         }
+        // Nothing else than what the master had was deleted.
+        let durable = segments.front().copied().unwrap_or(end);
         log.inner = Mutex::new(Inner {
             limit,
             segments,
             end,
+            durable,
             found: true,
             ..Inner::default()
         });
@@ -197,10 +200,12 @@ impl SpoolLog {
     /// What it takes, while there is something that could be given up.
     pub(super) fn claim(&self) -> Option<Claim> {
         let inner = self.lock();
+        let owed = inner.end.saturating_sub(inner.durable);
         (!inner.given_up && inner.counted > 0).then(|| Claim {
             attempt: self.attempt,
             held: inner.counted,
-            owed: inner.end.saturating_sub(inner.durable),
+            // What is not here cannot be given up, whoever lacks it.
+            owed: owed.min(inner.counted),
         })
     }
 

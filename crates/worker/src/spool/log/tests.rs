@@ -422,8 +422,27 @@ fn budget_counts_what_is_on_disk() {
     }
     assert_eq!(log.claim().unwrap().held, 3_000);
     log.trim(1_500);
-    assert_eq!(log.claim().unwrap().held, 1_800, "by whole segments");
+    let claim = log.claim().unwrap();
+    assert_eq!(claim.held, 1_800, "by whole segments");
+    assert_eq!(claim.owed, 1_800, "what is not here cannot be owed");
     log.close();
     log.trim(3_000);
     assert_eq!(log.claim(), None);
+}
+
+#[test]
+fn what_the_master_had_in_an_earlier_life_is_not_owed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    for _ in 0..5 {
+        put(&log, &pattern(600));
+    }
+    log.trim(2_500);
+    drop(log);
+    let log = SpoolLog::recover(attempt(), dir.path().join("a"), u64::MAX).unwrap();
+    let log = log.within(&Arc::new(Budget::new(u64::MAX)));
+    put(&log, &pattern(100));
+    let claim = log.claim().unwrap();
+    assert_eq!((claim.held, claim.owed), (700, 700));
+    assert_eq!(log.lock().durable, 2_400);
 }
