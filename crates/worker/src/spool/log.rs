@@ -16,6 +16,7 @@ use jobyard_launcher::spool::{SEGMENT_BYTES, segment_path};
 use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Claim};
+use super::reader::is_gone;
 use super::tombstone;
 
 /// The output of one attempt: written by its executor, or by a launcher and only [followed](Self::follow); read by the
@@ -444,6 +445,8 @@ impl SpoolLog {
                 inner.segments = segments;
                 inner.unlisted = false;
             }
+            // Nor are those there that are in the list, as whoever reads them finds.
+            Err(error) if is_gone(&error) => inner.unlisted = false,
             Err(error) => {
                 tracing::warn!(attempt = %self.attempt, %error, "the output cannot be listed");
             }

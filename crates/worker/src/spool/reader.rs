@@ -103,7 +103,20 @@ fn open(log: &SpoolLog, offset: u64) -> Result<BufReader<File>, ReadError> {
     let (_, path) = log
         .segment_of(offset)
         .ok_or(ReadError::Missing { offset })?;
-    File::open(path).map(BufReader::new).map_err(ReadError::Io)
+    match File::open(path) {
+        Ok(file) => Ok(BufReader::new(file)),
+        // Nobody but this process deletes what is wanted, and who did all the same does not bring it back.
+        Err(error) if is_gone(&error) => Err(ReadError::Missing { offset }),
+        Err(error) => Err(ReadError::Io(error)),
+    }
+}
+
+/// Whether a file is not there, or its directory.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Why output could not be read back.

@@ -446,3 +446,39 @@ fn what_the_master_had_in_an_earlier_life_is_not_owed() {
     assert_eq!((claim.held, claim.owed), (700, 700));
     assert_eq!(log.lock().durable, 2_400);
 }
+
+#[test]
+fn output_whose_files_somebody_else_deleted_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log_in(dir.path(), u64::MAX);
+    put(&log, &pattern(2_500));
+    fs::remove_dir_all(dir.path().join("a")).unwrap();
+    assert!(matches!(
+        read(&log, 0),
+        Err(ReadError::Missing { offset: 0 })
+    ));
+    let log = log_in(dir.path(), u64::MAX);
+    let mut writer = launcher(&log);
+    for part in pattern(2_500).chunks(500) {
+        writer.write(OutputStream::Stdout, AT, Bytes::copy_from_slice(part));
+    }
+    log.follow(writer.progress());
+    fs::remove_dir_all(dir.path().join("a")).unwrap();
+    assert!(matches!(
+        read(&log, 0),
+        Err(ReadError::Missing { offset: 0 })
+    ));
+    // The launcher goes on, and makes the directory anew.
+    for part in pattern(2_500).chunks(500) {
+        writer.write(OutputStream::Stdout, AT, Bytes::copy_from_slice(part));
+    }
+    log.follow(writer.progress());
+    assert!(matches!(
+        read(&log, 0),
+        Err(ReadError::Missing { offset: 0 })
+    ));
+    assert_eq!(read(&log, 4_000).unwrap().len(), 1_000);
+    log.close();
+    log.trim(5_000);
+    assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 0);
+}
