@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::client_threads::ClientThreads;
 use crate::config::MasterConfig;
 use crate::engine::{Retention, Timings};
 use crate::shell::{Master, MasterEnded, StartError};
@@ -295,8 +296,15 @@ async fn serve(
         control: Arc::new(master.clone()),
         authenticator: Arc::new(ClusterAuthenticator::new(authority.cluster())),
     };
-    let server = Server::new(services, tls).await?;
-    Ok(tokio::spawn(server.serve(listener, closing)))
+    let threads = ClientThreads::start().map_err(DaemonError::Threads)?;
+    let server = Server::new(services, tls)
+        .await?
+        .with_clients_on(threads.handle());
+    Ok(tokio::spawn(async move {
+        let served = server.serve(listener, closing).await;
+        drop(threads);
+        served
+    }))
 }
 
 /// After an end that was none of its own, the store is looked through while the master serves: whoever reads a damaged
@@ -434,6 +442,9 @@ pub enum DaemonError {
     /// The master's certificate does not serve.
     #[error(transparent)]
     Tls(#[from] TlsConfigError),
+    /// The system gives no more threads. Raise the limit for processes of the user, or have other programs end.
+    #[error("no threads for clients: {0}")]
+    Threads(#[source] io::Error),
     /// The services are not complete.
     #[error(transparent)]
     Serve(#[from] ServeError),

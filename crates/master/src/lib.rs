@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod backup;
+mod client_threads;
 mod config;
 mod daemon;
 pub mod engine;

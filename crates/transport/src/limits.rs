@@ -21,8 +21,12 @@ pub const MAX_ENROLMENT_BYTES: usize = 64 * 1024;
 /// behind it.
 pub const FRAME_TARGET_BYTES: usize = 1024 * 1024;
 
-/// How many pieces of output one message to a follower holds at most: a mebibyte of full chunks.
-pub const LOG_ITEMS_PER_MESSAGE: usize = 16;
+/// A message with output is sent off once it holds this much: one full chunk, or many small ones. Larger ones would be
+/// copied while their buffers grow, and take memory from the system for each instead of using the last one's again.
+pub const OUTPUT_TARGET_BYTES: usize = 64 * 1024;
+
+/// How many pieces of output one message to a follower holds at most, which are mostly lines.
+pub const LOG_ITEMS_PER_MESSAGE: usize = 1024;
 
 /// How many events one message to a follower holds at most: a few hundred bytes each, all that come together in most
 /// commits.

@@ -29,7 +29,8 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use support::{Master, soon, worker_id};
+use support::authority::Authority;
+use support::{Master, QuietSessions, soon, worker_id};
 
 async fn tls(
     master: &Master,
@@ -62,6 +63,48 @@ async fn closed(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
     // An alert, a reset or nothing: what counts is that it ends.
     let _ = stream.read_to_end(&mut bytes).await;
     assert!(bytes.len() < 64, "it talks: {bytes:?}");
+}
+
+#[tokio::test]
+async fn workers_are_served_while_the_threads_of_clients_are_busy() {
+    let threads = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let clients = threads.handle().clone();
+    let master = Master::start_with(
+        Arc::new(Authority::new()),
+        Arc::new(QuietSessions),
+        |server| server.with_clients_on(clients),
+    )
+    .await;
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (say, begun) = tokio::sync::oneshot::channel();
+    threads.spawn(async move {
+        say.send(()).unwrap();
+        let _ = held.recv();
+    });
+    soon(begun).await.unwrap();
+
+    let ask = |config: Arc<ClientConfig>| {
+        let master = &master;
+        async move {
+            let mut health = HealthClient::new(channel(master, &config, b"h2").await);
+            let request = HealthCheckRequest::default();
+            let answer = health.check(request).await.unwrap();
+            assert_eq!(answer.into_inner().status, 1);
+        }
+    };
+    let mut client = Box::pin(ask(master.authority.client("anna", Role::Viewer)));
+    tokio::select! {
+        biased;
+        () = &mut client => panic!("a client is served by the thread that is busy"),
+        () = soon(ask(master.authority.worker(worker_id()))) => {}
+    }
+    let_go.send(()).unwrap();
+    soon(client).await;
+    threads.shutdown_background();
 }
 
 #[tokio::test]
@@ -163,4 +206,64 @@ async fn first_bytes_of_a_stranger_with_a_certificate_door_are_an_alert() {
     let mut stream = soon(tls(&master, &config, b"h2")).await.unwrap();
     let error = soon(stream.read_u8()).await.unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
+}
+
+/// Jobs as bytes, so that they may be what no client of ours sends.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawSubmit {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    jobs: Vec<Vec<u8>>,
+}
+
+/// A job that was recorded, with another value in the place of its second secret. What is left of the old value's room
+/// is filled with a field that nobody knows.
+fn job_with_secret(value: &str) -> Vec<u8> {
+    const JOB: &[u8] = include_bytes!("golden/new_job_secrets.bin");
+    const OLD: &[u8] = b"example-token";
+    /// Field 2, with a length before it.
+    const VALUE: u8 = 2 << 3 | 2;
+    /// Field 15, likewise.
+    const UNKNOWN: u8 = 15 << 3 | 2;
+    let at = JOB.windows(OLD.len()).position(|bytes| bytes == OLD);
+    let at = at.expect("the value stands there");
+    assert_eq!(usize::from(JOB[at - 1]), OLD.len());
+    let mut entry = vec![VALUE, u8::try_from(value.len()).unwrap()];
+    entry.extend_from_slice(value.as_bytes());
+    let rest = OLD.len() - value.len();
+    if rest > 0 {
+        entry.extend([UNKNOWN, u8::try_from(rest - 2).unwrap()]);
+        entry.resize(OLD.len() + 2, b'?');
+    }
+    [&JOB[..at - 2], &entry, &JOB[at + OLD.len()..]].concat()
+}
+
+/// Whoever speaks to the master without our client is refused by the master.
+#[tokio::test]
+async fn xl4_a_secret_that_would_mask_everything_or_nothing_is_refused() {
+    let master = Master::quiet().await;
+    let tls = master.authority.client("anna", Role::Operator);
+    let channel = channel(&master, &tls, b"h2").await;
+    let submit = async |value: &str| {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let path = http::uri::PathAndQuery::from_static("/jobyard.v1.Jobs/Submit");
+        let codec = tonic_prost::ProstCodec::<RawSubmit, ()>::default();
+        let request = RawSubmit {
+            jobs: vec![job_with_secret(value)],
+        };
+        soon(client.unary(Request::new(request), path, codec)).await
+    };
+    for (value, why) in [
+        ("", "it is empty"),
+        ("x", "only one character"),
+        (" \t", "white space"),
+        ("***", "asterisks"),
+    ] {
+        let refused = submit(value).await.expect_err("it is refused");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        let said = refused.message();
+        assert!(said.contains("TOKEN") && said.contains(why), "{said}");
+    }
+    submit("xyz").await.expect("that is a secret");
+    assert!(master.control.last().1.starts_with("submit"));
 }

@@ -5,7 +5,7 @@ use jobyard_core::{LogChunk, UploadAnswer, UploadFrame};
 use super::InvalidMessage;
 use super::field::{kind, list, required};
 use crate::generated::v1;
-use crate::limits::{FRAME_TARGET_BYTES, MAX_MESSAGE_BYTES};
+use crate::limits::{MAX_MESSAGE_BYTES, OUTPUT_TARGET_BYTES};
 
 impl From<UploadFrame> for v1::UploadFrame {
     fn from(frame: UploadFrame) -> Self {
@@ -53,7 +53,7 @@ pub(super) fn cut(frame: UploadFrame, into: &mut Vec<v1::UploadFrame>) {
     for chunk in chunks {
         bytes += chunk.bytes.len() + CHUNK_OVERHEAD_BYTES;
         next.push(chunk);
-        if bytes >= FRAME_TARGET_BYTES {
+        if bytes >= OUTPUT_TARGET_BYTES {
             into.push(UploadFrame::Chunks(std::mem::take(&mut next)).into());
             bytes = 0;
         }

@@ -40,6 +40,15 @@ pub struct Master {
 
 impl Master {
     pub async fn start(authority: Arc<Authority>, sessions: Arc<dyn SessionHandler>) -> Self {
+        Self::start_with(authority, sessions, |server| server).await
+    }
+
+    /// A master whose server is changed before it serves.
+    pub async fn start_with(
+        authority: Arc<Authority>,
+        sessions: Arc<dyn SessionHandler>,
+        change: impl FnOnce(Server) -> Server,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let control = Arc::new(FakeControl::default());
@@ -50,7 +59,7 @@ impl Master {
             authenticator: Arc::<Authority>::clone(&authority),
         };
         let tls = ServerTls::fixed(authority.main_server(), authority.enrolment_server());
-        let server = Server::new(services, tls).await.unwrap();
+        let server = change(Server::new(services, tls).await.unwrap());
         let stop = CancellationToken::new();
         let shutdown = stop.clone();
         let server = tokio::spawn(async move { server.serve(listener, shutdown).await.unwrap() });

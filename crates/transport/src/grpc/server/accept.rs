@@ -26,8 +26,10 @@ use crate::limits::{
 pub(super) struct Entrance {
     pub(super) tls: ServerTls,
     pub(super) authenticator: Arc<dyn Authenticator>,
-    /// Where connections go that showed a certificate.
-    pub(super) main: mpsc::Sender<Connection>,
+    /// Where connections of workers go.
+    pub(super) workers: mpsc::Sender<Connection>,
+    /// Where all others go that showed a certificate.
+    pub(super) clients: mpsc::Sender<Connection>,
     /// Where connections go that want one.
     pub(super) enrolment: mpsc::Sender<Connection>,
     /// Ends all connections.
@@ -40,14 +42,16 @@ impl Entrance {
     pub(super) fn new(
         tls: ServerTls,
         authenticator: Arc<dyn Authenticator>,
-        main: mpsc::Sender<Connection>,
+        workers: mpsc::Sender<Connection>,
+        clients: mpsc::Sender<Connection>,
         enrolment: mpsc::Sender<Connection>,
         kill: CancellationToken,
     ) -> Self {
         Self {
             tls,
             authenticator,
-            main,
+            workers,
+            clients,
             enrolment,
             kill,
             places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -91,7 +95,8 @@ impl Entrance {
         match timeout(HANDSHAKE_TIMEOUT, self.shake_hands(stream, address, place)).await {
             Ok(Ok((door, connection))) => {
                 let queue = match door {
-                    DoorKind::Main => &self.main,
+                    DoorKind::Main if connection.is_of_a_worker() => &self.workers,
+                    DoorKind::Main => &self.clients,
                     DoorKind::Enrolment => &self.enrolment,
                 };
                 // Closed only when the master ends.

@@ -6,7 +6,7 @@ use jobyard_core::{AuditQuery, Control, Event, EventQuery};
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::frames::{Frames, frames};
+use super::frames::{Frames, Load, frames};
 use super::jobs::answer;
 use crate::generated::v1;
 use crate::generated::v1::admin_server::Admin;
@@ -57,6 +57,11 @@ impl Admin for AdminService {
         let message = |events: Vec<Event>| v1::EventsResponse {
             events: events.into_iter().map(Into::into).collect(),
         };
-        Ok(Response::new(frames(events, EVENTS_PER_MESSAGE, message)))
+        let load = Load {
+            items: EVENTS_PER_MESSAGE,
+            bytes: usize::MAX,
+            size: |_| 0,
+        };
+        Ok(Response::new(frames(events, load, message)))
     }
 }

@@ -46,6 +46,11 @@ impl Connection {
             _permits: permits,
         }
     }
+
+    /// Whether a worker is at the other end.
+    pub(super) fn is_of_a_worker(&self) -> bool {
+        matches!(self.peer.identity, Ok(PeerIdentity::Worker { .. }))
+    }
 }
 
 impl Connected for Connection {

@@ -10,11 +10,11 @@ use jobyard_core::{
 use tonic::{Request, Response, Status};
 
 use super::caller;
-use super::frames::{Frames, frames};
+use super::frames::{Frames, Load, frames};
 use crate::generated::v1;
 use crate::generated::v1::jobs_server::Jobs;
 use crate::grpc::status::{of_control_error, of_invalid};
-use crate::limits::LOG_ITEMS_PER_MESSAGE;
+use crate::limits::{LOG_ITEMS_PER_MESSAGE, OUTPUT_TARGET_BYTES};
 use crate::wire::{InvalidMessage, id};
 
 /// Hands calls over to control.
@@ -94,7 +94,12 @@ impl Jobs for JobsService {
         let message = |items: Vec<LogItem>| v1::LogsResponse {
             items: items.into_iter().map(Into::into).collect(),
         };
-        Ok(Response::new(frames(items, LOG_ITEMS_PER_MESSAGE, message)))
+        let load = Load {
+            items: LOG_ITEMS_PER_MESSAGE,
+            bytes: OUTPUT_TARGET_BYTES,
+            size: output_size,
+        };
+        Ok(Response::new(frames(items, load, message)))
     }
 
     async fn explain(
@@ -118,6 +123,14 @@ impl Jobs for JobsService {
 }
 
 type LogFrames = Frames<v1::LogsResponse>;
+
+/// What a piece of output takes in a message; the few bytes beside the output itself do not count.
+fn output_size(item: &LogItem) -> usize {
+    match item {
+        LogItem::Chunk { chunk, .. } => chunk.bytes.len(),
+        _ => 0,
+    }
+}
 
 fn new_jobs(jobs: Vec<v1::NewJob>) -> Result<Vec<NewJob>, InvalidMessage> {
     if jobs.len() > MAX_SUBMIT_JOBS {

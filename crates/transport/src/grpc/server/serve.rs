@@ -8,7 +8,9 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use jobyard_core::{Authenticator, Control, EnrolmentHandler, SessionHandler, mutated};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Server as Http;
@@ -40,12 +42,14 @@ pub struct Services {
 /// The master's end of the wire: one port for workers, clients and machines that enrol.
 ///
 /// * Make: [`new`](Self::new), which also checks that every method has a policy.
+/// * Put clients elsewhere: [`with_clients_on`](Self::with_clients_on).
 /// * Run: [`serve`](Self::serve).
 pub struct Server {
     tls: ServerTls,
     authenticator: Arc<dyn Authenticator>,
     main: MainDoor,
     enrolment: EnrolmentDoor,
+    clients: Option<Handle>,
 }
 
 impl fmt::Debug for Server {
@@ -66,7 +70,17 @@ impl Server {
             main: MainDoor::new(&services).await?,
             enrolment: EnrolmentDoor::new(&services),
             authenticator: services.authenticator,
+            clients: None,
         })
+    }
+
+    /// Serves clients by the threads of this runtime, and workers by those of the one that [`serve`](Self::serve) runs
+    /// on: a thousand who read output encrypt as much as there are processors for, and heartbeats and uploads would
+    /// stand behind that. It needs timers, and has to live until `serve` has returned.
+    #[must_use]
+    pub fn with_clients_on(mut self, runtime: Handle) -> Self {
+        self.clients = Some(runtime);
+        self
     }
 
     /// Accepts connections and serves them until `shutdown` is cancelled; then accepts no more, and returns when the
@@ -79,23 +93,60 @@ impl Server {
     ) -> Result<(), ServeError> {
         let kill = CancellationToken::new();
         let _kill_when_dropped = kill.clone().drop_guard();
-        let (to_main, main) = mpsc::channel(QUEUE);
+        let (to_workers, workers) = mpsc::channel(QUEUE);
+        let (to_clients, clients) = mpsc::channel(QUEUE);
         let (to_enrolment, enrolment) = mpsc::channel(QUEUE);
-        let entrance = Entrance::new(self.tls, self.authenticator, to_main, to_enrolment, kill);
-        let main = main_http().serve_with_incoming_shutdown(
-            self.main,
-            incoming(main),
-            shutdown.clone().cancelled_owned(),
+        let entrance = Entrance::new(
+            self.tls,
+            self.authenticator,
+            to_workers,
+            to_clients,
+            to_enrolment,
+            kill,
         );
-        let enrolment = enrolment_http().serve_with_incoming_shutdown(
+        let through_main = |connections| {
+            Box::pin(main_http().serve_with_incoming_shutdown(
+                self.main.clone(),
+                incoming(connections),
+                shutdown.clone().cancelled_owned(),
+            ))
+        };
+        let (workers, clients) = (through_main(workers), through_main(clients));
+        let clients = on(self.clients, clients);
+        let enrolment = Box::pin(enrolment_http().serve_with_incoming_shutdown(
             self.enrolment,
             incoming(enrolment),
             shutdown.clone().cancelled_owned(),
-        );
-        let (main, enrolment, ()) = tokio::join!(main, enrolment, entrance.run(listener, shutdown));
-        main.and(enrolment).map_err(|error| ServeError::Transport {
-            problem: error.to_string(),
-        })
+        ));
+        let entrance = entrance.run(listener, shutdown);
+        let (workers, clients, enrolment, ()) = tokio::join!(workers, clients, enrolment, entrance);
+        let served = workers.and(enrolment).map_err(|error| broke_off(&error));
+        served.and(clients)
+    }
+}
+
+/// Has this served by the threads of another runtime, if there is one. Dropping the future ends that.
+async fn on<S>(runtime: Option<Handle>, serving: S) -> Result<(), ServeError>
+where
+    S: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+{
+    let served = match runtime {
+        None => serving.await,
+        Some(runtime) => {
+            let mut tasks = JoinSet::new();
+            tasks.spawn_on(serving, &runtime);
+            match tasks.join_next().await {
+                Some(ended) => ended.map_err(|error| broke_off(&error))?,
+                None => Ok(()),
+            }
+        }
+    };
+    served.map_err(|error| broke_off(&error))
+}
+
+fn broke_off(problem: &dyn fmt::Display) -> ServeError {
+    ServeError::Transport {
+        problem: problem.to_string(),
     }
 }
 
