@@ -11,11 +11,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::group;
-use super::leaf::{Leaf, Way};
+use super::leaf::{Leaf, Way, pin_procs};
 use super::mounts::Hierarchy;
 use super::plan::{Device, Plan, Support, Version};
 use super::trial::try_limits;
@@ -32,6 +32,8 @@ pub(super) struct Cgroup2 {
     /// How processes come into its leaves.
     pub(super) way: Way,
     made: u64,
+    /// Above its leaves, see [`pin_procs`].
+    pins: Vec<OwnedFd>,
 }
 
 impl Cgroup2 {
@@ -48,6 +50,7 @@ impl Cgroup2 {
             support: Support::default(),
             way: Way::Birth,
             made: 0,
+            pins: Vec::new(),
         };
         let tried = found.prepare().and_then(|()| found.try_leaf(notes));
         if let Err(problem) = tried {
@@ -63,6 +66,11 @@ impl Cgroup2 {
         if !enabled.is_empty() {
             found.try_limits(device, notes);
         }
+        // This process is in one of these, or beneath it.
+        let above = base
+            .ancestors()
+            .take_while(|it| it.starts_with(&hierarchy.top));
+        found.pins = above.filter_map(pin_procs).collect();
         Some(found)
     }
 

@@ -54,5 +54,5 @@ impl LeafPool {
     }
 }
 
-/// How many are kept: four descriptors each; as many as end at about the same time.
+/// How many are kept: five descriptors each; as many as end at about the same time.
 const MOST_FREE: usize = 64;
