@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_int};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::read;
 use rustix::process::{DumpableBehavior, Pid, Rlimit, dumpable_behavior, getpid, getrlimit};
+use rustix::thread::{CapabilitySet, capabilities};
 
 use super::limits::RESOURCES;
 use super::raw;
@@ -19,6 +20,8 @@ pub(super) struct Inherited {
     pub(super) ignored: Vec<c_int>,
     /// The limits, in the order of [`RESOURCES`].
     pub(super) limits: [Rlimit; RESOURCES.len()],
+    /// Whether a child may raise the hard ones, as far as is known.
+    pub(super) may_raise: bool,
     /// Whether the kernel would rather kill others, or rather this, when memory is short.
     pub(super) is_preferred: bool,
     /// Whether its memory stays hidden from other users when a child that borrows it becomes one of them.
@@ -32,6 +35,9 @@ impl Inherited {
             launcher: getpid(),
             ignored: raw::ignored_signals(),
             limits: RESOURCES.map(getrlimit),
+            may_raise: capabilities(None).map_or(true, |has| {
+                has.effective.contains(CapabilitySet::SYS_RESOURCE)
+            }),
             is_preferred: line(c"/proc/self/oom_score_adj") != Some(*b"0\n"),
             is_hidden: is_hidden(),
         }

@@ -22,6 +22,15 @@ enum Bound {
 }
 
 impl Bound {
+    /// The same, where a hard limit stays as low as it is.
+    fn beneath(self, has: Rlimit) -> Self {
+        let most = has.maximum.unwrap_or(NONE);
+        match self {
+            Self::Exactly(soft, hard) => Self::Exactly(soft.min(most), hard.min(most)),
+            Self::Hard => Self::Hard,
+        }
+    }
+
     fn is_met(self, has: Rlimit) -> bool {
         match self {
             Self::Exactly(soft, hard) => has.current == finite(soft) && has.maximum == finite(hard),
@@ -81,8 +90,14 @@ impl ProcessLimits {
             limits: limits
                 .into_iter()
                 .zip(inherited.limits)
-                .filter(|((_, bound), has)| !bound.is_met(*has))
-                .map(|(limit, _)| limit)
+                .map(|((resource, bound), has)| {
+                    // To try more in each child would be in vain.
+                    let is_bound = !inherited.may_raise;
+                    let bound = if is_bound { bound.beneath(has) } else { bound };
+                    (resource, bound, has)
+                })
+                .filter(|(_, bound, has)| !bound.is_met(*has))
+                .map(|(resource, bound, _)| (resource, bound))
                 .collect(),
         }
     }
