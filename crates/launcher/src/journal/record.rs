@@ -1,6 +1,5 @@
 //! One line of a journal.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jobyard_core::{AttemptId, Exit, Timestamp};
@@ -47,8 +46,16 @@ pub(crate) enum Record {
     Forgotten { attempt: AttemptId },
 }
 
-/// What most lines have at most.
-const USUAL_BYTES: usize = 768;
+/// What stands before the JSON: its checksum in hexadecimal, and a space.
+const PREFIX_BYTES: usize = 9;
+
+fn hex(number: u32) -> [u8; 8] {
+    let mut digits = *b"00000000";
+    for (digit, shift) in digits.iter_mut().zip((0..8).rev()) {
+        *digit = b"0123456789abcdef"[(number >> (4 * shift)) as usize & 0xf];
+    }
+    digits
+}
 
 impl Record {
     /// Of which attempt.
@@ -71,15 +78,17 @@ impl Record {
     }
 
     /// Appends a line, with its end. Nothing is appended if that fails.
-    pub(super) fn write_line(&self, out: &mut String) -> Result<(), serde_json::Error> {
-        let mut json = Vec::with_capacity(USUAL_BYTES);
-        serde_json::to_writer(&mut json, self)?;
-        let json = str::from_utf8(&json).map_err(serde::ser::Error::custom)?;
-        let crc = crc32fast::hash(json.as_bytes());
-        // A string takes everything.
-        let _ = write!(out, "{crc:08x} ");
-        out.push_str(json);
-        out.push('\n');
+    pub(super) fn write_line(&self, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let begin = out.len();
+        let json = begin + PREFIX_BYTES;
+        out.resize(json, b' ');
+        if let Err(error) = serde_json::to_writer(&mut *out, self) {
+            out.truncate(begin);
+            return Err(error);
+        }
+        let crc = hex(crc32fast::hash(&out[json..]));
+        out[begin..begin + crc.len()].copy_from_slice(&crc);
+        out.push(b'\n');
         Ok(())
     }
 

@@ -18,6 +18,9 @@ const LARGE_BYTES: u64 = 1024 * 1024;
 /// How much room for lines is kept from one flush to the next.
 const MOST_KEPT: usize = 64 * 1024;
 
+/// What all lines of most attempts have together: they are not moved about as they grow, then.
+const USUAL_BYTES: usize = 1024;
+
 /// The journal of a launcher that lives.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -27,11 +30,11 @@ pub(crate) struct Journal {
     large: u64,
     /// From which size on it is written anew: `large`, or more after that has failed.
     rewrite_from: u64,
-    /// The lines of every attempt that is not forgotten, each for itself: together they would be moved about as they grow.
-    live: BTreeMap<AttemptId, Vec<Box<str>>>,
+    /// The lines of every attempt that is not forgotten.
+    live: BTreeMap<AttemptId, Vec<u8>>,
     live_bytes: u64,
     /// What was not written yet.
-    fresh: String,
+    fresh: Vec<u8>,
     /// Whether the file lacks something of `live`, since it could not be written.
     lacks: bool,
 }
@@ -49,7 +52,7 @@ impl Journal {
             rewrite_from: LARGE_BYTES,
             live: BTreeMap::new(),
             live_bytes: 0,
-            fresh: String::new(),
+            fresh: Vec::new(),
             lacks: false,
         })
     }
@@ -68,12 +71,13 @@ impl Journal {
         let attempt = record.attempt();
         if record.is_last() {
             if let Some(lines) = self.live.remove(&attempt) {
-                let bytes: usize = lines.iter().map(|line| line.len()).sum();
-                self.live_bytes -= bytes as u64;
+                self.live_bytes -= lines.len() as u64;
             }
         } else {
             self.live_bytes += line.len() as u64;
-            self.live.entry(attempt).or_default().push(line.into());
+            let lines = self.live.entry(attempt);
+            let lines = lines.or_insert_with(|| Vec::with_capacity(USUAL_BYTES));
+            lines.extend_from_slice(line);
         }
         Ok(())
     }
@@ -99,12 +103,12 @@ impl Journal {
         written
     }
 
-    fn write(&mut self, lines: &str) -> io::Result<()> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if self.lacks {
             // What is new is among it.
             return self.rewrite();
         }
-        self.file.write_all(lines.as_bytes())?;
+        self.file.write_all(lines)?;
         self.bytes += lines.len() as u64;
         let is_large = self.bytes > self.rewrite_from && self.bytes > self.live_bytes * 2;
         if is_large && self.rewrite().is_err() {
@@ -118,9 +122,9 @@ impl Journal {
     /// Writes all that is not forgotten into a new file, which then takes the place of the old one.
     fn rewrite(&mut self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        let lines: String = self.live.values().flatten().map(|line| &**line).collect();
+        let lines: Vec<u8> = self.live.values().flatten().copied().collect();
         let written = begin(&new).and_then(|mut file| {
-            file.write_all(lines.as_bytes())?;
+            file.write_all(&lines)?;
             fs::rename(&new, &self.path)?;
             Ok(file)
         });

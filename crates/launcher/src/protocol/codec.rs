@@ -31,6 +31,10 @@ pub fn encode<T: Serialize>(message: &T, out: &mut BytesMut) -> Result<(), Codec
 
 const PREFIX: usize = 4;
 
+/// For messages of how many bytes room is kept: far more than one has, but for long lists of attempts and large
+/// environments.
+const MOST_KEPT: usize = 256 * 1024;
+
 /// What most messages have at most.
 const USUAL_BYTES: usize = 1024;
 
@@ -52,29 +56,20 @@ impl Decoder {
     ///
     /// The other side says what is not of this protocol.
     pub fn decode<T: DeserializeOwned>(&mut self) -> Result<Option<T>, CodecError> {
-        let Some(body) = self.next_body()? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(CodecError::Json)
+        self.decode_by(|body| serde_json::from_slice(body))
     }
 
     /// The next request, as [`decode`](Self::decode) gives it. The usual ones are read in one go, where what is known of any
     /// message alone has to be kept apart first.
     #[cfg(target_os = "linux")]
     pub(crate) fn decode_request(&mut self) -> Result<Option<Request>, CodecError> {
-        let Some(body) = self.next_body()? else {
-            return Ok(None);
-        };
-        let request = match kind_of(&body) {
-            b"start" => serde_json::from_slice(&body).map(Request::Start),
+        self.decode_by(|body| match kind_of(body) {
+            b"start" => serde_json::from_slice(body).map(Request::Start),
             b"forget" => {
-                serde_json::from_slice(&body).map(|Forget { attempt }| Request::Forget { attempt })
+                serde_json::from_slice(body).map(|Forget { attempt }| Request::Forget { attempt })
             }
-            _ => serde_json::from_slice(&body),
-        };
-        request.map(Some).map_err(CodecError::Json)
+            _ => serde_json::from_slice(body),
+        })
     }
 
     /// The next reply, as [`decode`](Self::decode) gives it, where the usual ones are read in one go.
@@ -83,32 +78,37 @@ impl Decoder {
     ///
     /// As there.
     pub fn decode_reply(&mut self) -> Result<Option<Reply>, CodecError> {
-        let Some(body) = self.next_body()? else {
-            return Ok(None);
-        };
-        let reply = match kind_of(&body) {
-            b"started" => serde_json::from_slice(&body).map(Started::into_reply),
-            b"output" => serde_json::from_slice(&body).map(Output::into_reply),
-            b"exited" => serde_json::from_slice(&body).map(Exited::into_reply),
-            b"ended" => serde_json::from_slice(&body).map(Ended::into_reply),
-            _ => serde_json::from_slice(&body),
-        };
-        reply.map(Some).map_err(CodecError::Json)
+        self.decode_by(|body| match kind_of(body) {
+            b"started" => serde_json::from_slice(body).map(Started::into_reply),
+            b"output" => serde_json::from_slice(body).map(Output::into_reply),
+            b"exited" => serde_json::from_slice(body).map(Exited::into_reply),
+            b"ended" => serde_json::from_slice(body).map(Ended::into_reply),
+            _ => serde_json::from_slice(body),
+        })
     }
 
-    fn next_body(&mut self) -> Result<Option<BytesMut>, CodecError> {
-        let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
+    /// Reads the next message where it lies: nothing is handed out that would keep the buffer from being used again.
+    fn decode_by<T>(
+        &mut self,
+        read: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, CodecError> {
+        let Some((prefix, rest)) = self.buffer.split_first_chunk::<PREFIX>() else {
             return Ok(None);
         };
         let length = usize::try_from(u32::from_be_bytes(*prefix)).unwrap_or(usize::MAX);
         if length > MAX_MESSAGE_BYTES {
             return Err(CodecError::TooLong { bytes: length });
         }
-        if self.buffer.len() < PREFIX + length {
+        let Some(body) = rest.get(..length) else {
             return Ok(None);
+        };
+        let message = read(body);
+        self.buffer.advance(PREFIX + length);
+        if length > MOST_KEPT {
+            // What it took to hold that is given back.
+            self.buffer = BytesMut::from(&self.buffer[..]);
         }
-        self.buffer.advance(PREFIX);
-        Ok(Some(self.buffer.split_to(length)))
+        message.map(Some).map_err(CodecError::Json)
     }
 }
 
