@@ -35,6 +35,12 @@ impl Budget {
         self.bytes
     }
 
+    /// What all output takes.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// A log that took `before` takes `now`.
     pub(super) fn count(&self, before: u64, now: u64) {
         if now < before {

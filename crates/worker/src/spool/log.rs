@@ -66,10 +66,21 @@ struct Inner {
     durable: u64,
     /// The budget counts so much for it.
     counted: u64,
-    /// It gave way to other output: nothing of it is here.
-    given_up: bool,
+    /// It gave way to other output: nothing of it can be read.
+    given_up: Option<GivenUp>,
     /// Nobody wants it any more.
     removed: bool,
+}
+
+/// What became of the files of output that gave way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GivenUp {
+    /// They hold what came from `first` on, and nobody deletes them so far, or `again`, since it failed.
+    Due { first: u64, again: bool },
+    /// The same, but somebody deletes them.
+    Going { first: u64, again: bool },
+    /// They are gone.
+    Gone,
 }
 
 /// Who writes.
@@ -120,7 +131,7 @@ impl SpoolLog {
         let mut log = Self::new(attempt, dir, limit);
         if let Some(end) = tombstone::read(&log.dir) {
             let mut inner = log.lock();
-            inner.give_up();
+            inner.give_up(GivenUp::Gone);
             inner.end = end;
             inner.found = true;
             drop(inner);
@@ -170,14 +181,18 @@ impl SpoolLog {
             return;
         }
         inner.writer = Writer::Another;
-        if progress.end > 0 && inner.segments.is_empty() && inner.end == 0 && !inner.given_up {
+        if progress.end > 0
+            && inner.segments.is_empty()
+            && inner.end == 0
+            && inner.given_up.is_none()
+        {
             inner.segments.push_back(0);
         }
         if inner
             .segments
             .back()
             .is_some_and(|last| *last < progress.segment)
-            && !inner.given_up
+            && inner.given_up.is_none()
         {
             inner.segments.push_back(progress.segment);
             // What was said may leave out segments in between.
@@ -202,7 +217,7 @@ impl SpoolLog {
     pub(super) fn claim(&self) -> Option<Claim> {
         let inner = self.lock();
         let owed = inner.end.saturating_sub(inner.durable);
-        (!inner.given_up && inner.counted > 0).then(|| Claim {
+        (inner.given_up.is_none() && inner.counted > 0).then(|| Claim {
             attempt: self.attempt,
             held: inner.counted,
             // What is not here cannot be given up, whoever lacks it.
@@ -221,25 +236,55 @@ impl SpoolLog {
     pub(crate) fn give_up(&self) {
         let mut inner = self.lock();
         let (held, durable) = (inner.counted, inner.durable);
-        inner.give_up();
-        self.count(&mut inner);
+        let first = inner.end.saturating_sub(held);
+        inner.give_up(GivenUp::Due {
+            first,
+            again: false,
+        });
         tracing::warn!(attempt = %self.attempt, held, durable, budget = self.budget.bytes(),
             "output gives way to other output: all of it together needs more room than the spool may take");
     }
 
-    /// Deletes what was given up, and has a launcher write no more of it than what it has begun. Blocks.
+    /// Whether what was given up has to be buried, and nobody does it; whoever asks does it.
+    pub(super) fn take_burial(&self) -> bool {
+        let mut inner = self.lock();
+        let Some(GivenUp::Due { first, again }) = inner.given_up else {
+            return false;
+        };
+        inner.given_up = Some(GivenUp::Going { first, again });
+        true
+    }
+
+    /// Deletes what was given up, and has a launcher write no more of it than what it has begun. Until that is done, it
+    /// counts; where it failed, it is due again. Blocks.
     pub(crate) fn bury(&self) {
-        if let Err(error) = tombstone::put(&self.dir, self.progress().end.max(1)) {
-            tracing::warn!(attempt = %self.attempt, %error, "output could not be deleted");
+        let put = tombstone::put(&self.dir, self.progress().end.max(1));
+        let mut inner = self.lock();
+        match (put, inner.given_up) {
+            (Ok(()), _) => inner.given_up = Some(GivenUp::Gone),
+            (Err(error), Some(GivenUp::Going { first, again })) => {
+                inner.given_up = Some(GivenUp::Due { first, again: true });
+                if !again {
+                    tracing::warn!(attempt = %self.attempt, %error,
+                        "output could not be deleted, which is tried again");
+                }
+            }
+            (Err(_), _) => {}
         }
-        if self.lock().removed {
+        self.count(&mut inner);
+        if inner.removed {
             remove_dir(&self.dir);
         }
     }
 
     /// Says what it takes now.
     fn count(&self, inner: &mut Inner) {
-        let first = inner.segments.front().copied().unwrap_or(inner.end);
+        let first = match inner.given_up {
+            Some(GivenUp::Due { first, .. } | GivenUp::Going { first, .. }) if !inner.removed => {
+                first
+            }
+            _ => inner.segments.front().copied().unwrap_or(inner.end),
+        };
         let takes = inner.end.saturating_sub(first);
         self.budget.count(inner.counted, takes);
         inner.counted = takes;
@@ -482,8 +527,8 @@ impl SpoolLog {
 }
 
 impl Inner {
-    fn give_up(&mut self) {
-        self.given_up = true;
+    fn give_up(&mut self, files: GivenUp) {
+        self.given_up = Some(files);
         self.segments.clear();
         self.unlisted = false;
         self.writer = match self.writer {
@@ -497,16 +542,9 @@ impl Inner {
 }
 
 /// Removes what is there of an attempt in the spool: a directory, or what stands in its place.
-pub(super) fn remove_dir(dir: &Path) {
-    let removed = match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(dir),
-        removed => removed,
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %dir.display(), %error, "output could not be deleted");
-        }
-        _ => {}
+fn remove_dir(dir: &Path) {
+    if let Err(error) = tombstone::delete(dir) {
+        tracing::warn!(path = %dir.display(), %error, "output could not be deleted");
     }
 }
 

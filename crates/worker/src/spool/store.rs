@@ -11,7 +11,7 @@ use jobyard_core::{AttemptId, LogEnd, MAX_LOG_LIMIT};
 use tokio::sync::Notify;
 
 use super::budget::{Budget, give_way};
-use super::log::{SpoolLog, remove_dir};
+use super::log::SpoolLog;
 use super::tombstone;
 
 /// The output of every attempt that a worker holds.
@@ -41,15 +41,12 @@ impl Spool {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(dir).map_err(failed)?;
+        tombstone::settle(dir).map_err(failed)?;
         let mut logs = BTreeMap::new();
         let shortage = Arc::default();
         let budget = Arc::new(Budget::new(budget));
         for entry in fs::read_dir(dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if tombstone::is_passing(&path) {
-                remove_dir(&path);
-                continue;
-            }
             let name = path
                 .file_name()
                 .and_then(|name| name.to_str())
@@ -80,13 +77,16 @@ impl Spool {
         Arc::clone(&self.budget)
     }
 
-    /// Gives up the output of so many attempts that the rest fits, each of which has still to be
-    /// [buried](SpoolLog::bury).
+    /// Gives up the output of so many attempts that the rest fits. What is returned has to be
+    /// [buried](SpoolLog::bury): those, and what could not be buried before.
     pub(crate) fn make_room(&self) -> Vec<Arc<SpoolLog>> {
         let claims = self.logs.values().filter_map(|log| log.claim()).collect();
         let given_up = give_way(claims, self.budget.bytes());
-        let given_up = given_up.iter().filter_map(|attempt| self.find(*attempt));
-        given_up.inspect(|log| log.give_up()).collect()
+        for log in given_up.iter().filter_map(|attempt| self.find(*attempt)) {
+            log.give_up();
+        }
+        let due = self.logs.values().filter(|log| log.take_burial());
+        due.cloned().collect()
     }
 
     /// The output of an attempt: what is there, or none yet. `limit` holds for output that is new. Touches no file.
@@ -147,4 +147,68 @@ pub struct SpoolError {
     pub path: PathBuf,
     /// What the system said.
     pub source: io::Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jobyard_core::{AttemptNumber, JobId, OutputStream, Timestamp};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn attempt() -> AttemptId {
+        AttemptId::new(JobId::from_uuid(Uuid::from_u128(1)), AttemptNumber::FIRST)
+    }
+
+    fn print(log: &SpoolLog, bytes: usize) {
+        let bytes = Bytes::from(vec![b'x'; bytes]);
+        log.write(OutputStream::Stdout, Timestamp::from_micros(1), &bytes);
+    }
+
+    #[test]
+    fn what_could_not_be_deleted_counts_and_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open_within(dir.path(), MIB as u64).unwrap();
+        let log = spool.log(attempt(), u64::MAX);
+        print(&log, 3 * MIB);
+        // No file can be made under this name.
+        let name = format!("{}.1", attempt().job);
+        let obstacle = dir.path().join(format!("{name}.passing.in"));
+        fs::create_dir(&obstacle).unwrap();
+        let given_up = spool.make_room();
+        assert_eq!(given_up.len(), 1);
+        assert_eq!(spool.make_room().len(), 0, "somebody is at it");
+        given_up[0].bury();
+        assert_eq!(spool.budget.used(), 3 * MIB as u64);
+        let given_up = spool.make_room();
+        assert_eq!(given_up.len(), 1, "that failed");
+        fs::remove_dir(&obstacle).unwrap();
+        given_up[0].bury();
+        assert_eq!(spool.budget.used(), 0);
+        assert_eq!(spool.make_room().len(), 0);
+        assert!(dir.path().join(name).is_file());
+    }
+
+    #[test]
+    fn what_was_giving_way_when_the_worker_ended_has_given_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = format!("{}.1.passing.in", attempt().job);
+        fs::write(dir.path().join(name), "7").unwrap();
+        let spool = Spool::open(dir.path()).unwrap();
+        let log = spool.find(attempt()).expect("it is known");
+        assert_eq!((log.progress().end, log.claim()), (7, None));
+    }
+
+    #[test]
+    fn the_name_of_the_data_directory_is_all_the_same() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("ci.passing.out").join("x.passing.in");
+        print(&Spool::open(&dir).unwrap().log(attempt(), 100), 10);
+        let spool = Spool::open(&dir).unwrap();
+        let log = spool.find(attempt()).expect("it is there");
+        assert_eq!(log.progress().end, 10);
+    }
 }
