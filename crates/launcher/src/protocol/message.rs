@@ -95,7 +95,8 @@ pub enum Reply {
         /// How far.
         progress: OutputProgress,
     },
-    /// Its main process has ended. Not said of an attempt that the launcher killed since its time was over.
+    /// Its main process has ended. Not said of an attempt that the launcher killed since its time was over, nor of one that
+    /// is over at the same moment.
     Exited {
         /// Which attempt.
         attempt: AttemptId,

@@ -15,9 +15,10 @@
 //!    attempt runs, unless it says `unconfirmed`, and it need not be forgotten.
 //! 3. [`Reply::Output`] says how far the output in the attempt's directory is; several changes may become one.
 //! 4. [`Reply::Exited`] comes as soon as the main process has ended. The launcher then waits until the output is closed,
-//!    for as long as the launch says, kills what is left, and makes sure that nothing runs any more.
-//! 5. [`Reply::Ended`] says that this is so, or that it cannot be. It is the last of the attempt, and repeated in each
-//!    welcome until [`Request::Forget`].
+//!    for as long as the launch says, kills what is left, and makes sure that nothing runs any more. If that is so already,
+//!    there is no `Exited`.
+//! 5. [`Reply::Ended`] says that this is so, or that it cannot be, and once more how the main process has ended. It is the
+//!    last of the attempt, and repeated in each welcome until [`Request::Forget`].
 //!
 //! A launch may say by when the attempt has to be over. The launcher kills it then by itself, whether an agent is there or
 //! not; [`Request::Extend`] moves that time on. [`Reply::Ended`] then says `expired`, and no `Exited` comes before it.

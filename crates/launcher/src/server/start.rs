@@ -75,6 +75,7 @@ impl Yard {
     /// Writes down all that has happened, and only then has started what is to be started. To be called before anybody
     /// is told of it.
     pub(super) fn write_down(&mut self) {
+        self.note_exits();
         let written = self.journal.flush();
         if let Err(error) = &written {
             self.log.say(format_args!(

@@ -1,6 +1,7 @@
 //! All attempts that are held.
 
 mod commands;
+mod exited;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -8,6 +9,7 @@ use std::io;
 use jobyard_core::{AttemptId, Steady};
 use rustix::process::Pid;
 
+use self::exited::Exited;
 use super::attempt::Attempt;
 use super::clock;
 use super::life::{Command, Ending, Event, Main, Phase};
@@ -57,6 +59,8 @@ pub(super) struct Yard {
     deadlines: BTreeSet<(Steady, u64)>,
     /// Those whose output has grown since that was told.
     grown: BTreeSet<u64>,
+    /// Main processes that have ended in this round, of which nothing was written down nor told.
+    exits: Vec<Exited>,
     news: Vec<Reply>,
     buffer: Buffer,
 }
@@ -92,6 +96,7 @@ impl Yard {
             ended: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             grown: BTreeSet::new(),
+            exits: Vec::new(),
             news: Vec::new(),
             buffer: Buffer::new(),
         })

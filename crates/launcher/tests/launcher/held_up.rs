@@ -83,7 +83,7 @@ fn a_signal_during_a_start_is_delivered_when_the_program_runs() {
     // The launcher has heard both when it answers a third, which is refused at once.
     client.start_in_vain(&launcher.program("none", &["none"]));
     freezer.thaw();
-    assert_eq!(client.exited(attempt), Exit::Signaled(15));
+    assert_eq!(client.ended(attempt).exit, Exit::Signaled(15));
 }
 
 #[test]

@@ -139,8 +139,8 @@ fn time_that_is_moved_on_in_time_ends_nothing() {
     bound.extend();
     wait_until(bound.until);
     bound.client.say(&Request::Kill { attempt });
-    assert_eq!(bound.client.exited(attempt), Exit::Signaled(9));
-    assert!(!bound.end().expired);
+    let end = bound.end();
+    assert_eq!((end.exit, end.expired), (Exit::Signaled(9), false));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::super::attempt::Attempt;
 use super::super::life::{Command, Ending, Event, Main};
 use super::super::order::Order;
 use super::super::starters::Starters;
+use super::exited::Exited;
 use super::{Yard, note};
 use crate::journal::Record;
 use crate::protocol::{LaunchFailure, Reply, Stage};
@@ -45,9 +46,7 @@ impl Yard {
                 ));
             }
             Command::SayExited(Ending { exit, at, .. }) => {
-                let record = Record::Exited { attempt, exit, at };
-                note(&mut self.journal, &mut self.log, &record);
-                self.news.push(Reply::Exited { attempt, exit, at });
+                self.exits.push(Exited { attempt, exit, at });
             }
             Command::Kill
                 if held.is_awaited() && withdrawn(&self.starters, &mut self.orders, key) =>
@@ -96,6 +95,7 @@ impl Yard {
         let still_open = held.finish(&self.poller, &mut self.buffer);
         let end = held.end(ending, held_open || still_open, unconfirmed);
         let attempt = held.id;
+        self.settle_exit(attempt, &end);
         let record = Record::Ended {
             attempt,
             end: end.clone(),
