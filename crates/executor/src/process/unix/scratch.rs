@@ -94,7 +94,7 @@ impl Scratch {
             #[cfg(target_os = "linux")]
             Dirs::Slot {
                 slot: Some(slot), ..
-            } => slot.dir().join(name),
+            } => slot.path(name).to_path_buf(),
             #[cfg(target_os = "linux")]
             Dirs::Found(Some(slot)) => slot.join(name),
             _ => self.file(name),

@@ -22,6 +22,8 @@ use super::{Owner, PRIVATE, TMP, WORK};
 pub(super) struct Slot {
     home: Arc<Home>,
     number: u32,
+    /// `work` and `tmp`.
+    paths: [PathBuf; 2],
     owner: Owner,
     /// What identifies each directory in the state that was proven.
     proven: [Mark; 2],
@@ -75,6 +77,7 @@ impl Slot {
         Ok(Self {
             home,
             number,
+            paths: [WORK, TMP].map(|name| dir.join(name)),
             owner,
             proven: [work, tmp],
             proven_at: now,
@@ -99,6 +102,12 @@ impl Slot {
     /// Where both directories are.
     pub(super) fn dir(&self) -> PathBuf {
         self.home.slot(self.number)
+    }
+
+    /// One of the two directories.
+    pub(super) fn path(&self, name: &str) -> &Path {
+        let [work, tmp] = &self.paths;
+        if name == TMP { tmp } else { work }
     }
 
     /// Whether it was known to be good a moment ago, so that nobody needs to look.
@@ -130,11 +139,11 @@ impl Slot {
     /// Whether nothing was done to it since it was handed out, or put by, by one look at each directory; `false`: it
     /// takes more to know. Asks for what the kernel has in memory, of a slot that was in use a moment ago.
     pub(super) fn is_untouched(&mut self) -> bool {
-        let dir = self.dir();
-        let is_same = [WORK, TMP]
+        let is_same = self
+            .paths
             .iter()
             .zip(&self.proven)
-            .all(|(name, proven)| lstat(dir.join(name)).is_ok_and(|now| Mark::of(&now) == *proven));
+            .all(|(path, proven)| lstat(path).is_ok_and(|now| Mark::of(&now) == *proven));
         if !is_same {
             return false;
         }
@@ -151,8 +160,7 @@ impl Slot {
     /// Whether it is as it was made, by looking at all there is to see. Blocks on the disk.
     pub(super) fn prove(&mut self) -> bool {
         let now = Instant::now();
-        let dir = self.dir();
-        let [Some(work), Some(tmp)] = [WORK, TMP].map(|name| as_made(&dir.join(name), self.owner))
+        let [Some(work), Some(tmp)] = self.paths.each_ref().map(|path| as_made(path, self.owner))
         else {
             return false;
         };
