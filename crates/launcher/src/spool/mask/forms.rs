@@ -183,9 +183,30 @@ fn letters(bytes: &[u8], skipped_bits: usize, alphabet: &[u8; 64]) -> (Vec<u8>, 
     (whole.map(letter).collect(), rest.map(letter))
 }
 
-/// What is not encoded beside letters and digits: by RFC 3986, by Python for paths, by `encodeURIComponent`, by `encodeURI`
-/// and by forms (WHATWG URL).
-const KEPT_IN_URLS: [&str; 5] = ["-_.~", "-_.~/", "-_.!~*'()", "-_.!~*'();/?:@&=+$,#", "*-._"];
+/// What is not encoded beside letters and digits.
+const KEPT_IN_URLS: [&str; 16] = [
+    // RFC 3986: what is never encoded; segments, paths, and queries as well as fragments.
+    "-_.~",
+    "-_.~!$&'()*+,;=:@",
+    "-_.~!$&'()*+,;=:@/",
+    "-_.~!$&'()*+,;=:@/?",
+    // Python, for paths.
+    "-_.~/",
+    // ECMAScript: `encodeURIComponent`, which is components of the WHATWG too, and `encodeURI`.
+    "-_.!~*'()",
+    "-_.!~*'();/?:@&=+$,#",
+    // Go: segments, paths, names and passwords.
+    "-_.~$&+:=@",
+    "-_.~$&+:=@/,;",
+    "-_.~$&+,;=",
+    // The URLs of the WHATWG: forms; names and passwords; paths, since 2023 without the circumflex; queries.
+    "*-._",
+    "-_.~!$&'()*+,%",
+    "-_.~!$&'()*+,%/:;=@[\\]|",
+    "-_.~!$&'()*+,%/:;=@[\\]|^",
+    "-_.~!$&()*+,%/:;=@[\\]|^?`{}",
+    "-_.~!$&'()*+,%/:;=@[\\]|^?`{}",
+];
 
 fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -205,35 +226,78 @@ fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
 /// How a program escapes texts for JSON.
 #[derive(Clone, Copy)]
 struct Json {
-    /// Characters that need not be escaped, and are.
-    also: &'static str,
-    /// All but ASCII is escaped.
+    /// Characters that are escaped by number, even if they need not be escaped or there is a shorter way.
+    by_number: &'static str,
+    /// All but ASCII is escaped by number.
     ascii: bool,
+    /// Numbers are in capitals.
     upper: bool,
+    /// Slashes are escaped.
+    slash: bool,
 }
 
-/// As most do, serde among them; in ASCII as Python does, and in capitals; with slashes as PHP does, and without; as Go
-/// does for use in HTML.
-const JSON: [Json; 6] = [
-    Json::new("", false, false),
-    Json::new("", true, false),
-    Json::new("", true, true),
-    Json::new("/", true, false),
-    Json::new("/", false, false),
-    Json::new("<>&", false, false),
+/// What all texts of JSON escape, and nothing else.
+const PLAIN_JSON: Json = Json {
+    by_number: "",
+    ascii: false,
+    upper: false,
+    slash: false,
+};
+
+const JSON: [Json; 9] = [
+    // Most, serde and JavaScript among them; and Jackson.
+    PLAIN_JSON,
+    Json {
+        upper: true,
+        ..PLAIN_JSON
+    },
+    // Python; and others in ASCII.
+    Json {
+        ascii: true,
+        ..PLAIN_JSON
+    },
+    Json {
+        ascii: true,
+        upper: true,
+        ..PLAIN_JSON
+    },
+    // PHP, and when it is told to keep what is not ASCII.
+    Json {
+        ascii: true,
+        slash: true,
+        ..PLAIN_JSON
+    },
+    Json {
+        slash: true,
+        ..PLAIN_JSON
+    },
+    // Go, for use in HTML.
+    Json {
+        by_number: "<>&\u{2028}\u{2029}",
+        ..PLAIN_JSON
+    },
+    // Gson.
+    Json {
+        by_number: "<>&='\u{2028}\u{2029}",
+        ..PLAIN_JSON
+    },
+    // System.Text.Json.
+    Json {
+        by_number: "\"<>&'+`\u{7f}",
+        ascii: true,
+        upper: true,
+        slash: false,
+    },
 ];
 
 impl Json {
-    const fn new(also: &'static str, ascii: bool, upper: bool) -> Self {
-        Self { also, ascii, upper }
-    }
-
     fn escape(self, text: &str) -> String {
         let mut escaped = String::with_capacity(text.len());
         for character in text.chars() {
             let short = match character {
+                _ if self.by_number.contains(character) => None,
                 '"' | '\\' => Some(character),
-                '/' if self.also.contains('/') => Some('/'),
+                '/' if self.slash => Some('/'),
                 '\u{8}' => Some('b'),
                 '\u{c}' => Some('f'),
                 '\n' => Some('n'),
@@ -244,7 +308,7 @@ impl Json {
             if let Some(short) = short {
                 escaped.extend(['\\', short]);
             } else if character < ' '
-                || self.also.contains(character)
+                || self.by_number.contains(character)
                 || self.ascii && !character.is_ascii()
             {
                 self.escape_by_number(character, &mut escaped);
@@ -331,6 +395,46 @@ mod tests {
             "a b/\"é'\\''\\\n~😀<",
             "a b/&quot;é&#39;\\\n~😀&lt;",
         ] {
+            assert!(forms.contains(expected.as_bytes()), "{expected}");
+        }
+    }
+
+    #[test]
+    fn urls_and_json_of_languages_and_libraries_are_looked_for() {
+        let key = "Eby8vdM02xNO/K1SZFCDIRqu+GtKdA==";
+        let name = "p:a@s;s,w/o?r[d]^|%'!~";
+        let text = "\"<a>&'+`=\u{e9}\u{2028}\u{7f}\u{1f}/";
+        for (secret, expected) in [
+            // url.PathEscape of Go, and segments of RFC 3986.
+            (key, "Eby8vdM02xNO%2FK1SZFCDIRqu+GtKdA=="),
+            // `new URL(..).password` of Node.js.
+            (key, "Eby8vdM02xNO%2FK1SZFCDIRqu+GtKdA%3D%3D"),
+            (key, r"Eby8vdM02xNO/K1SZFCDIRqu+GtKdA\u003d\u003d"),
+            (key, r"Eby8vdM02xNO/K1SZFCDIRqu\u002BGtKdA=="),
+            (name, "p:a@s%3Bs%2Cw%2Fo%3Fr%5Bd%5D%5E%7C%25%27%21~"),
+            (name, "p:a@s;s,w/o%3Fr%5Bd%5D%5E%7C%25%27%21~"),
+            (name, "p%3Aa%40s;s,w%2Fo%3Fr%5Bd%5D%5E%7C%25%27%21~"),
+            (name, "p:a@s;s,w%2Fo%3Fr%5Bd%5D%5E%7C%25'!~"),
+            (name, "p:a@s;s,w/o?r%5Bd%5D%5E%7C%25'!~"),
+            (name, "p%3Aa%40s%3Bs,w%2Fo%3Fr%5Bd%5D%5E%7C%'!~"),
+            (name, "p:a@s;s,w/o%3Fr[d]^|%'!~"),
+            (name, "p:a@s;s,w/o%3Fr[d]%5E|%'!~"),
+            (name, "p:a@s;s,w/o?r[d]^|%%27!~"),
+            // Go, Gson and System.Text.Json.
+            (
+                text,
+                "\\\"\\u003ca\\u003e\\u0026'+`=\u{e9}\\u2028\u{7f}\\u001f/",
+            ),
+            (
+                text,
+                "\\\"\\u003ca\\u003e\\u0026\\u0027+`\\u003d\u{e9}\\u2028\u{7f}\\u001f/",
+            ),
+            (
+                text,
+                r"\u0022\u003Ca\u003E\u0026\u0027\u002B\u0060=\u00E9\u2028\u007F\u001F/",
+            ),
+        ] {
+            let forms = escaped_forms(secret);
             assert!(forms.contains(expected.as_bytes()), "{expected}");
         }
     }
