@@ -99,10 +99,13 @@ fn escaped_forms(text: &str) -> BTreeSet<Vec<u8>> {
     let mut add = |form: String| {
         forms.insert(form.into_bytes());
     };
+    let has_space = text.contains(' ');
     for kept in KEPT_IN_URLS {
         for upper in [true, false] {
             add(percent(text, kept, upper, false));
-            add(percent(text, kept, upper, true));
+            if has_space {
+                add(percent(text, kept, upper, true));
+            }
         }
     }
     for json in JSON {
@@ -209,16 +212,25 @@ const KEPT_IN_URLS: [&str; 16] = [
 ];
 
 fn percent(text: &str, kept: &str, upper: bool, plus: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
+    let digits: &[u8; 16] = if upper {
+        b"0123456789ABCDEF"
+    } else {
+        b"0123456789abcdef"
+    };
+    let digit = |value: u8| char::from(digits[usize::from(value)]);
+    let mut is_kept = [false; 256];
+    for byte in kept.bytes() {
+        is_kept[usize::from(byte)] = true;
+    }
+    let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
-        let _ = match byte {
-            b' ' if plus => encoded.write_char('+'),
-            _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => {
-                encoded.write_char(char::from(byte))
+        match byte {
+            b' ' if plus => encoded.push('+'),
+            _ if byte.is_ascii_alphanumeric() || is_kept[usize::from(byte)] => {
+                encoded.push(char::from(byte));
             }
-            _ if upper => write!(encoded, "%{byte:02X}"),
-            _ => write!(encoded, "%{byte:02x}"),
-        };
+            _ => encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]),
+        }
     }
     encoded
 }
