@@ -11,8 +11,9 @@ use crate::patience::{FOLLOW_PATIENCE, Retry};
 /// Follows the output of a job. When the connection is lost it connects again and goes on at the byte that it had
 /// reached, so that a restart of the master neither loses nor repeats anything.
 ///
-/// While nothing was read, the question goes to the master as it was asked. Afterwards each attempt is asked for by
-/// its number, because "the newest" may have become another one in the meantime.
+/// Until the master has said where the reading begins, the question goes to it as it was asked. Afterwards each attempt
+/// is asked for by its number and from a byte on, because "the newest", or "the last lines", may have become others in
+/// the meantime.
 pub(crate) struct Follower<'a> {
     jobs: &'a dyn Jobs,
     caller: &'a Caller,
@@ -65,7 +66,7 @@ pub(crate) enum Followed {
 /// How far the reading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Nothing was read.
+    /// Nothing was read, and where that begins is not known.
     Start,
     /// This attempt, up to this offset.
     Within(AttemptNumber, u64),
@@ -128,7 +129,10 @@ impl<'a> Follower<'a> {
         };
         let item = item
             .unwrap_or_else(|| Err(ControlError::unavailable("the connection ended too early")))?;
-        self.retry.succeeded();
+        // That is said before anything is read: the next thing may fail as the last did.
+        if !matches!(item, LogItem::Begin { .. }) {
+            self.retry.succeeded();
+        }
         self.on_item(item)
     }
 
@@ -153,6 +157,12 @@ impl<'a> Follower<'a> {
             None => (false, false),
         };
         match item {
+            LogItem::Begin { attempt, from } => {
+                if self.place == Place::Start {
+                    self.place = Place::Within(attempt.number, from);
+                }
+                Ok(None)
+            }
             LogItem::Chunk { attempt, chunk } => {
                 self.mark_shown();
                 let Some(chunk) = self.unseen(attempt.number, chunk) else {
@@ -283,6 +293,45 @@ mod tests {
             .map(|query| (query.attempt.map(AttemptNumber::get), query.from))
             .collect();
         assert_eq!(asked, [(None, 0), (Some(1), 6), (Some(1), 6), (Some(2), 0)]);
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "stands among results")]
+    fn begin(number: u32, from: u64) -> Result<LogItem, ControlError> {
+        Ok(LogItem::Begin {
+            attempt: attempt(number),
+            from,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_lost_before_anything_was_printed_skips_nothing() {
+        let control = Scripted::default();
+        control.logs([
+            Reply::Stream(vec![begin(1, 700), lost()]),
+            Reply::Stream(vec![begin(1, 700), lost()]),
+            // The end has moved on, and there is a newer attempt.
+            Reply::Stream(vec![begin(1, 700), chunk(1, 700, "a"), ended(1), over()]),
+            Reply::Stream(vec![begin(2, 0), chunk(2, 0, "b"), ended(2), over()]),
+            Reply::Stream(vec![over()]),
+        ]);
+        let mut query = follow();
+        query.tail_lines = Some(0);
+        let (text, marks) = read(&control, query).await;
+        assert_eq!(text, "ab");
+        assert_eq!(marks, ["lost", "1", "2", "succeeded"]);
+        let asked: Vec<_> = control
+            .log_queries()
+            .iter()
+            .map(|query| {
+                let attempt = query.attempt.map(AttemptNumber::get);
+                (attempt, query.from, query.tail_lines)
+            })
+            .collect();
+        let (first, again) = ((None, 0, Some(0)), (Some(1), 700, None));
+        assert_eq!(
+            asked,
+            [first, again, again, (Some(2), 0, None), (Some(3), 0, None)]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -124,6 +124,14 @@ pub type LogStream = Pin<Box<dyn Stream<Item = Result<LogItem, ControlError>> + 
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogItem {
+    /// Where the reading begins, before anything was printed: who asks again, for this attempt and from there, misses
+    /// nothing, whatever happened meanwhile. First item, and once; masters of earlier releases do not say it.
+    Begin {
+        /// Whose output comes first; also if the attempt is still to come.
+        attempt: AttemptId,
+        /// The first byte.
+        from: u64,
+    },
     /// Output.
     Chunk {
         /// Whose.

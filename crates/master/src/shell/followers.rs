@@ -54,13 +54,13 @@ pub(super) fn follow(
     };
     shared.spawn(async move {
         // The reader may wait for a job for ever; its end must not.
-        tokio::select! {
-            result = reader.run() => {
-                if let Err(Stop::Failed(problem)) = result {
-                    let _ = items.send(Err(problem)).await;
-                }
-            }
-            () = items.closed() => {}
+        let end = tokio::select! {
+            result = reader.run() => result,
+            () = items.closed() => Err(Stop::Left),
+        };
+        if let Err(Stop::Failed(problem)) = end {
+            // A reader that stands still hears it when it reads on: that holds up no shutdown.
+            tokio::spawn(async move { drop(items.send(Err(problem)).await) });
         }
     });
     Ok(one_by_one(receiver))
@@ -104,14 +104,19 @@ struct Reader {
 
 impl Reader {
     async fn run(mut self) -> Result<(), Stop> {
+        let mut begun: Option<(AttemptNumber, u64)> = None;
         let mut shown: Option<AttemptNumber> = None;
         loop {
             let record = self.shared.read_job(self.query.job).await?;
-            if let Some(attempt) = self.next_attempt(&record, shown) {
-                let from = if shown.is_none() {
-                    self.start(attempt).await?
-                } else {
-                    0
+            if let Some(attempt) = self.next_attempt(&record, begun, shown) {
+                let from = match (shown, begun) {
+                    (Some(_), _) => 0,
+                    (None, Some((_, from))) => from,
+                    (None, None) => {
+                        let from = self.start(attempt).await?;
+                        begun = Some(self.begin(attempt.number, from).await?);
+                        from
+                    }
                 };
                 self.show(attempt, from).await?;
                 shown = Some(attempt.number);
@@ -122,18 +127,38 @@ impl Reader {
                 let outcome = record.outcome;
                 return self.say(vec![LogItem::End { outcome }]).await;
             }
+            if begun.is_none() {
+                // Nothing is there of which a tail could be shown: all that comes, comes after it.
+                let is_tail = self.query.tail.is_some() || self.query.tail_lines.is_some();
+                let from = if is_tail { 0 } else { self.query.from };
+                let number = self.query.attempt.unwrap_or(AttemptNumber::FIRST);
+                begun = Some(self.begin(number, from).await?);
+            }
             self.changed().await?;
         }
     }
 
-    /// The attempt to show next. Without a choice that is the newest, and then each that follows.
-    fn next_attempt(&self, record: &JobRecord, shown: Option<AttemptNumber>) -> Option<AttemptId> {
-        let numbers = || record.attempts.iter().map(|attempt| attempt.id);
-        match (self.query.attempt, shown) {
-            (Some(_), Some(_)) => None,
-            (Some(chosen), None) => numbers().find(|attempt| attempt.number == chosen),
-            (None, None) => numbers().next_back(),
-            (None, Some(shown)) => numbers().find(|attempt| attempt.number > shown),
+    /// Says where the reading begins, so that it can be asked for again.
+    async fn begin(&self, number: AttemptNumber, from: u64) -> Result<(AttemptNumber, u64), Stop> {
+        let attempt = AttemptId::new(self.query.job, number);
+        self.say(vec![LogItem::Begin { attempt, from }]).await?;
+        Ok((number, from))
+    }
+
+    /// The attempt to show next. Without a choice that is the newest, or the first to come, and then each that follows.
+    fn next_attempt(
+        &self,
+        record: &JobRecord,
+        begun: Option<(AttemptNumber, u64)>,
+        shown: Option<AttemptNumber>,
+    ) -> Option<AttemptId> {
+        let mut numbers = record.attempts.iter().map(|attempt| attempt.id);
+        match (self.query.attempt, shown, begun) {
+            (Some(_), Some(_), _) => None,
+            (Some(chosen), None, _) => numbers.find(|attempt| attempt.number == chosen),
+            (None, Some(shown), _) => numbers.find(|attempt| attempt.number > shown),
+            (None, None, Some((first, _))) => numbers.find(|attempt| attempt.number >= first),
+            (None, None, None) => numbers.next_back(),
         }
     }
 
@@ -218,7 +243,11 @@ impl Reader {
         if items.is_empty() {
             return Ok(());
         }
-        self.items.send(Ok(items)).await.map_err(|_| Stop::Left)
+        tokio::select! {
+            biased;
+            sent = self.items.send(Ok(items)) => sent.map_err(|_| Stop::Left),
+            () = self.shared.stopping.cancelled() => Err(Stop::Failed(stopped())),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use jobyard_core::{
 use jobyard_master::Master;
 use jobyard_master::records::{JOB, JobRecord, read};
 
-use crate::house::{GUARD, host, id, new_job, over, parts, start};
+use crate::house::{GUARD, host, id, new_job, over, parts, start, submit};
 use crate::shaky::Shaky;
 
 const TEXT: &[u8] = b"hello, world\n";
@@ -86,6 +86,7 @@ async fn what_came_between_two_looks_is_shown_before_the_end() {
         let items = all(&master, held, follow).await.expect("readable");
         assert!(logs.has_answered(), "nobody looked");
         let [
+            LogItem::Begin { from, .. },
             LogItem::Chunk { chunk, .. },
             LogItem::AttemptEnd { log, .. },
             LogItem::End { .. },
@@ -93,7 +94,7 @@ async fn what_came_between_two_looks_is_shown_before_the_end() {
         else {
             panic!("bytes, their end, and that of the job: {items:?}");
         };
-        assert_eq!(chunk.offset, held);
+        assert_eq!((*from, chunk.offset), (held, held));
         assert_eq!(
             &chunk.bytes[..],
             &TEXT[usize::try_from(held).unwrap_or(0)..]
@@ -124,7 +125,7 @@ async fn output_that_is_away_is_unavailable_and_not_lost() {
     assert_eq!(whose, attempt());
     assert!(problem.contains("not at hand"), "{problem}");
     logs.be_away(false);
-    assert_eq!(all(&master, 0, true).await.expect("there").len(), 3);
+    assert_eq!(all(&master, 0, true).await.expect("there").len(), 4);
     master.shutdown().await;
 }
 
@@ -166,5 +167,30 @@ async fn refuse_a_job_that_was_shown_and_has_lost_its_secrets() {
         matches!(&refused, Err(ControlError::Invalid { field, .. }) if field == "secret_env"),
         "{refused:?}"
     );
+    master.shutdown().await;
+}
+
+/// Who has seen nothing yet can ask for the same again after the connection was lost.
+#[tokio::test]
+async fn say_where_the_reading_begins_before_anything_is_shown() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (master, _) = after_one_job(data.path()).await;
+    let mut query = LogQuery::new(id(1));
+    query.tail = Some(6);
+    let mut items = master.logs(&host(), query).await.expect("a stream");
+    let first = items.next().await.expect("an item");
+    let from = TEXT.len() as u64 - 6;
+    let attempt = attempt();
+    assert_eq!(first, Ok(LogItem::Begin { attempt, from }));
+
+    submit(&master, 2).await.expect("accepted");
+    let mut query = LogQuery::new(id(2));
+    query.tail_lines = Some(0);
+    query.follow = true;
+    let mut items = master.logs(&host(), query).await.expect("a stream");
+    let first = tokio::time::timeout(GUARD, items.next()).await;
+    let attempt = AttemptId::new(id(2), AttemptNumber::FIRST);
+    let begin = LogItem::Begin { attempt, from: 0 };
+    assert_eq!(first.expect("in time"), Some(Ok(begin)), "it is to come");
     master.shutdown().await;
 }

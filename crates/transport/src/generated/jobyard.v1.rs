@@ -1538,6 +1538,15 @@ pub struct LogsRequest {
 pub struct LogsResponse {
     #[prost(message, repeated, tag = "1")]
     pub items: ::prost::alloc::vec::Vec<LogItem>,
+    #[prost(message, optional, tag = "2")]
+    pub begin: ::core::option::Option<LogBegin>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogBegin {
+    #[prost(message, optional, tag = "1")]
+    pub attempt: ::core::option::Option<AttemptId>,
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogItem {

@@ -4,7 +4,7 @@ use jobyard_core::{LogItem, MAX_FRAME_MESSAGES, MasterMessage, UploadFrame, Work
 use prost::Message;
 
 use super::InvalidMessage;
-use super::field::list;
+use super::field::{list, required};
 use super::upload::cut;
 use crate::generated::v1;
 use crate::limits::{FRAME_TARGET_BYTES, LOG_ITEMS_PER_MESSAGE};
@@ -73,11 +73,36 @@ impl TryFrom<v1::MasterFrame> for Vec<MasterMessage> {
     }
 }
 
+impl From<Vec<LogItem>> for v1::LogsResponse {
+    /// The beginning stands beside the items, since earlier clients take no kind of item that they do not know.
+    fn from(items: Vec<LogItem>) -> Self {
+        let mut wire = Self::default();
+        for item in items {
+            match item {
+                LogItem::Begin { attempt, from } => {
+                    let attempt = Some(attempt.into());
+                    wire.begin = Some(v1::LogBegin { attempt, from });
+                }
+                item => wire.items.push(item.into()),
+            }
+        }
+        wire
+    }
+}
+
 impl TryFrom<v1::LogsResponse> for Vec<LogItem> {
     type Error = InvalidMessage;
 
     fn try_from(frame: v1::LogsResponse) -> Result<Self, InvalidMessage> {
-        list("items", frame.items, LOG_ITEMS_PER_MESSAGE)
+        let mut items = list("items", frame.items, LOG_ITEMS_PER_MESSAGE)?;
+        if let Some(begin) = frame.begin {
+            let begin = LogItem::Begin {
+                attempt: required("begin.attempt", begin.attempt)?,
+                from: begin.from,
+            };
+            items.insert(0, begin);
+        }
+        Ok(items)
     }
 }
 

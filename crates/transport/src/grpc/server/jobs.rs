@@ -91,9 +91,7 @@ impl Jobs for JobsService {
         let query = LogQuery::try_from(request.into_inner()).map_err(of_invalid)?;
         let items = self.control.logs(&caller, query).await;
         let items = items.map_err(|error| of_control_error(&error))?;
-        let message = |items: Vec<LogItem>| v1::LogsResponse {
-            items: items.into_iter().map(Into::into).collect(),
-        };
+        let message = |items: Vec<LogItem>| v1::LogsResponse::from(items);
         let load = Load {
             items: LOG_ITEMS_PER_MESSAGE,
             bytes: OUTPUT_TARGET_BYTES,

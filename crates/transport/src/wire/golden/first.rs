@@ -317,11 +317,37 @@ fn output_for_followers() {
             outcome: Some(Outcome::Succeeded),
         },
     ];
-    let wire = v1::LogsResponse {
-        items: items.iter().cloned().map(Into::into).collect(),
-    };
-    let wire = recorded("logs_response", &wire);
+    let wire = recorded("logs_response", &v1::LogsResponse::from(items.clone()));
     assert_eq!(Vec::<LogItem>::try_from(wire), Ok(items));
+}
+
+#[test]
+fn where_output_for_followers_begins() {
+    let begin = LogItem::Begin {
+        attempt: attempt(2),
+        from: 4_096,
+    };
+    let text = LogItem::Chunk {
+        attempt: attempt(2),
+        chunk: chunk(4_096, OutputStream::Stdout, b"text"),
+    };
+    for (name, items) in [
+        ("logs_response_begin", vec![begin.clone()]),
+        ("logs_response_begin_and_text", vec![begin, text]),
+    ] {
+        let wire = recorded(name, &v1::LogsResponse::from(items.clone()));
+        assert_eq!(Vec::<LogItem>::try_from(wire), Ok(items));
+    }
+}
+
+/// A client of the first release reads the items, which it knows, and nothing else.
+#[test]
+fn where_output_begins_is_nothing_to_earlier_clients() {
+    let begin = LogItem::Begin {
+        attempt: attempt(2),
+        from: 4_096,
+    };
+    assert!(v1::LogsResponse::from(vec![begin]).items.is_empty());
 }
 
 #[test]
