@@ -3,7 +3,9 @@
 use std::io;
 
 use data_encoding::BASE64;
-use jobyard_core::{AttemptId, LogChunk, LogRemoval, LogState, LogStatus, Outcome, OutputStream};
+use jobyard_core::{
+    AttemptId, LogChunk, LogCut, LogRemoval, LogState, LogStatus, Outcome, OutputStream,
+};
 
 use crate::console::Console;
 use crate::escape::Escaper;
@@ -93,7 +95,8 @@ impl<'a> Printer<'a> {
     ) -> io::Result<()> {
         let number = attempt.number.get();
         if self.options.json {
-            return self.console.json(&LogLine::attempt_end(number, log)).await;
+            let line = LogLine::attempt_end(number, log, limit);
+            return self.console.json(&line).await;
         }
         let (left_out, left_err) = (self.stdout.escaper.finish(), self.stderr.escaper.finish());
         self.console.out(left_out.as_bytes()).await?;
@@ -175,17 +178,15 @@ fn missing(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Option<String> 
             "output of attempt {attempt} was removed by retention at {at}: {why}"
         ));
     }
-    (dropped > 0).then(|| {
-        let cut = format!(
-            "output of attempt {attempt} truncated at {end} bytes: {dropped} bytes were dropped"
-        );
-        match limit {
-            Some(limit) if end < limit => {
-                format!("{cut} (its worker could not keep them: its disk may be full)")
-            }
-            Some(limit) => format!("{cut} (limit {limit} bytes, see --log-limit)"),
-            None => cut,
-        }
+    let cut = format!(
+        "output of attempt {attempt} truncated at {end} bytes: {dropped} bytes were dropped"
+    );
+    let Some(limit) = limit else {
+        return (dropped > 0).then_some(cut);
+    };
+    Some(match LogCut::of(end, dropped, limit)? {
+        LogCut::Limit => format!("{cut} (limit {limit} bytes, see --log-limit)"),
+        _ => format!("{cut} (its worker could not keep them: its disk may be full)"),
     })
 }
 

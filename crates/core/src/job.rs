@@ -224,6 +224,28 @@ impl Attempt {
     }
 }
 
+/// Why the output of an attempt ends before what the attempt printed does. The job itself went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogCut {
+    /// There was more than its spec lets be kept.
+    Limit,
+    /// Its worker could not keep more: mostly its disk was full.
+    Room,
+}
+
+impl LogCut {
+    /// What cut a log of `end` bytes of which `dropped` more were not kept, where up to `limit` were to be.
+    pub const fn of(end: u64, dropped: u64, limit: u64) -> Option<Self> {
+        match dropped {
+            0 => None,
+            _ if end < limit => Some(Self::Room),
+            _ => Some(Self::Limit),
+        }
+    }
+}
+
 /// Whether the output of an attempt has arrived at the master.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jobyard_core::{
-    Attempt, Group, Job, JobId, LogRemoval, LogState, PROCESS_EXECUTOR, Preference, Retry,
+    Attempt, Group, Job, JobId, LogCut, LogRemoval, LogState, PROCESS_EXECUTOR, Preference, Retry,
     RetryBudget,
 };
 use jobyard_executor::ProcessConfig;
@@ -103,9 +103,16 @@ impl From<&Job> for JobView {
             submitted_at: time(job.submitted_at),
             submitted_by: job.submitted_by.clone(),
             finished_at: job.finished_at.map(time),
-            attempts: job.attempts.iter().map(AttemptView::from).collect(),
+            attempts: attempts(job),
         }
     }
+}
+
+fn attempts(job: &Job) -> Vec<AttemptView> {
+    let limit = job.spec.log_limit;
+    let each = job.attempts.iter();
+    each.map(|attempt| AttemptView::new(attempt, limit))
+        .collect()
 }
 
 /// The command of a process job; `None` for scripts and other executors. Environments are not shown.
@@ -166,8 +173,10 @@ struct AttemptView {
     /// When retention has removed the output, and why: `age` or `room`; null while it is there.
     log_removed: Option<RemovedView>,
     log_dropped: u64,
-    /// Where the output was cut, by its limit or for want of room; null if it was not.
+    /// Where the output was cut; null if it was not.
     log_truncated_at: Option<u64>,
+    /// By what: `limit`, or `room` where its worker could not keep more; null if it was not cut.
+    log_truncated_by: Option<LogCut>,
     /// Where it was measured.
     usage: Option<UsageView>,
     /// Once it is known.
@@ -201,8 +210,9 @@ impl From<&Retry> for RetryView {
     }
 }
 
-impl From<&Attempt> for AttemptView {
-    fn from(attempt: &Attempt) -> Self {
+impl AttemptView {
+    /// An attempt of which so many bytes of output were to be kept.
+    fn new(attempt: &Attempt, log_limit: u64) -> Self {
         let residue = attempt.residue.as_ref();
         Self {
             number: attempt.id.number.get(),
@@ -221,6 +231,7 @@ impl From<&Attempt> for AttemptView {
             },
             log_dropped: attempt.log_dropped,
             log_truncated_at: (attempt.log_dropped > 0).then_some(attempt.log_bytes),
+            log_truncated_by: LogCut::of(attempt.log_bytes, attempt.log_dropped, log_limit),
             usage: residue
                 .and_then(|residue| residue.usage.as_ref())
                 .map(UsageView::from),

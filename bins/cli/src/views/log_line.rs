@@ -1,6 +1,6 @@
 //! Output, line by line.
 
-use jobyard_core::{JobId, LogState, LogStatus};
+use jobyard_core::{JobId, LogCut, LogState, LogStatus};
 use serde::Serialize;
 
 use super::outcome::OutcomeView;
@@ -32,6 +32,9 @@ pub(crate) enum LogLine {
         log_bytes: u64,
         log: &'static str,
         log_dropped: u64,
+        /// By what it was cut: `limit`, or `room` where its worker could not keep more; `null` if it was not, or if the
+        /// limit is not known.
+        log_truncated_by: Option<LogCut>,
     },
     /// Nothing follows.
     End {
@@ -41,13 +44,14 @@ pub(crate) enum LogLine {
 }
 
 impl LogLine {
-    /// The end of an attempt's output.
-    pub(crate) const fn attempt_end(attempt: u32, log: &LogStatus) -> Self {
+    /// The end of an attempt's output, of which so many bytes were to be kept.
+    pub(crate) fn attempt_end(attempt: u32, log: &LogStatus, limit: Option<u64>) -> Self {
         Self::AttemptEnd {
             attempt,
             log_bytes: log.end,
             log: log_state(log.state),
             log_dropped: log.dropped,
+            log_truncated_by: limit.and_then(|limit| LogCut::of(log.end, log.dropped, limit)),
         }
     }
 }
@@ -74,7 +78,8 @@ mod tests {
         log.dropped = 3;
         let lines = [
             LogLine::Submitted { job_id: job_id() },
-            LogLine::attempt_end(1, &log),
+            LogLine::attempt_end(1, &log, Some(5)),
+            LogLine::attempt_end(2, &log, Some(6)),
             LogLine::End { outcome: None },
         ];
         let lines: Vec<_> = lines
