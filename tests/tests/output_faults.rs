@@ -3,8 +3,9 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use jobyard_tests::{Cluster, MasterProgram, PATIENCE, Site, assert_once, attempts};
 use sha2::{Digest, Sha256};
@@ -44,14 +45,35 @@ impl Drop for Disk {
     }
 }
 
+/// The first line of each job.
+const BEFORE: &str = "before";
+
 /// A job that begins, waits, and then prints 1 to `lines`, of which it keeps a copy of its own.
 fn printing_job(site: &Site, lines: u32, copy: &Path) -> String {
     format!(
-        "echo before | tee {copy}; {}; seq 1 {lines} | tee -a {copy}; echo printed > {}",
+        "echo {BEFORE} | tee {copy}; {}; seq 1 {lines} | tee -a {copy}; echo printed > {}",
         site.held_job(),
         site.notes.path().display(),
         copy = copy.display(),
     )
+}
+
+/// That the master holds what the job printed before it waits.
+fn assert_first_line_is_held(site: &Site, job: &str) {
+    let mut reader = site.cluster.command(&["logs", "--follow", job]);
+    let mut reader = reader
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the CLI starts");
+    let mut line = vec![0; BEFORE.len()];
+    let output = reader.stdout.as_mut().expect("standard output is piped");
+    let read = output.read_exact(&mut line);
+    reader.kill().expect("it runs");
+    reader.wait().expect("it ends");
+    read.expect("the line arrives");
+    assert_eq!(line, BEFORE.as_bytes());
 }
 
 /// That the stored log is the job's own copy, once it has arrived.
@@ -77,6 +99,8 @@ fn fm3_output_of_jobs_that_end_while_the_master_is_away_arrives_to_the_byte() {
         .cluster
         .submit(&[], &printing_job(&site, 500_000, &copy));
     site.begun(1);
+    // The upload is under way: what comes later goes on from there.
+    assert_first_line_is_held(&site, &job);
     site.cluster.master.kill_9();
     site.gate.let_through(1);
     assert_eq!(site.notes.next(), "printed");
@@ -139,6 +163,9 @@ fn fw8_full_disk_of_the_worker_costs_output_and_nothing_else() {
     let ran = site.cluster.cli(&["logs", &job]).ok();
     assert!(printed.starts_with(&ran.stdout) && ran.stdout.len() as u64 == kept);
     assert!(ran.stderr.contains("truncated at"), "{}", ran.stderr);
+    // That it was the disk and not the limit is said to people and to programs.
+    assert_eq!(attempt["log_truncated_by"], "room", "{shown}");
+    assert!(ran.stderr.contains("disk may be full"), "{}", ran.stderr);
     drop(site);
     drop(disk);
 }

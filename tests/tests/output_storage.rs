@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use data_encoding::BASE64;
-use jobyard_tests::{MasterProgram, Ran, Site, in_background, program};
+use jobyard_tests::{MasterProgram, Program, Ran, Site, in_background, program};
 use serde_json::Value;
 
 /// Enough of both streams for more than one block of the disk.
@@ -122,10 +122,20 @@ fn o8_output_is_the_same_live_compressed_archived_and_restored() {
     // Without its archive, the output is not lost, and the rest goes on.
     fs::rename(&archive, site.cluster.path("away")).expect("ours");
     let refused = site.cluster.cli(&["logs", &job]);
-    assert_ne!(refused.code, Some(0));
-    assert!(refused.stderr.contains("not at hand"), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(125));
+    let said = &refused.stderr;
+    for words in ["not at hand", "nothing is lost", "--log-archive"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let refused = site.cluster.cli(&["logs", &job, "--json"]).stderr;
+    assert!(refused.contains("\"code\":\"unavailable\""), "{refused}");
+    // Whoever follows is told, and gets it when it is back.
+    let mut waiting = site.cluster.command(&["logs", "--follow", &job]);
+    let mut waiting = Program::start(&mut waiting);
+    waiting.wait_for("trying again");
     fs::rename(site.cluster.path("away"), &archive).expect("ours");
     assert!(told(&site, &job) == live, "it has not come back");
+    assert!(waiting.wait().0.success(), "it does not go on");
 }
 
 #[test]

@@ -5,10 +5,10 @@ use sha2::{Digest, Sha256};
 
 use crate::reader::{Reader, file_with};
 
-/// Far more than any of the programs may hold.
-const LARGE: usize = 100 << 20;
+/// Far more than any of the programs may hold. The whole gibibyte is in the benchmark of logs.
+const LARGE: usize = 48 << 20;
 /// By how much each of them may grow meanwhile.
-const GROWTH: u64 = 48 << 20;
+const GROWTH: u64 = 32 << 20;
 
 #[test]
 fn xl1_invalid_utf8_and_nuls_come_back_as_they_were() {
@@ -31,7 +31,7 @@ fn xl1_invalid_utf8_and_nuls_come_back_as_they_were() {
 }
 
 #[test]
-fn xl1_a_hundred_mebibytes_without_a_line_end_take_no_memory() {
+fn xl1_much_output_without_a_line_end_takes_no_memory() {
     let site = Site::with(&[]);
     let worker = site.worker("w", &[]);
     let _ = site.cluster.submit_and_print("echo warm");

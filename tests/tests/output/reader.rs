@@ -78,6 +78,11 @@ impl Stalled {
         output.read_exact(&mut byte).expect("a first byte");
     }
 
+    /// Whether it is still in the middle: it ends only when somebody has taken all that it prints.
+    pub(crate) fn stands(&mut self) -> bool {
+        self.0.try_wait().expect("ours").is_none()
+    }
+
     /// Reads it after all, to the end.
     pub(crate) fn wake(mut self) -> Vec<u8> {
         let mut read = Vec::new();

@@ -50,6 +50,8 @@ struct Worker {
     healed_at: Option<Instant>,
     /// When it goes on.
     woken_at: Option<Instant>,
+    /// Whether one of its launchers was killed.
+    lost_a_launcher: bool,
 }
 
 impl World {
@@ -114,6 +116,12 @@ impl World {
         }
     }
 
+    /// Whether a launcher of this worker was killed.
+    pub(crate) fn has_lost_a_launcher(&self, worker: &str) -> bool {
+        let found = self.workers.iter().find(|known| known.name == worker);
+        found.is_none_or(|worker| worker.lost_a_launcher)
+    }
+
     fn kill_master(&mut self) -> &'static str {
         self.cluster.master.kill_9();
         self.cluster.restart_master();
@@ -141,6 +149,7 @@ impl Worker {
             proxy,
             healed_at: None,
             woken_at: None,
+            lost_a_launcher: false,
         }
     }
 
@@ -160,6 +169,7 @@ impl Worker {
     fn kill_with_launcher(&mut self, cluster: &Cluster) -> &'static str {
         let launchers = cluster.launchers(&self.name);
         self.program.kill_9();
+        self.lost_a_launcher = true;
         for launcher in launchers {
             launcher.kill_9();
         }
