@@ -254,7 +254,10 @@ fn open_archive(place: &str) -> Result<Arc<dyn LogArchive>, DaemonError> {
     }
     #[cfg(feature = "object-store")]
     {
-        let archive = jobyard_store::ObjectArchive::at_url(place, std::env::vars());
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let archive = jobyard_store::ObjectArchive::at_url(place, variables);
         Ok(Arc::new(archive?))
     }
     #[cfg(not(feature = "object-store"))]
