@@ -73,6 +73,7 @@ mod files;
 mod memory_logs;
 mod memory_store;
 mod page;
+mod page_cache;
 mod sealed;
 mod sqlite;
 

@@ -185,13 +185,13 @@ async fn damage_behind_a_reader_is_reported() {
     assert_eq!(text(&logs).await, "first second third");
     let segment = &segments(directory.path())[0];
     flip(segment, HEADER + FRAME + 35);
-    let answer = logs.read(attempt(), 0, 100).await;
+    let answer = logs.read(attempt(), 0, 1_000).await;
     assert!(
         matches!(answer, Err(LogReadError::Damaged { .. })),
         "{answer:?}"
     );
     cut(segment, FRAME as u64);
-    let answer = logs.read(attempt(), 12, 100).await;
+    let answer = logs.read(attempt(), 12, 1_000).await;
     assert!(
         matches!(answer, Err(LogReadError::Damaged { .. })),
         "{answer:?}"

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::spawn_blocking;
 
 use super::contract::{ArchiveError, LogArchive};
+use crate::page_cache::forget_cached;
 
 /// How many operations are at the directory at once. One that hangs, on a file server that is away, holds a thread until
 /// the system gives up: they must not become many.
@@ -29,6 +30,9 @@ const MARKER_TEXT: &str = "Sealed logs of Jobyard jobs. Without this file the di
 pub struct DirectoryArchive {
     root: PathBuf,
     operations: Arc<Semaphore>,
+    /// Whatever changes files has this until it is done, also if nobody waits for it any more: a file that was given up
+    /// while it was on its way here does not come into being after its removal.
+    change: Arc<Mutex<()>>,
 }
 
 impl DirectoryArchive {
@@ -37,6 +41,7 @@ impl DirectoryArchive {
         Self {
             root: root.into(),
             operations: Arc::new(Semaphore::new(OPERATIONS)),
+            change: Arc::default(),
         }
     }
 
@@ -87,16 +92,18 @@ impl LogArchive for DirectoryArchive {
 
     async fn put(&self, name: &str, file: &Path) -> Result<(), ArchiveError> {
         let from = file.to_owned();
+        let change = Arc::clone(&self.change).lock_owned().await;
         self.at_disk(name, move |root, path| {
+            let _change = change;
             // Not into the place where an archive should be.
             File::open(root.join(MARKER))?;
             let directory = path.parent().unwrap_or(root);
             make_directories(directory)?;
-            let partial = path.with_extension("partial");
-            let mut to = private(&partial)?;
-            io::copy(&mut File::open(&from)?, &mut to)?;
-            to.sync_all()?;
-            drop(to);
+            let partial = partial_of(path);
+            if let Err(error) = copy(&from, &partial) {
+                let _ = fs::remove_file(&partial);
+                return Err(error);
+            }
             fs::rename(&partial, path)?;
             let inner = directory.ancestors().take_while(|above| *above != root);
             inner.chain([root]).try_for_each(sync_directory)
@@ -117,11 +124,37 @@ impl LogArchive for DirectoryArchive {
     }
 
     async fn remove(&self, name: &str) -> Result<(), ArchiveError> {
-        match self.at_disk(name, |_, path| fs::remove_file(path)).await {
+        let change = Arc::clone(&self.change).lock_owned().await;
+        let removed = self.at_disk(name, move |_, path| {
+            let _change = change;
+            // What a crash left of a put, before what it was to become.
+            match fs::remove_file(partial_of(path)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+            fs::remove_file(path)?;
+            path.parent().map_or(Ok(()), sync_directory)
+        });
+        match removed.await {
             Err(ArchiveError::Missing { .. }) => Ok(()),
             done => done,
         }
     }
+}
+
+/// The name of a file while it is put.
+fn partial_of(path: &Path) -> PathBuf {
+    path.with_extension("partial")
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut to = private(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.sync_all()?;
+    // What is read back is to be what the disk holds.
+    forget_cached(&to);
+    Ok(())
 }
 
 fn check_marker(root: &Path) -> Result<(), ArchiveError> {
@@ -153,4 +186,34 @@ fn make_directories(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn removal_waits_for_a_put_that_nobody_waits_for() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let archive = DirectoryArchive::new(directory.path().join("archive"));
+        archive.begin().await.expect("an archive");
+        // The file to put comes through a pipe, so that the put is under way for as long as that is open.
+        let pipe = directory.path().join("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RWXU, 0).expect("a pipe");
+        let (putting, from) = (archive.clone(), pipe.clone());
+        let put = tokio::spawn(async move { putting.put("a/b.zst", &from).await });
+        let writer = spawn_blocking(move || OpenOptions::new().write(true).open(pipe));
+        let writer = writer.await.expect("no panic").expect("a reader is there");
+        put.abort();
+        assert!(put.await.is_err());
+        let mut removal = Box::pin(archive.remove("a/b.zst"));
+        let answer = futures_util::future::poll_immediate(&mut removal).await;
+        assert!(answer.is_none(), "{answer:?}");
+        drop(writer);
+        removal.await.expect("removed");
+        assert!(directory.path().join("archive/a").is_dir(), "it was put");
+        assert!(!directory.path().join("archive/a/b.zst").exists());
+    }
 }

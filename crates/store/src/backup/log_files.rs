@@ -95,6 +95,15 @@ fn files_of(root: &Path, leaf: &Path) -> io::Result<Vec<LogFile>> {
             Some(file) => drop(found.insert(file, entry.path())),
         }
     }
+    // A log that is on its way to the archive is here still, and what notes that is none of its forms.
+    let here: BTreeSet<AttemptId> = found
+        .keys()
+        .filter(|(_, kind)| matches!(kind, Kind::Sealed))
+        .map(|(attempt, _)| *attempt)
+        .collect();
+    found.retain(|(attempt, kind), _| {
+        !(matches!(kind, Kind::Removing { .. }) && here.contains(attempt))
+    });
     let is_segment = |kind: &Kind| matches!(kind, Kind::Segment { .. });
     let segments = found.keys().filter(|(_, kind)| is_segment(kind));
     let last: BTreeMap<AttemptId, Kind> = segments.copied().collect();
@@ -109,4 +118,35 @@ fn files_of(root: &Path, leaf: &Path) -> io::Result<Vec<LogFile>> {
         })
     });
     Ok(files.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leave_out_what_notes_that_a_log_is_on_its_way_to_the_archive() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let leaf = directory.path().join("ab/cd");
+        fs::create_dir_all(&leaf).expect("a directory");
+        let job = jobyard_core::JobId::from_uuid(uuid::Uuid::from_u128(0xabcd));
+        let name = |rest: &str| format!("{job}.{rest}");
+        // The first is here still; the second has only to be removed from the archive.
+        let names = [
+            "1.zst",
+            "1.00000000000000000005.removing",
+            "2.00000000000000000005.removing",
+        ];
+        for rest in names {
+            fs::write(leaf.join(name(rest)), "x").expect("a file");
+        }
+        let mut found = Vec::new();
+        let walked = each_log_file(directory.path(), |file| {
+            found.push(file.name);
+            Ok::<_, io::Error>(true)
+        });
+        walked.expect("it can be read");
+        let wanted = [names[0], names[2]].map(|rest| format!("ab/cd/{}", name(rest)));
+        assert_eq!(found, wanted);
+    }
 }

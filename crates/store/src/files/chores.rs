@@ -1,27 +1,20 @@
 //! What the store does beside everything else: compressing logs that are over, and moving them to the archive.
 
-use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jobyard_core::{AttemptId, LogReadError};
-use tokio::sync::{Mutex as Turn, Notify};
+use tokio::sync::Mutex as Turn;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::compress::{CompressError, Compression, checked_sum, publish};
-use super::index::{ArchivedFile, Kept, SealedFile};
-use super::layout::owner_only;
+use super::compress::{CompressError, Compression, publish};
+use super::line::Line;
 use super::log::Log;
-use super::names::{Files, Kind};
-use super::pointer::{Pointer, PointerError};
-use super::recover::signed;
+use super::names::Files;
 use super::store::{FileLogs, Shared};
-use crate::archive::{ArchiveError, Place};
-
-/// How many logs wait to be looked at. If there are more, the directory is looked through for them when these are done.
-const MAX_WAITING: usize = 65_536;
+use crate::archive::ArchiveError;
 
 /// How long to wait after something has failed, twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -65,100 +58,69 @@ impl SettleError {
     }
 }
 
+/// The two kinds of work. Neither waits for the other: an archive that hangs does not keep logs from being compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Compress,
+    Archive,
+}
+
 /// Which logs to look at.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
-    waiting: Mutex<Waiting>,
-    wake: Notify,
-    /// Whoever does chores has this.
-    turn: Turn<()>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    compress: VecDeque<AttemptId>,
-    archive: VecDeque<AttemptId>,
-    /// All of both.
-    known: HashSet<AttemptId>,
-    /// There were more.
-    left_out: bool,
+    compress: Line,
+    archive: Line,
+    /// The thread that compresses has this, also while it ends because nobody waits for it any more.
+    sealing: Arc<Turn<()>>,
 }
 
 impl Chores {
     /// A log is over.
     pub(super) fn add(&self, attempt: AttemptId) {
-        let mut waiting = self.waiting();
-        if waiting.known.len() >= MAX_WAITING {
-            waiting.left_out = true;
-        } else if waiting.known.insert(attempt) {
-            waiting.compress.push_back(attempt);
-        }
-        drop(waiting);
-        self.wake.notify_one();
+        self.compress.add(attempt);
     }
 
     /// There is more than was remembered.
     pub(super) fn leave_out(&self) {
-        self.waiting().left_out = true;
+        self.compress.set_left_out(true);
+        self.archive.set_left_out(true);
     }
 
-    fn next_to_compress(&self) -> Option<AttemptId> {
-        let mut waiting = self.waiting();
-        let next = waiting.compress.pop_front()?;
-        waiting.known.remove(&next);
-        Some(next)
-    }
-
-    fn next_to_archive(&self) -> Option<AttemptId> {
-        let mut waiting = self.waiting();
-        let next = waiting.archive.pop_front()?;
-        waiting.known.remove(&next);
-        Some(next)
-    }
-
-    /// These are tried again later.
-    fn put_back(&self, attempts: Vec<AttemptId>) {
-        let mut waiting = self.waiting();
-        for attempt in attempts {
-            if waiting.known.insert(attempt) {
-                waiting.compress.push_back(attempt);
-            }
+    const fn line(&self, work: Work) -> &Line {
+        match work {
+            Work::Compress => &self.compress,
+            Work::Archive => &self.archive,
         }
-    }
-
-    /// What is left of a log to do, if nobody has said meanwhile that there is more.
-    fn add_to_archive(&self, attempt: AttemptId) {
-        let mut waiting = self.waiting();
-        if waiting.known.insert(attempt) {
-            waiting.archive.push_back(attempt);
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        // Every change under the lock is whole before anything can panic.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl FileLogs {
     /// Brings every log that is over into the form in which it is to stay, one after another, and returns when that is
     /// done. [`maintain`](jobyard_core::LogStore::maintain) does the same for as long as it is polled, and tries again
-    /// what failed.
+    /// what failed; there, what is compressed and what is moved do not wait for each other.
     ///
     /// Dropped, it leaves the log at hand as it was, or finishes it.
     ///
     /// # Errors
     ///
-    /// The last that was found; each log is tried, but for those that wait for an archive that is away.
+    /// The last that was found, and rather one that is worth a repeat; each log is tried, but for those that wait for an
+    /// archive that is away.
     pub async fn settle(&self) -> Result<(), SettleError> {
-        self.settle_what_waits(true).await
+        let compressed = self.pass(Work::Compress, true).await;
+        let archived = self.pass(Work::Archive, true).await;
+        of_both(compressed, archived)
     }
 
     pub(super) async fn keep_settling(&self) {
+        tokio::join!(self.keep_at(Work::Compress), self.keep_at(Work::Archive));
+    }
+
+    async fn keep_at(&self, work: Work) {
+        let line = self.shared.chores.line(work);
         let mut again: Option<(Instant, Duration)> = None;
         loop {
             let is_due = again.is_none_or(|(at, _)| at <= Instant::now());
-            let done = self.settle_what_waits(is_due).await;
+            let done = self.pass(work, is_due).await;
             again = match done {
                 Err(problem) if is_due && problem.is_worth_repeating() => {
                     let pause = again.map_or(FIRST_PAUSE, |(_, pause)| pause * 2);
@@ -183,82 +145,95 @@ impl FileLogs {
                 }
             };
             tokio::select! {
-                () = self.shared.chores.wake.notified() => {}
+                () = line.woken() => {}
                 () = retry => {}
             }
         }
     }
 
-    /// Compresses what waits for that; moves to the archive what waits for that, if it is to be tried.
-    async fn settle_what_waits(&self, with_archive: bool) -> Result<(), SettleError> {
-        let chores = &self.shared.chores;
-        let _turn = chores.turn.lock().await;
+    /// Does what waits. What has failed before is tried again only if that is due, and nothing is asked of an archive
+    /// before.
+    async fn pass(&self, work: Work, is_due: bool) -> Result<(), SettleError> {
+        if work == Work::Archive && !(is_due && self.shared.place.is_some()) {
+            return Ok(());
+        }
+        let line = self.shared.chores.line(work);
+        let _turn = line.turn().await;
+        if is_due {
+            line.resume();
+        }
         let mut result = Ok(());
+        let mut is_worth_a_look = true;
         loop {
-            let mut failed = Vec::new();
-            while let Some(attempt) = chores.next_to_compress() {
-                match self.compress(attempt).await {
-                    Ok(()) if self.shared.place.is_some() => chores.add_to_archive(attempt),
-                    Ok(()) => {}
+            while let Some(next) = line.next() {
+                match self.work_at(work, next.attempt()).await {
+                    Ok(is_changed) => {
+                        is_worth_a_look |= is_changed;
+                        next.done();
+                    }
                     Err(problem) => {
                         if problem.is_worth_repeating() {
-                            failed.push(attempt);
+                            next.put_off();
                         } else {
                             tracing::warn!(%problem, "output is damaged");
+                            next.done();
                         }
-                        result = Err(problem);
+                        let is_away = matches!(problem, SettleError::Archive { .. });
+                        result = of_both(result, Err(problem));
+                        if is_away {
+                            return result;
+                        }
                     }
                 }
             }
-            chores.put_back(failed);
-            if with_archive && let Err(problem) = self.archive_what_waits().await {
-                result = Err(problem);
-            }
-            if result.is_err() || !self.look_for_more().await {
+            // If nothing came of the last look, another would find the same.
+            if !is_worth_a_look || !self.look_for_more(work).await {
                 return result;
             }
+            is_worth_a_look = false;
         }
     }
 
-    async fn archive_what_waits(&self) -> Result<(), SettleError> {
-        let chores = &self.shared.chores;
-        let Some(place) = &self.shared.place else {
-            return Ok(());
-        };
-        let mut result = Ok(());
-        while let Some(attempt) = chores.next_to_archive() {
-            match self.archive(attempt, place).await {
-                Err(problem) if problem.is_worth_repeating() => {
-                    chores.add_to_archive(attempt);
-                    return Err(problem);
+    /// Whether anything has changed.
+    async fn work_at(&self, work: Work, attempt: AttemptId) -> Result<bool, SettleError> {
+        match (work, &self.shared.place) {
+            (Work::Compress, place) => {
+                let is_changed = self.compress(attempt).await?;
+                if place.is_some() {
+                    self.shared.chores.archive.add(attempt);
                 }
-                Err(problem) => {
-                    tracing::warn!(%problem, "output is damaged");
-                    result = Err(problem);
-                }
-                Ok(()) => {}
+                Ok(is_changed)
             }
+            (Work::Archive, Some(place)) => self.archive(attempt, place).await,
+            (Work::Archive, None) => Ok(false),
         }
-        result
     }
 
-    /// Looks through the directory if there was more to do than was remembered. Whether that found anything.
-    async fn look_for_more(&self) -> bool {
-        let left_out = std::mem::take(&mut self.shared.chores.waiting().left_out);
-        if !left_out {
+    /// Looks through the directory if there was more to do than was remembered. Whether it did.
+    async fn look_for_more(&self, work: Work) -> bool {
+        let line = self.shared.chores.line(work);
+        if !line.has_left_out() {
             return false;
         }
         let shared = Arc::clone(&self.shared);
         let looked = spawn_blocking(move || {
             let wishes = shared.wishes;
-            let again = shared.layout.look_again(|files| wishes.concern(files));
-            shared.remember_candidates();
-            again
+            shared
+                .layout
+                .look_again(|files| wishes.call_for(work, files))
         });
-        matches!(looked.await, Ok(Ok(())))
+        let Ok(Ok((found, left_out))) = looked.await else {
+            return false;
+        };
+        line.set_left_out(left_out);
+        for attempt in found {
+            line.add(attempt);
+        }
+        true
     }
 
-    async fn compress(&self, attempt: AttemptId) -> Result<(), SettleError> {
+    /// Whether anything has changed.
+    async fn compress(&self, attempt: AttemptId) -> Result<bool, SettleError> {
         let failed = |problem: String| SettleError::Storage { attempt, problem };
         let log = match self.known(attempt).await {
             Ok(log) => log,
@@ -272,12 +247,14 @@ impl FileLogs {
         let Some(compression) = Compression::of(&self.shared.layout, &log)
             .filter(|found| found.held() > 0 && wishes.are_for_bytes(found.bytes()))
         else {
-            return Ok(());
+            return Ok(false);
         };
-        let file = match compression.run_aside().await {
+        let sealing = Arc::clone(&self.shared.chores.sealing);
+        let sealing = sealing.lock_owned().await;
+        let file = match compression.run_aside(sealing).await {
             Ok(file) => file,
             // Whatever was found: a log that is gone is no trouble.
-            Err(_) if log.removals() != removals => return Ok(()),
+            Err(_) if log.removals() != removals => return Ok(false),
             Err(CompressError::Damaged(problem)) => {
                 return Err(SettleError::Damaged { attempt, problem });
             }
@@ -290,96 +267,14 @@ impl FileLogs {
         .await
         .map_err(failed)?;
         tracing::debug!(%attempt, held, bytes, "output compressed");
-        Ok(())
+        Ok(true)
     }
 
-    /// Removes from the archive what is to go, and puts there what is to stay.
-    async fn archive(&self, attempt: AttemptId, place: &Place) -> Result<(), SettleError> {
-        let refused = |source| SettleError::Archive { attempt, source };
-        let failed = |problem: String| SettleError::Storage { attempt, problem };
-        self.remove_from_archive(attempt, place).await?;
-        let log = self
-            .known(attempt)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let Kept::Sealed(file) = log.kept() else {
-            return Ok(());
-        };
-        let path = self.shared.layout.file(attempt, Kind::Sealed);
-        let summed = {
-            let (path, file) = (path.clone(), Arc::clone(&file));
-            spawn_blocking(move || checked_sum(&path, &file)).await
-        };
-        let sum = match summed {
-            Ok(Ok(sum)) => sum,
-            Ok(Err(_)) if !log.kept().is(&Kept::Sealed(Arc::clone(&file))) => return Ok(()),
-            Ok(Err(CompressError::Damaged(problem))) => {
-                return Err(SettleError::Damaged { attempt, problem });
-            }
-            Ok(Err(CompressError::Later(problem))) => return Err(failed(problem)),
-            Err(_) => return Err(failed("the runtime is shutting down".to_owned())),
-        };
-        let pointer = Pointer::new(attempt, &file.index, file.bytes, sum);
-        if self.shared.layout.usage().archived == 0 {
-            place.begin().await.map_err(refused)?;
-        }
-        let put = place.put(&pointer.name, &path, file.bytes, sum).await;
-        if !put.map_err(refused)? {
-            let problem = format!("{} reads back with another digest", pointer.name);
-            return Err(refused(ArchiveError::Away { problem }));
-        }
-        self.in_turn_at_disk(attempt, move |shared, log| {
-            replace_by_pointer(shared, log, &file, pointer)
-        })
-        .await
-        .map_err(failed)?;
-        tracing::debug!(%attempt, "output archived");
-        Ok(())
-    }
-
-    async fn remove_from_archive(
+    pub(super) async fn in_turn_at_disk<T, F>(
         &self,
         attempt: AttemptId,
-        place: &Place,
-    ) -> Result<(), SettleError> {
-        let failed = |problem: String| SettleError::Storage { attempt, problem };
-        let found = self
-            .in_turn_at_disk(attempt, |shared, log| {
-                let files = shared.layout.files_of(log.attempt())?;
-                let Some((bytes, _)) = files.removing else {
-                    return Ok(None);
-                };
-                let path = shared.layout.file(log.attempt(), Kind::Removing { bytes });
-                match Pointer::load(&path, log.attempt()) {
-                    Ok(pointer) => Ok(Some((Some(pointer), files))),
-                    // Nobody knows any more what it was.
-                    Err(PointerError::Damaged(_)) => Ok(Some((None, files))),
-                    Err(PointerError::Io(error)) => Err(error),
-                }
-            })
-            .await
-            .map_err(failed)?;
-        let Some((pointer, files)) = found else {
-            return Ok(());
-        };
-        if let Some(pointer) = pointer {
-            let removed = place.remove(&pointer.name).await;
-            removed.map_err(|source| SettleError::Archive { attempt, source })?;
-        }
-        self.in_turn_at_disk(attempt, move |shared, log| {
-            let Some((bytes, len)) = files.removing else {
-                return Ok(());
-            };
-            std::fs::remove_file(shared.layout.file(log.attempt(), Kind::Removing { bytes }))?;
-            shared.layout.count(0, -signed(len));
-            shared.layout.count_archived(-signed(bytes));
-            Ok(())
-        })
-        .await
-        .map_err(failed)
-    }
-
-    async fn in_turn_at_disk<T, F>(&self, attempt: AttemptId, work: F) -> Result<T, String>
+        work: F,
+    ) -> Result<T, String>
     where
         T: Send + 'static,
         F: FnOnce(&Shared, &Arc<Log>) -> io::Result<T> + Send + 'static,
@@ -394,36 +289,18 @@ impl FileLogs {
     }
 }
 
-/// Says durably where the log is, then removes it here; unless it was removed or replaced meanwhile. In turn.
-fn replace_by_pointer(
-    shared: &Shared,
-    log: &Log,
-    file: &Arc<SealedFile>,
-    pointer: Pointer,
-) -> io::Result<()> {
-    let (layout, attempt) = (&shared.layout, log.attempt());
-    if !log.kept().is(&Kept::Sealed(Arc::clone(file))) {
-        return Ok(());
+/// What two things came to: an error that is worth a repeat rather than one that is not, then the later one.
+fn of_both(
+    earlier: Result<(), SettleError>,
+    later: Result<(), SettleError>,
+) -> Result<(), SettleError> {
+    match (&earlier, &later) {
+        (Err(_), Ok(())) => earlier,
+        (Err(one), Err(other)) if one.is_worth_repeating() && !other.is_worth_repeating() => {
+            earlier
+        }
+        _ => later,
     }
-    let bytes = pointer.bytes;
-    let partial = layout.file(attempt, Kind::ArchivedPartial { bytes });
-    let text = pointer.to_text()?;
-    let mut options = std::fs::OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true);
-    let mut to = owner_only(options).open(&partial)?;
-    io::Write::write_all(&mut to, text.as_bytes())?;
-    to.sync_all()?;
-    std::fs::rename(partial, layout.file(attempt, Kind::Archived { bytes }))?;
-    layout.sync_names(attempt)?;
-    layout.count(0, signed(text.len() as u64));
-    layout.count_archived(signed(bytes));
-    log.move_to(Kept::Archived(Arc::new(ArchivedFile {
-        pointer,
-        index: std::sync::OnceLock::new(),
-    })));
-    std::fs::remove_file(layout.file(attempt, Kind::Sealed))?;
-    layout.count(0, -signed(file.bytes));
-    Ok(())
 }
 
 /// In which form logs are to be kept.
@@ -443,13 +320,96 @@ impl Wishes {
 
     /// Whether files may have to be brought into another form, if their log is over.
     pub(super) fn concern(self, files: &Files) -> bool {
-        let here = files.sealed.is_some() && files.archived.is_none();
+        self.call_for(Work::Compress, files) || self.call_for(Work::Archive, files)
+    }
+
+    fn call_for(self, work: Work, files: &Files) -> bool {
         let segments = !files.segments.is_empty();
-        let to_archive = here || files.removing.is_some();
-        let leftovers = (files.sealed.is_some() || files.archived.is_some()) && segments
-            || files.archived.is_some() && files.sealed.is_some();
-        self.archive && to_archive
-            || leftovers
-            || segments && self.are_for_bytes(files.segment_bytes())
+        match work {
+            Work::Compress => {
+                let leftovers = (files.sealed.is_some() || files.archived.is_some()) && segments
+                    || files.archived.is_some() && files.sealed.is_some();
+                leftovers || segments && self.are_for_bytes(files.segment_bytes())
+            }
+            Work::Archive => {
+                let here = files.sealed.is_some() && files.archived.is_none();
+                self.archive && (here || files.removing.is_some())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use jobyard_core::{
+        AttemptNumber, Epoch, JobId, LogChunk, LogEnd, LogStore, OutputStream, Timestamp,
+    };
+
+    use super::super::names::Kind;
+    use super::*;
+
+    fn attempt(number: u32) -> AttemptId {
+        let job = JobId::from_uuid(uuid::Uuid::from_u128(0xabcd));
+        let number = AttemptNumber::new(number).expect("not zero");
+        AttemptId::new(job, number)
+    }
+
+    async fn write(logs: &FileLogs, attempt: AttemptId) {
+        let at = Timestamp::from_micros(1);
+        let chunk = LogChunk::new(0, OutputStream::Stdout, at, vec![b'x'; 20_000].into());
+        let appended = logs.append(Epoch(1), attempt, vec![chunk]).await;
+        appended.expect("an append");
+        let end = LogEnd {
+            bytes: 20_000,
+            dropped: 0,
+        };
+        let sealed = logs.seal(Epoch(1), attempt, end).await;
+        sealed.expect("a seal");
+    }
+
+    #[tokio::test]
+    async fn what_failed_waits_until_it_is_due_and_holds_up_nothing_new() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let logs = FileLogs::open(directory.path()).expect("the directory is ours");
+        let layout = &logs.shared.layout;
+        let is_sealed = |number| layout.file(attempt(number), Kind::Sealed).exists();
+        write(&logs, attempt(1)).await;
+        let obstacle = layout.file(attempt(1), Kind::SealedPartial);
+        fs::create_dir(&obstacle).expect("a directory");
+        let failed = logs.pass(Work::Compress, true).await;
+        assert!(
+            matches!(failed, Err(SettleError::Storage { .. })),
+            "{failed:?}"
+        );
+        fs::remove_dir(&obstacle).expect("it is empty");
+
+        write(&logs, attempt(2)).await;
+        assert_eq!(logs.pass(Work::Compress, false).await, Ok(()));
+        assert!(is_sealed(2) && !is_sealed(1));
+        assert_eq!(logs.pass(Work::Compress, true).await, Ok(()));
+        assert!(is_sealed(1));
+    }
+
+    #[tokio::test]
+    async fn failure_does_not_keep_from_looking_for_more() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let logs = FileLogs::open(directory.path()).expect("the directory is ours");
+        let layout = &logs.shared.layout;
+        let line = &logs.shared.chores.compress;
+        write(&logs, attempt(1)).await;
+        line.next().expect("it waits").done();
+        line.set_left_out(true);
+        write(&logs, attempt(2)).await;
+        let obstacle = layout.file(attempt(2), Kind::SealedPartial);
+        fs::create_dir(&obstacle).expect("a directory");
+        let failed = logs.pass(Work::Compress, true).await;
+        assert!(
+            matches!(failed, Err(SettleError::Storage { .. })),
+            "{failed:?}"
+        );
+        assert!(layout.file(attempt(1), Kind::Sealed).exists());
+        assert!(!line.has_left_out());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jobyard_core::{AttemptId, LogEnd};
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::frame::Frame;
 use super::index::{Kept, SealedFile};
@@ -17,6 +17,7 @@ use super::log::Log;
 use super::names::Kind;
 use super::recover::{RecoverError, read_index, signed};
 use super::segment::{ScanError, SegmentScan};
+use crate::page_cache::forget_cached;
 use crate::sealed::{Digests, SealedIndex, SealedWriter, decode};
 
 /// Why a log stays as it is.
@@ -97,8 +98,11 @@ impl Compression {
     }
 
     /// Does it on a thread of its own, behind everything else that wants a processor. A thread whose result nobody
-    /// waits for any more ends soon; what it leaves is overwritten by the next one.
-    pub(super) async fn run_aside(self) -> Result<SealedFile, CompressError> {
+    /// waits for any more ends soon, and keeps its turn until then; what it leaves is overwritten by the next one.
+    pub(super) async fn run_aside(
+        self,
+        turn: OwnedMutexGuard<()>,
+    ) -> Result<SealedFile, CompressError> {
         let _guard = CancelOnDrop(Arc::clone(&self.cancelled));
         let (done, result) = oneshot::channel();
         std::thread::Builder::new()
@@ -106,20 +110,36 @@ impl Compression {
             .spawn(move || {
                 step_back();
                 let _ = done.send(self.run());
+                drop(turn);
             })?;
         result
             .await
             .unwrap_or_else(|_| Err(CompressError::Later("the thread is gone".to_owned())))
     }
 
-    /// Writes the file and reads it back.
+    /// Writes the file and reads it back, or leaves none: on a disk that is full it would take the last room.
     fn run(self) -> Result<SealedFile, CompressError> {
+        let done = self.write_and_verify();
+        // If nobody waits for it any more, the name may be that of the file of the next one, which another store writes.
+        if done.is_err() && !self.cancelled.load(Ordering::Relaxed) {
+            let _ = fs::remove_file(&self.to);
+        }
+        done
+    }
+
+    fn write_and_verify(&self) -> Result<SealedFile, CompressError> {
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(true);
         let file = owner_only(options).open(&self.to)?;
         let mut writer = SealedWriter::begin(file, self.attempt, self.end);
+        let mut reached = 0;
         for (path, base, len) in &self.segments {
-            self.copy_segment(path, *base, *len, &mut writer)?;
+            if *base != reached {
+                // One that is cut between two frames looks whole by itself.
+                let problem = format!("bytes from {reached} on are missing before {base}");
+                return Err(CompressError::Damaged(problem));
+            }
+            reached = self.copy_segment(path, *base, *len, &mut writer)?;
         }
         let (index, bytes) = writer.finish()?;
         if index.held != self.held {
@@ -130,13 +150,14 @@ impl Compression {
         Ok(SealedFile { index, bytes })
     }
 
+    /// Says where it ends.
     fn copy_segment(
         &self,
         path: &Path,
         base: u64,
         len: u64,
         writer: &mut SealedWriter,
-    ) -> Result<(), CompressError> {
+    ) -> Result<u64, CompressError> {
         let unreadable = |error| match error {
             ScanError::Io(error) => error.into(),
             ScanError::Bad { position, problem } => CompressError::Damaged(format!(
@@ -153,12 +174,14 @@ impl Compression {
                 writer.chunk(&chunk)?;
             }
         }
-        Ok(())
+        Ok(scan.place().offset)
     }
 
     /// Whether the file gives back what the segments gave: the same bytes, in the same chunks.
     fn verify(&self, written: &SealedIndex) -> Result<(), CompressError> {
         let differs = || CompressError::Later("what was written reads back differently".to_owned());
+        // What is to be read is what the disk holds.
+        forget_cached(&File::open(&self.to)?);
         let index = read_index(&self.to, self.attempt).map_err(|_| differs())?;
         let mut digests = Digests::default();
         let mut file = File::open(&self.to)?;
@@ -190,7 +213,11 @@ pub(super) fn publish(
     let attempt = log.attempt();
     let partial = layout.file(attempt, Kind::SealedPartial);
     let Some((segments, _)) = log.sealed_segments().filter(|_| log.removals() == removals) else {
-        return fs::remove_file(partial);
+        return match fs::remove_file(partial) {
+            // The removal took it along.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
     };
     fs::rename(partial, layout.file(attempt, Kind::Sealed))?;
     layout.sync_names(attempt)?;
@@ -204,7 +231,11 @@ pub(super) fn publish(
 }
 
 /// Reads a whole sealed file, compares each part of it with its index, and gives the digest of all of it.
-pub(super) fn checked_sum(path: &Path, file: &SealedFile) -> Result<[u8; 32], CompressError> {
+pub(super) fn checked_sum(
+    path: &Path,
+    attempt: AttemptId,
+    file: &SealedFile,
+) -> Result<[u8; 32], CompressError> {
     let mut from = File::open(path)?;
     let mut all = Sha256::new();
     for block in &file.index.blocks {
@@ -215,6 +246,10 @@ pub(super) fn checked_sum(path: &Path, file: &SealedFile) -> Result<[u8; 32], Co
     }
     let mut tail = Vec::new();
     from.read_to_end(&mut tail)?;
+    if !SealedIndex::parse(&tail, file.bytes, attempt).is_ok_and(|index| index == file.index) {
+        let problem = "the index of the sealed file is not what was written";
+        return Err(CompressError::Damaged(problem.to_owned()));
+    }
     all.update(&tail);
     Ok(all.finalize().into())
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jobyard_core::{AttemptId, LogUsage};
@@ -16,6 +17,12 @@ const FAN_OUT: usize = 256;
 /// The file that the owner of the directory locks.
 const LOCK_FILE: &str = "lock";
 
+/// The file that says that logs were moved to an archive from here.
+const ARCHIVE_FILE: &str = "archive-begun";
+
+/// What stands in it.
+const ARCHIVE_TEXT: &str = "Logs were moved from here to an archive. With this file, a place without the marker of an archive counts as not mounted.\n";
+
 /// How many logs the first look remembers as worth a second one.
 const MAX_CANDIDATES: usize = 65_536;
 
@@ -24,6 +31,7 @@ const MAX_CANDIDATES: usize = 65_536;
 pub(crate) struct Layout {
     root: PathBuf,
     inventory: Mutex<Inventory>,
+    archive_is_begun: AtomicBool,
     /// Keeps other processes out as long as it is open.
     _lock: File,
 }
@@ -71,7 +79,8 @@ impl Layout {
         }
         Ok(Self {
             root: root.to_owned(),
-            inventory: Mutex::new(Inventory::take(root, &is_candidate)?),
+            inventory: Mutex::new(Inventory::take(root, &is_candidate, true)?),
+            archive_is_begun: AtomicBool::new(root.join(ARCHIVE_FILE).try_exists()?),
             _lock: lock,
         })
     }
@@ -101,12 +110,29 @@ impl Layout {
         (std::mem::take(&mut inventory.candidates), left_out)
     }
 
-    /// Looks once more for what is worth a second look.
-    pub(crate) fn look_again(&self, is_candidate: impl Fn(&Files) -> bool) -> io::Result<()> {
-        let found = Inventory::take(&self.root, &is_candidate)?;
-        let mut inventory = self.inventory();
-        inventory.candidates = found.candidates;
-        inventory.left_out = found.left_out;
+    /// Looks once more for what is worth a second look. Says as well whether there was more.
+    pub(crate) fn look_again(
+        &self,
+        is_candidate: impl Fn(&Files) -> bool,
+    ) -> io::Result<(Vec<AttemptId>, bool)> {
+        let found = Inventory::take(&self.root, &is_candidate, false)?;
+        Ok((found.candidates, found.left_out))
+    }
+
+    /// Whether it is known that there is an archive for what is here.
+    pub(crate) fn archive_is_begun(&self) -> bool {
+        self.archive_is_begun.load(Ordering::Acquire)
+    }
+
+    /// There is an archive: durable when this returns.
+    pub(crate) fn say_archive_is_begun(&self) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true);
+        let mut file = owner_only(options).open(self.root.join(ARCHIVE_FILE))?;
+        file.write_all(ARCHIVE_TEXT.as_bytes())?;
+        file.sync_all()?;
+        sync_directory(&self.root)?;
+        self.archive_is_begun.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -186,8 +212,9 @@ impl Layout {
 }
 
 impl Inventory {
-    /// Looks at every file once, and makes the names of the directories durable.
-    fn take(root: &Path, is_candidate: &impl Fn(&Files) -> bool) -> io::Result<Self> {
+    /// Looks at every file once, and makes the names of the directories durable. With `sweep`, removes what was being
+    /// written when a process ended.
+    fn take(root: &Path, is_candidate: &impl Fn(&Files) -> bool, sweep: bool) -> io::Result<Self> {
         let mut inventory = Self {
             leaves: Box::new([0; FAN_OUT * FAN_OUT / 64]),
             usage: LogUsage::default(),
@@ -197,7 +224,7 @@ impl Inventory {
         for (high, branch) in numbered_directories(root)? {
             for (low, leaf) in numbered_directories(&branch)? {
                 inventory.add(high * FAN_OUT + low);
-                inventory.take_leaf(&leaf, is_candidate)?;
+                inventory.take_leaf(&leaf, is_candidate, sweep)?;
             }
             sync_directory(&branch)?;
         }
@@ -205,7 +232,12 @@ impl Inventory {
         Ok(inventory)
     }
 
-    fn take_leaf(&mut self, leaf: &Path, is_candidate: &impl Fn(&Files) -> bool) -> io::Result<()> {
+    fn take_leaf(
+        &mut self,
+        leaf: &Path,
+        is_candidate: &impl Fn(&Files) -> bool,
+        sweep: bool,
+    ) -> io::Result<()> {
         let mut logs: BTreeMap<AttemptId, Files> = BTreeMap::new();
         for entry in fs::read_dir(leaf)? {
             let entry = entry?;
@@ -215,6 +247,12 @@ impl Inventory {
             }
         }
         for (attempt, files) in logs {
+            for partial in files.partials.iter().filter(|_| sweep) {
+                let path = leaf.join(name_of(attempt, *partial));
+                if let Err(problem) = fs::remove_file(&path) {
+                    tracing::warn!(%problem, path = %path.display(), "what an earlier process left cannot be removed");
+                }
+            }
             self.usage.logs += u64::from(files.is_log());
             self.usage.bytes += files.bytes();
             self.usage.archived += files.archived_bytes();

@@ -17,8 +17,17 @@ use super::segment::{ScanError, SegmentScan};
 use super::write::LogWriter;
 use crate::chunks;
 
-/// The most bytes that one read returns, whatever its limit, but for the last chunk: a bound for memory.
+/// The most memory that what one read returns takes, whatever its limit, but for the last chunk.
 pub(crate) const MAX_READ_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// What a chunk takes beside its bytes: itself, and what an allocation and its counter cost. Of output that comes byte by
+/// byte this is nearly everything.
+const CHUNK_COST: usize = size_of::<LogChunk>() + 64;
+
+/// What a chunk counts against the limit of a read.
+pub(crate) const fn cost(chunk: &LogChunk) -> usize {
+    chunk.bytes.len() + CHUNK_COST
+}
 
 /// How many held bytes are compared with a repeat at a time.
 const COMPARE_BYTES: usize = 1_024 * 1_024;
@@ -217,9 +226,22 @@ impl Log {
             fs::remove_file(layout.file(self.attempt, Kind::Sealed))?;
             layout.count(0, -signed(len));
         }
+        for kind in &files.partials {
+            match fs::remove_file(layout.file(self.attempt, *kind)) {
+                // Whoever wrote it has given up.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
         if let Some((bytes, _)) = files.archived {
             let from = layout.file(self.attempt, Kind::Archived { bytes });
             fs::rename(from, layout.file(self.attempt, Kind::Removing { bytes }))?;
+            if let Some((noted, len)) = files.removing
+                && noted == bytes
+            {
+                layout.count(0, -signed(len));
+                layout.count_archived(-signed(bytes));
+            }
             layout.sync_names(self.attempt)?;
         }
         layout.count(-i64::from(files.is_log()), 0);
@@ -236,15 +258,15 @@ impl Log {
     ) -> Result<Vec<LogChunk>, LogReadError> {
         let limit = limit.min(MAX_READ_BYTES);
         let mut found = Vec::new();
-        let mut bytes = 0;
+        let mut taken = 0;
         let mut next = from;
         // A segment that gives nothing ends the read: then the log was removed meanwhile.
-        while let Some(chunks) = self.read_segment(layout, next, limit.saturating_sub(bytes))? {
+        while let Some(chunks) = self.read_segment(layout, next, limit.saturating_sub(taken))? {
             let Some(last) = chunks.last() else { break };
             next = last.end();
-            bytes += chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
+            taken += chunks.iter().map(cost).sum::<usize>();
             found.extend(chunks);
-            if bytes >= limit {
+            if taken >= limit {
                 break;
             }
         }
@@ -276,22 +298,24 @@ impl Log {
         .map_err(unreadable)?;
         let mut passed = Segment::empty(place.base);
         let mut chunks = Vec::new();
-        let mut bytes = 0;
-        while let Some(frame) = scan
-            .next(from, |mark| passed.mark(mark))
-            .map_err(unreadable)?
+        let mut left = limit;
+        let mut is_stopped = false;
+        while !is_stopped
+            && let Some(frame) = scan
+                .next(from, |mark| passed.mark(mark))
+                .map_err(unreadable)?
         {
-            if let Frame::Chunk(chunk) = frame {
-                bytes += chunk.bytes.len();
-                chunks.extend(chunks::from_offset(&chunk, from));
-            }
-            if bytes >= limit {
-                break;
+            if let Frame::Chunk(chunk) = frame
+                && let Some(chunk) = chunks::from_offset(&chunk, from)
+            {
+                left = left.saturating_sub(cost(&chunk));
+                is_stopped = left == 0;
+                chunks.push(chunk);
             }
         }
         self.remember(passed);
         let reached = chunks.last().map_or(from, LogChunk::end);
-        if bytes < limit && reached != place.end {
+        if !is_stopped && reached != place.end {
             return Err(self.damaged(format!(
                 "bytes from {reached} on are missing in the segment from {}",
                 place.base

@@ -44,17 +44,19 @@ pub(crate) struct Files {
     pub(crate) archived: Option<(u64, u64)>,
     /// What the archive is to lose, and the length of the file that says so.
     pub(crate) removing: Option<(u64, u64)>,
+    /// What was being written, or what is left of it.
+    pub(crate) partials: Vec<Kind>,
 }
 
 impl Files {
-    /// Adds a file. What was being written counts for nothing.
+    /// Adds a file. What is being written counts for nothing.
     pub(crate) fn add(&mut self, kind: Kind, len: u64) {
         match kind {
             Kind::Segment { base } => self.segments.push((base, len)),
             Kind::Sealed => self.sealed = Some(len),
             Kind::Archived { bytes } => self.archived = Some((bytes, len)),
             Kind::Removing { bytes } => self.removing = Some((bytes, len)),
-            Kind::SealedPartial | Kind::ArchivedPartial { .. } => {}
+            Kind::SealedPartial | Kind::ArchivedPartial { .. } => self.partials.push(kind),
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use super::index::{ArchivedFile, Kept, SealedFile};
 use super::layout::Layout;
-use super::log::{Log, MAX_READ_BYTES, is_missing, not_written};
+use super::log::{Log, MAX_READ_BYTES, cost, is_missing, not_written};
 use super::names::Kind;
 use super::store::{FileLogs, storage};
 use crate::archive::{ArchiveError, Place};
@@ -148,8 +148,8 @@ impl FileLogs {
 struct Found {
     chunks: Vec<LogChunk>,
     from: u64,
-    limit: usize,
-    bytes: usize,
+    /// How much memory they may still take.
+    left: usize,
 }
 
 impl Found {
@@ -157,8 +157,7 @@ impl Found {
         Self {
             chunks: Vec::new(),
             from,
-            limit: limit.min(MAX_READ_BYTES),
-            bytes: 0,
+            left: limit.min(MAX_READ_BYTES),
         }
     }
 
@@ -168,9 +167,9 @@ impl Found {
             .iter()
             .filter_map(|chunk| chunks::from_offset(chunk, self.from));
         for chunk in wanted {
-            self.bytes += chunk.bytes.len();
+            self.left = self.left.saturating_sub(cost(&chunk));
             self.chunks.push(chunk);
-            if self.bytes >= self.limit {
+            if self.left == 0 {
                 return true;
             }
         }

@@ -105,8 +105,9 @@ pub enum OpenLogsError {
 ///
 /// In an archive the same file has the name `XX/YY/JOB.NUMBER.DIGEST.zst`, with the first 16 digits of its SHA-256. What
 /// stays is `JOB.NUMBER.SIZE.archived`: a line of JSON that names it and says how the log stands, and the CRC-32 of that
-/// line. A log that was removed, while its archive was away, leaves the same as `.removing`. If there are several forms
-/// of one log, a crash came in between: an archived one counts before a sealed one, and that before segments, which go.
+/// line. The same as `.removing` says what is to be removed from the archive: it is there before anything of a log is put
+/// there and gets its other name when all is, and a log that is removed leaves it. If there are several forms of one log,
+/// a crash came in between: an archived one counts before a sealed one, and that before segments, which go.
 ///
 /// # After a crash
 ///
@@ -384,7 +385,8 @@ impl LogStore for FileLogs {
             .map_err(storage)?
             .map_err(|error| storage(error.to_string()))?;
         let mut usage = LogUsage::new(u64::from(found.is_log()), found.bytes());
-        usage.archived = found.archived_bytes();
+        // What is noted only, because it is on its way there, still takes its room here.
+        usage.archived = found.archived.map_or(0, |(bytes, _)| bytes);
         Ok(usage)
     }
 
