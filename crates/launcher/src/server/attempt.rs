@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::clock;
 use super::life::{Ending, Event, Life, Phase};
-use super::pipe::{Buffer, Piece, Pipe, READ_BYTES};
+use super::pipe::{Buffer, Piece, Pipe, READ_BYTES, READS_AT_ONCE};
 use super::poller::{Interest, Part, Poller, Source};
 use crate::cage::Cage;
 use crate::protocol::{End, Signal};
@@ -23,8 +23,8 @@ use crate::sys::{Child, Dead, Report};
 /// How many different processes of one attempt are counted when they are killed.
 const MOST_COUNTED: usize = 65_536;
 
-/// How often a pipe is read once nothing of the attempt runs any more: more than enough for what the largest one holds.
-const REST_READS: usize = 4 * 1024 * 1024 / READ_BYTES;
+/// How much is read of a pipe once nothing of the attempt runs any more: what the largest pipe holds.
+const REST_BYTES: usize = 1024 * 1024;
 
 /// An attempt with all that belongs to it.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ enum Forked {
 /// What was read of a pipe. Its bytes may be held back by the filter, so that the progress does not tell.
 #[derive(Debug, PartialEq, Eq)]
 enum Read {
+    /// As much as is read at once, and there may be more.
+    Much,
     Something,
     Nothing,
     End,
@@ -196,7 +198,7 @@ impl Attempt {
         Source::Attempt(self.key, part)
     }
 
-    /// Reads one piece of output. Says when all of it was read.
+    /// Reads some output: one piece, or a few of a job that prints much. Says when all of it was read.
     pub(super) fn read(
         &mut self,
         part: Part,
@@ -207,19 +209,23 @@ impl Attempt {
             .pipes
             .iter()
             .position(|pipe| part_of(pipe.stream()) == part)?;
-        match self.read_pipe(index, buffer) {
-            Read::End => self.close_pipe(index, poller),
-            Read::Something | Read::Nothing => None,
+        for _ in 0..READS_AT_ONCE {
+            match self.read_pipe(index, buffer) {
+                Read::Much => {}
+                Read::Something | Read::Nothing => break,
+                Read::End => return self.close_pipe(index, poller),
+            }
         }
+        None
     }
 
     /// Reads what is there of all output, as far as it is more than a moment's work. Says when all of it was read.
     pub(super) fn read_on(&mut self, poller: &Poller, buffer: &mut Buffer) -> Option<Event> {
         let mut closed = None;
         for index in (0..self.pipes.len()).rev() {
-            for _ in 0..REST_READS {
+            for _ in 0..REST_BYTES / READ_BYTES {
                 match self.read_pipe(index, buffer) {
-                    Read::Something => {}
+                    Read::Much | Read::Something => {}
                     Read::Nothing => break,
                     Read::End => {
                         closed = self.close_pipe(index, poller);
@@ -237,7 +243,12 @@ impl Attempt {
         match pipe.read(buffer) {
             Piece::Bytes(bytes) => {
                 self.writer.write(stream, clock::wall(), bytes);
-                Read::Something
+                let is_full = bytes.len() == READ_BYTES;
+                if is_full && pipe.is_large() {
+                    Read::Much
+                } else {
+                    Read::Something
+                }
             }
             Piece::Nothing => Read::Nothing,
             Piece::End => Read::End,

@@ -10,11 +10,15 @@ use rustix::pipe::{PipeFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with}
 
 use crate::sys::set_aside;
 
-/// How much is read at once. Then it is another attempt's turn.
-pub(super) const READ_BYTES: usize = 256 * 1024;
+/// How much is read at once. What a pipe holds from the beginning: whoever fills that between two reads prints much. Not
+/// more, since it is still in the fastest caches then when it is written.
+pub(super) const READ_BYTES: usize = 64 * 1024;
 
-/// What a pipe holds from the beginning. Whoever fills that between two reads prints much.
-const USUAL_BYTES: usize = 64 * 1024;
+/// How often a [large](Pipe::is_large) pipe is read before it is another attempt's turn.
+pub(super) const READS_AT_ONCE: usize = 4;
+
+/// What a large pipe holds.
+const LARGE_BYTES: usize = READS_AT_ONCE * READ_BYTES;
 
 /// How many pipes are made larger at once. The kernel counts what the pipes of a user hold together, 64 MiB unless the
 /// machine says otherwise, and gives new ones two pages each when that is used up: this leaves three quarters of it.
@@ -33,7 +37,7 @@ pub(super) struct Pipe {
 enum Size {
     /// What it held from the beginning, as far as is known.
     Usual,
-    /// As much as is read at once. Counts among those.
+    /// [`LARGE_BYTES`]. Counts among those.
     Large { _counted: Arc<()> },
     /// It is as it is: the kernel does not make it larger, or the job has done that itself.
     Settled,
@@ -83,6 +87,11 @@ impl Pipe {
         self.stream
     }
 
+    /// Whether it may hold more than is read at once.
+    pub(super) const fn is_large(&self) -> bool {
+        matches!(self.size, Size::Large { .. })
+    }
+
     /// Reads what is there, at most as much as the buffer holds. A pipe that was full has more room from then on, so that
     /// job and launcher take turns less often.
     pub(super) fn read<'a>(&mut self, buffer: &'a mut Buffer) -> Piece<'a> {
@@ -90,7 +99,7 @@ impl Pipe {
             return match rustix::io::read(&self.fd, &mut *buffer.bytes) {
                 Ok(0) => Piece::End,
                 Ok(length) => {
-                    if length >= USUAL_BYTES && matches!(self.size, Size::Usual) {
+                    if length == READ_BYTES && matches!(self.size, Size::Usual) {
                         self.enlarge(&buffer.large);
                     }
                     Piece::Bytes(&buffer.bytes[..length])
@@ -103,15 +112,15 @@ impl Pipe {
         }
     }
 
-    /// Gives it room for as much as is read at once, unless enough others have that.
+    /// Gives it more room, unless enough others have that.
     fn enlarge(&mut self, large: &Arc<()>) {
         // One is the buffer's own.
         if Arc::strong_count(large) > MOST_LARGE {
             return;
         }
-        let is_usual = fcntl_getpipe_size(&self.fd).is_ok_and(|bytes| bytes <= USUAL_BYTES);
+        let is_usual = fcntl_getpipe_size(&self.fd).is_ok_and(|bytes| bytes <= READ_BYTES);
         // The kernel refuses it where a user has too much in pipes already, and where the machine allows less.
-        self.size = match is_usual.then(|| fcntl_setpipe_size(&self.fd, READ_BYTES)) {
+        self.size = match is_usual.then(|| fcntl_setpipe_size(&self.fd, LARGE_BYTES)) {
             Some(Ok(_)) => Size::Large {
                 _counted: Arc::clone(large),
             },
@@ -151,7 +160,7 @@ mod tests {
         loop {
             wait_for_bytes(pipe);
             match pipe.read(buffer) {
-                Piece::Bytes(bytes) if bytes.len() >= USUAL_BYTES => return,
+                Piece::Bytes(bytes) if bytes.len() == READ_BYTES => return,
                 Piece::End => panic!("nobody has closed it"),
                 _ => {}
             }
@@ -164,7 +173,7 @@ mod tests {
         let (mut pipe, mut child) = busy();
         fill(&mut pipe, &mut buffer);
         // Not where somebody has forbidden it.
-        let is_large = matches!(pipe.size, Size::Large { .. });
+        let is_large = pipe.is_large();
         assert_eq!(Arc::strong_count(&buffer.large), 1 + usize::from(is_large));
         let others: Vec<_> = (0..MOST_LARGE).map(|_| Arc::clone(&buffer.large)).collect();
         let (mut second, mut other) = busy();
@@ -172,7 +181,7 @@ mod tests {
         assert!(matches!(second.size, Size::Usual));
         drop((pipe, others));
         fill(&mut second, &mut buffer);
-        assert_eq!(matches!(second.size, Size::Large { .. }), is_large);
+        assert_eq!(second.is_large(), is_large);
         for child in [&mut child, &mut other] {
             child.kill().expect("it runs");
             child.wait().expect("it ends");

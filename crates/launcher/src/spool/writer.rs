@@ -8,14 +8,11 @@ use bytes::BytesMut;
 use jobyard_core::{MAX_CHUNK_BYTES, OutputProgress, OutputStream, Timestamp};
 
 use super::filter::{Filter, PassThrough};
-use super::frame::{self, HEADER_BYTES};
+use super::frame;
 
 /// How much output one segment holds before the next is begun: large against the cost of a file, small against a disk,
 /// since a segment is deleted as a whole.
 pub const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
-
-/// How many frames are handed to the disk with one call: a quarter of a MiB of output, beside which the call costs little.
-const FRAMES_AT_ONCE: usize = 4;
 
 /// The file of the segment that begins at this offset.
 pub fn segment_path(dir: &Path, start: u64) -> PathBuf {
@@ -95,91 +92,47 @@ impl SpoolWriter {
         while !bytes.is_empty() && self.progress.dropped == 0 {
             let room = self.limit.saturating_sub(self.progress.end);
             let room = usize::try_from(room).unwrap_or(usize::MAX);
-            if room == 0 {
+            let (chunk, rest) = bytes.split_at(bytes.len().min(MAX_CHUNK_BYTES).min(room));
+            if chunk.is_empty() {
                 break;
             }
-            let (kept, result) = self.append(stream, at, &bytes[..bytes.len().min(room)]);
-            self.progress.end += kept as u64;
-            bytes = &bytes[kept..];
-            if let Err(error) = result {
+            if let Err(error) = self.append(stream, at, chunk) {
                 self.problem = Some(error);
                 break;
             }
+            self.progress.end += chunk.len() as u64;
+            bytes = rest;
         }
         self.progress.dropped += bytes.len() as u64;
     }
 
-    /// Writes what these bytes begin with: some frames, all into one segment. Says how many bytes can be read back, which
-    /// may be some even if the disk did not take all.
-    fn append(
-        &mut self,
-        stream: OutputStream,
-        at: Timestamp,
-        bytes: &[u8],
-    ) -> (usize, io::Result<()>) {
-        let start = self.progress.end;
-        let is_full = start - self.progress.segment >= self.segment_bytes;
-        if self.file.is_none() || is_full {
-            match begin_segment(&self.dir, start) {
-                Ok(file) => self.file = Some(file),
-                Err(error) => return (0, Err(error)),
+    fn append(&mut self, stream: OutputStream, at: Timestamp, chunk: &[u8]) -> io::Result<()> {
+        let offset = self.progress.end;
+        let is_full = offset - self.progress.segment >= self.segment_bytes;
+        let file = match &mut self.file {
+            Some(file) if !is_full => file,
+            _ => {
+                let file = begin_segment(&self.dir, offset)?;
+                self.progress.segment = offset;
+                self.file.insert(file)
             }
-            self.progress.segment = start;
-        }
-        let Some(file) = &mut self.file else {
-            return (0, Ok(()));
         };
-        // A segment ends with the frame with which it reaches its size.
-        let left = self.segment_bytes - (start - self.progress.segment);
-        let mut headers = [[0; HEADER_BYTES]; FRAMES_AT_ONCE];
-        let (mut frames, mut length) = (0, 0);
-        for (header, piece) in headers.iter_mut().zip(bytes.chunks(MAX_CHUNK_BYTES)) {
-            if length as u64 >= left && frames > 0 {
-                break;
-            }
-            *header = frame::header(start + length as u64, stream, at, piece);
-            frames += 1;
-            length += piece.len();
-        }
-        let bytes = &bytes[..length];
-        let mut slices = [IoSlice::new(&[]); 2 * FRAMES_AT_ONCE];
-        let pairs = headers.iter().zip(bytes.chunks(MAX_CHUNK_BYTES));
-        for (slices, (header, piece)) in slices.chunks_mut(2).zip(pairs) {
-            slices.copy_from_slice(&[IoSlice::new(header), IoSlice::new(piece)]);
-        }
-        match write_all(file, &mut slices[..2 * frames]) {
-            Ok(()) => (length, Ok(())),
-            Err((written, error)) => (whole(bytes, written), Err(error)),
-        }
+        let header = frame::header(offset, stream, at, chunk);
+        write_all(file, &mut [IoSlice::new(&header), IoSlice::new(chunk)])
     }
 }
 
-/// Writes all of it; or says how much was written before the disk refused, and why it did.
-fn write_all(file: &mut File, mut left: &mut [IoSlice<'_>]) -> Result<(), (usize, io::Error)> {
-    let mut written = 0;
+/// Writes all of it, mostly with one call.
+fn write_all(file: &mut File, mut left: &mut [IoSlice<'_>]) -> io::Result<()> {
     while !left.is_empty() {
         match file.write_vectored(left) {
-            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
-            Ok(length) => {
-                written += length;
-                IoSlice::advance_slices(&mut left, length);
-            }
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => IoSlice::advance_slices(&mut left, length),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((written, error)),
+            Err(error) => return Err(error),
         }
     }
     Ok(())
-}
-
-/// How many of these bytes are in frames that are whole in a file that took so much of them.
-fn whole(bytes: &[u8], mut written: usize) -> usize {
-    let is_whole = |piece: &&[u8]| {
-        let left = written.checked_sub(HEADER_BYTES + piece.len());
-        written = left.unwrap_or(0);
-        left.is_some()
-    };
-    let pieces = bytes.chunks(MAX_CHUNK_BYTES).take_while(is_whole);
-    pieces.map(<[u8]>::len).sum()
 }
 
 impl std::fmt::Debug for SpoolWriter {
@@ -337,18 +290,6 @@ mod tests {
                 .collect();
             assert!(read == bytes, "as it was");
         }
-    }
-
-    #[test]
-    fn of_what_the_disk_took_in_part_the_whole_frames_count() {
-        let bytes = vec![0; 3 * MAX_CHUNK_BYTES];
-        let frame = HEADER_BYTES + MAX_CHUNK_BYTES;
-        for (written, kept) in [(0, 0), (frame - 1, 0), (frame, 1), (3 * frame - 1, 2)] {
-            assert_eq!(whole(&bytes, written), kept * MAX_CHUNK_BYTES);
-        }
-        let last = &bytes[..MAX_CHUNK_BYTES + 1];
-        assert_eq!(whole(last, frame + HEADER_BYTES), MAX_CHUNK_BYTES);
-        assert_eq!(whole(last, frame + HEADER_BYTES + 1), last.len());
     }
 
     #[test]
