@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 const EPOCH: Epoch = Epoch(1);
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = Duration::from_mins(1);
 
 /// An archive in a directory, where a put waits at two doors: before anything is there, and when all is.
 #[derive(Debug)]
