@@ -37,6 +37,13 @@ pub(in super::super) struct Scratch {
 
 /// Where the two directories are.
 #[derive(Debug)]
+#[cfg_attr(
+    target_os = "linux",
+    expect(
+        clippy::large_enum_variant,
+        reason = "there is one for each attempt, and nearly all are in a slot"
+    )
+)]
 enum Dirs {
     /// Beside everything else.
     Beside,

@@ -145,6 +145,10 @@ fn submission(
 /// wrong with one is said by the worker that reads it.
 fn set_twice(spec: &ValidSpec) -> Option<&str> {
     #[derive(Deserialize)]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "the form that serde reads: a table, of which only the names count"
+    )]
     struct Variables {
         #[serde(default)]
         env: BTreeMap<String, IgnoredAny>,
