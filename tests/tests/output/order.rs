@@ -53,6 +53,8 @@ fn o1_times_and_offsets_only_grow() {
             .iter()
             .filter(|line| line["stream"] == stream)
             .map(|line| line["time"].as_str().expect("a time"))
+            // Zeros at the end are left out, and a digit comes before a letter: as text, the bare numbers are in order.
+            .map(|time| time.trim_end_matches('Z'))
             .collect();
         assert!(
             !times.is_empty() && times.is_sorted(),
