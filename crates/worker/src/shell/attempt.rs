@@ -78,27 +78,24 @@ impl AttemptTask {
         } = self;
         let sink = SpoolSink::new(Arc::clone(&log), Arc::clone(&clock), &context.spec);
         let sink = Arc::new(sink);
-        let end = match executor {
-            Some(executor) => {
-                let (reports, supervised) = mpsc::channel(SUPERVISOR_EVENTS);
-                let output = Output::new(Arc::clone(&sink) as Arc<dyn OutputSink>);
-                let handle = match begin {
-                    Begin::Start => {
-                        jobyard_executor::supervise(executor, context, output, clock, reports)
-                    }
-                    Begin::Adopt(left) => {
-                        jobyard_executor::adopt(executor, context, left, output, clock, reports)
-                    }
-                };
-                follow(handle, supervised, orders, until, &events).await
-            }
-            None => {
-                if let Begin::Adopt(_) = begin {
-                    // Whoever has its output is not there any more.
-                    sink.cut_short();
+        let end = if let Some(executor) = executor {
+            let (reports, supervised) = mpsc::channel(SUPERVISOR_EVENTS);
+            let output = Output::new(Arc::clone(&sink) as Arc<dyn OutputSink>);
+            let handle = match begin {
+                Begin::Start => {
+                    jobyard_executor::supervise(executor, context, output, clock, reports)
                 }
-                no_executor(&context, &sink, &*clock).await
+                Begin::Adopt(left) => {
+                    jobyard_executor::adopt(executor, context, left, output, clock, reports)
+                }
+            };
+            follow(handle, supervised, orders, until, &events).await
+        } else {
+            if let Begin::Adopt(_) = begin {
+                // Whoever has its output is not there any more.
+                sink.cut_short();
             }
+            no_executor(&context, &sink, &*clock).await
         };
         let Some(mut end) = end else { return };
         sink.finish().await;

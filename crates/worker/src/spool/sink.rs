@@ -57,7 +57,7 @@ impl SpoolSink {
 impl OutputSink for SpoolSink {
     async fn write(&self, stream: OutputStream, bytes: Bytes) {
         let at = self.clock.now().wall;
-        self.with_masking(move |masking, log| masking.write(stream, at, bytes, log))
+        self.with_masking(move |masking, log| masking.write(stream, at, &bytes, log))
             .await;
     }
 
@@ -98,16 +98,16 @@ impl Masking {
         }
     }
 
-    fn write(&mut self, stream: OutputStream, at: Timestamp, bytes: Bytes, log: &SpoolLog) {
+    fn write(&mut self, stream: OutputStream, at: Timestamp, bytes: &Bytes, log: &SpoolLog) {
         if let Self::Unused(spec) = self {
             let masks = Masks::new(spec.secret_env.values());
             *self = Self::Used(Box::new(MaskFilter::new(&masks)));
         }
         match self {
-            Self::Needless | Self::Unused(_) => log.write(stream, at, &bytes),
+            Self::Needless | Self::Unused(_) => log.write(stream, at, bytes),
             Self::Used(filter) => {
                 let mut shown = BytesMut::new();
-                filter.filter(stream, &bytes, &mut shown);
+                filter.filter(stream, bytes, &mut shown);
                 log.write(stream, at, &shown.freeze());
             }
             Self::Impossible => log.refuse(bytes.len() as u64),

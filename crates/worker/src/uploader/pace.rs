@@ -158,7 +158,7 @@ impl Pace {
         } else {
             let too_long = known.saturating_sub(delay).as_micros();
             let part = u128::from(piece.size) * too_long / u128::from(self.window.max(piece.size));
-            known - Duration::from_micros(u64::try_from(part / 4).unwrap_or(0))
+            known.saturating_sub(Duration::from_micros(u64::try_from(part / 4).unwrap_or(0)))
         };
         self.base = Some(base);
         base
