@@ -63,6 +63,10 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the other side may take to say so.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The same for a client, from which the question may be far away: behind all that a slow reader of output has not read
+/// yet, in the buffers of both systems. Until then one that is gone costs what its connection holds, and nothing else.
+pub const CLIENT_KEEPALIVE_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// How long a TLS handshake may take on the master's side, from the first byte that is awaited.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -269,7 +269,9 @@ mod tests {
     #[test]
     fn much_at_once_is_cut_into_frames_and_segments_as_if_it_had_come_in_pieces() {
         let dir = tempfile::tempdir().expect("a directory");
-        let bytes: Vec<u8> = (0..700_000_u32).map(|at| (at / 7).to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> = (0..700_000_u32)
+            .map(|at| (at / 7).to_le_bytes()[0])
+            .collect();
         let chunk = MAX_CHUNK_BYTES as u64;
         for (segment_bytes, last) in [(u64::MAX, 0), (3 * chunk, 9 * chunk), (chunk, 10 * chunk)] {
             let place = dir.path().join(segment_bytes.to_string());

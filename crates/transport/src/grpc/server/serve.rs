@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::StreamExt;
@@ -21,9 +22,10 @@ use super::door::{EnrolmentDoor, MainDoor};
 use super::policy;
 use super::tls::ServerTls;
 use crate::limits::{
-    CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, MAX_CONCURRENT_STREAMS,
-    MAX_ENROLMENT_AGE, MAX_ENROLMENT_BYTES, MAX_ENROLMENT_STREAMS, MAX_HEADER_BYTES,
-    MAX_HTTP_FRAME_BYTES, MAX_LOCAL_RESETS, MAX_PENDING_RESETS, OPEN_TIMEOUT, STREAM_WINDOW_BYTES,
+    CLIENT_KEEPALIVE_TIMEOUT, CONNECTION_WINDOW_BYTES, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT,
+    MAX_CONCURRENT_STREAMS, MAX_ENROLMENT_AGE, MAX_ENROLMENT_BYTES, MAX_ENROLMENT_STREAMS,
+    MAX_HEADER_BYTES, MAX_HTTP_FRAME_BYTES, MAX_LOCAL_RESETS, MAX_PENDING_RESETS, OPEN_TIMEOUT,
+    STREAM_WINDOW_BYTES,
 };
 
 /// What stands behind a server.
@@ -104,15 +106,18 @@ impl Server {
             to_enrolment,
             kill,
         );
-        let through_main = |connections| {
-            Box::pin(main_http().serve_with_incoming_shutdown(
+        let through_main = |connections, patience| {
+            Box::pin(main_http(patience).serve_with_incoming_shutdown(
                 self.main.clone(),
                 incoming(connections),
                 shutdown.clone().cancelled_owned(),
             ))
         };
-        let (workers, clients) = (through_main(workers), through_main(clients));
-        let clients = on(self.clients, clients);
+        let workers = through_main(workers, KEEPALIVE_TIMEOUT);
+        let clients = on(
+            self.clients,
+            through_main(clients, CLIENT_KEEPALIVE_TIMEOUT),
+        );
         let enrolment = Box::pin(enrolment_http().serve_with_incoming_shutdown(
             self.enrolment,
             incoming(enrolment),
@@ -156,7 +161,8 @@ fn incoming(connections: mpsc::Receiver<Connection>) -> impl Stream<Item = Accep
     ReceiverStream::new(connections).map(Ok)
 }
 
-fn main_http() -> Http {
+/// With so much patience for an answer to whether the other end is there.
+fn main_http(patience: Duration) -> Http {
     let asks = !mutated("nobody is asked whether it is there");
     let misses = !mutated("a ping is not missed");
     Http::builder()
@@ -168,7 +174,7 @@ fn main_http() -> Http {
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
         .http2_keepalive_interval((asks && misses).then_some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_keepalive_timeout(Some(patience))
 }
 
 /// Strangers get little room and little time.
