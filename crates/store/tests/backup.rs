@@ -244,9 +244,19 @@ async fn damaged_or_cut_archive_leaves_nothing() {
         let at = index * whole.len() / 20;
         (format!("cut at {at}"), whole[..at].to_vec())
     });
+    let manifest = verify_backup(&archive, &mut quiet()).expect("it is whole");
     for (what, bytes) in flips.chain(cuts) {
         fs::write(&archive, bytes).expect("an archive");
-        let error = restore_to(&archive, &target).expect_err(&what);
+        let error = match restore_to(&archive, &target) {
+            Err(error) => error,
+            // A few bits of what is compressed mean nothing. Then the checksum holds, of just what was written.
+            Ok(restored) if what.starts_with("flipped") => {
+                assert_eq!(restored, manifest, "{what}");
+                fs::remove_dir_all(&target).expect("what was restored");
+                continue;
+            }
+            Ok(_) => panic!("{what}: it was restored"),
+        };
         assert!(
             matches!(
                 error,
