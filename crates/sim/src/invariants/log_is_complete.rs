@@ -79,11 +79,14 @@ impl Invariant for LogIsComplete {
             let id = attempt.id;
             let printed = self.printed.get(&id).copied().unwrap_or(0);
             let stored = self.stored.get(&id).copied().unwrap_or(0);
-            // What was on its way to a worker that was removed may still begin there.
+            // What was on its way to a worker that was removed may still begin there. That a worker is not called lost too
+            // early is another invariant; when its master stopped hearing it, may be long before its session was over.
             let was_cut_off = matches!(
                 attempt.outcome,
                 Some(Outcome::Infra {
-                    reason: InfraReason::Forced | InfraReason::WorkerRemoved,
+                    reason: InfraReason::Forced
+                        | InfraReason::WorkerRemoved
+                        | InfraReason::WorkerLost,
                 })
             );
             let is_excused = self.given_up.contains(&id) || was_cut_off || self.torn.contains(&id);
